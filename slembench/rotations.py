@@ -1,0 +1,89 @@
+"""Real spherical harmonics, their Wigner D matrices and Clebsch-Gordan coefficients, in canonical order.
+
+Canonical order: m = -l..l, polar axis z, so l = 1 is (y, z, x). e3nn's functions are the same ones with the
+axes called otherwise (its x, y, z are our y, z, x), so its harmonics and 3j symbols serve here after that
+permutation of the coordinates.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from e3nn import o3
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+FloatArray = NDArray[np.float64]
+
+
+def spherical_harmonics(l: int, vectors: FloatArray) -> FloatArray:
+    """Real spherical harmonics of the directions of ``vectors``, orthonormal up to the factor sqrt(4 pi).
+
+    Args:
+        l: angular momentum.
+        vectors: (..., 3) | x, y, z; any unit, normalised here.
+
+    Returns:
+        (..., 2l + 1); the mean square over the sphere of every component is 1.
+    """
+    points = torch.as_tensor(np.asarray(vectors, dtype=np.float64)[..., [1, 2, 0]].copy())
+    values: FloatArray = o3.spherical_harmonics(l, points, normalize=True, normalization="component").numpy()
+    return values
+
+
+@lru_cache(maxsize=None)
+def _sphere_quadrature(degree: int) -> tuple[FloatArray, FloatArray]:
+    """Points (K, 3) and weights (K,) that integrate spherical polynomials up to ``degree`` exactly (mean over sphere)."""
+    cosines, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    phi = 2 * np.pi * np.arange(degree + 1) / (degree + 1)
+    sines = np.sqrt(1 - cosines**2)
+    points = np.stack(
+        [np.outer(sines, np.cos(phi)), np.outer(sines, np.sin(phi)), np.outer(cosines, np.ones_like(phi))], axis=-1
+    )
+    return points.reshape(-1, 3), np.repeat(weights / 2 / len(phi), len(phi))
+
+
+def wigner_d(l: int, rotation: FloatArray) -> FloatArray:
+    """Matrix D with Y(Q x) = D(Q) Y(x), for proper and improper Q, from an exact quadrature over the sphere.
+
+    Args:
+        l: angular momentum.
+        rotation: (..., 3, 3) orthogonal matrix Q acting on column vectors (x, y, z).
+
+    Returns:
+        (..., 2l + 1, 2l + 1) orthogonal, float64, accurate to about 1e-14.
+
+    Raises:
+        ValueError: Q is not orthogonal to 1e-6.
+    """
+    rotation = np.asarray(rotation, dtype=np.float64)
+    if not np.allclose(rotation @ np.swapaxes(rotation, -1, -2), np.eye(3), atol=1e-6):
+        raise ValueError("rotation is not an orthogonal matrix")
+    points, weights = _sphere_quadrature(2 * l)
+    rotated = spherical_harmonics(l, np.einsum("...ab,kb->...ka", rotation, points))
+    return np.asarray(np.einsum("k,...km,kn->...mn", weights, rotated, spherical_harmonics(l, points)))
+
+
+@lru_cache(maxsize=None)
+def clebsch_gordan(l1: int, l2: int, l3: int) -> FloatArray:
+    """Orthogonal coupling l1 (x) l2 -> l3 of real harmonics: block[m1, m2] = sum_m3 C[m1, m2, m3] irrep[m3].
+
+    Args:
+        l1: row angular momentum.
+        l2: column angular momentum.
+        l3: coupled angular momentum, |l1 - l2| <= l3 <= l1 + l2.
+
+    Returns:
+        (2 l1 + 1, 2 l2 + 1, 2 l3 + 1) float64; over all l3 the matrix (m1 m2, l3 m3) is orthogonal. Read-only.
+    """
+    table: FloatArray = o3.wigner_3j(l1, l2, l3, dtype=torch.float64).numpy() * np.sqrt(2 * l3 + 1)
+    table.setflags(write=False)
+    return table
+
+
+def random_rotation(seed: int, improper: bool = False) -> FloatArray:
+    """Random orthogonal (3, 3) matrix, uniform over rotations; with ``improper`` times the inversion."""
+    matrix: FloatArray = Rotation.random(random_state=np.random.RandomState(seed)).as_matrix()
+    return -matrix if improper else matrix
