@@ -1,0 +1,19 @@
+"""Errors a user can act on: what was wrong, where (file, key, structure), and what to do."""
+
+from __future__ import annotations
+
+
+class SlembenchError(Exception):
+    """Base of all errors the command line turns into one line on stderr and exit code 1."""
+
+
+class DataError(SlembenchError, ValueError):
+    """A data set, card, split or source file is missing, malformed or contradicts itself."""
+
+
+class ConfigError(SlembenchError, ValueError):
+    """A recipe, an option or a model configuration is unknown or does not fit its data."""
+
+
+class PredictionError(SlembenchError, ValueError):
+    """A predictions file is malformed or does not belong to the data it claims."""
