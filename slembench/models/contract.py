@@ -1,0 +1,130 @@
+"""What a model is: built from a typed configuration and a basis, maps a graph to operator features, and states its
+cutoffs, receptive field, inputs and symmetry.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from slembench.data.graph import OperatorGraph
+from slembench.errors import ConfigError
+from slembench.layout import OperatorLayout
+from slembench.nn.readout import OperatorFeatures, TargetStatistics, split_features, statistics_of
+from slembench.orbitals import Basis
+
+Symmetry = Literal["O3", "SO3"]
+
+
+class ModelConfig(BaseModel):
+    """Base of all model configurations; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """How far a model looks.
+
+    Attributes:
+        onsite: Angstrom | an on-site block of i reads atoms within this distance of i.
+        pair: Angstrom | a pair block (i, j) reads atoms within this distance of i or of j.
+        strict: True where both stay the same whatever the depth.
+    """
+
+    onsite: float
+    pair: float
+    strict: bool
+
+
+class OperatorModel(nn.Module, ABC):
+    """Base class of all models (the `HamiltonianModel` contract of the project's design).
+
+    A subclass sets ``Config`` and implements `raw` and `receptive_field`; scales and shifts of the targets and
+    the packing into features are shared.
+
+    Args:
+        config: instance of ``Config``.
+        basis: shells per element; fixes the layout.
+        cutoffs: atomic number -> cutoff radius | Angstrom; a pair reaches (r_i + r_j) / 2.
+        targets: operators to predict ("hamiltonian", "overlap", "density").
+
+    Raises:
+        ConfigError: an element of the basis without cutoff, or no target.
+    """
+
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    name: ClassVar[str] = ""
+    inputs: ClassVar[tuple[str, ...]] = ()
+    symmetry: Symmetry = "O3"
+
+    def __init__(
+        self, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str] = ("hamiltonian",)
+    ) -> None:
+        super().__init__()
+        missing = sorted(set(basis.elements) - set(cutoffs))
+        if missing:
+            raise ConfigError(f"model {self.name}: no cutoff radius for element Z = {missing[0]}")
+        if not targets or not set(targets) <= {"hamiltonian", "overlap", "density"}:
+            raise ConfigError(f"model {self.name}: targets must be among hamiltonian, overlap, density; got {targets}")
+        self.config, self.basis = config, basis
+        self.cutoffs = {z: float(cutoffs[z]) for z in basis.elements}
+        self.targets = tuple(targets)
+        self.layout = OperatorLayout(basis)
+        self.statistics = statistics_of(self.layout, self.targets)
+
+    @property
+    @abstractmethod
+    def receptive_field(self) -> ReceptiveField:
+        """How far a block of the output looks."""
+
+    @abstractmethod
+    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+        """Unit-scale features of every target for a graph (or a batch of graphs)."""
+
+    def forward(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+        """Features (N, F), (P, F) of every target, in the unit of the data."""
+        return {
+            name: self.statistics[name](features, graph.species, graph.pair_type)
+            for name, features in self.raw(graph).items()
+        }
+
+    def fit_statistics(self, graphs: Iterable[OperatorGraph]) -> None:
+        """Scales and shifts of all targets from training graphs, and the mean number of neighbours."""
+        graphs = list(graphs)
+        for name in self.targets:
+            statistics = self.statistics[name]
+            assert isinstance(statistics, TargetStatistics)
+            statistics.fit(split_features(graph, name) for graph in graphs)
+        pairs = sum(graph.pair_index.shape[1] for graph in graphs)
+        self.set_average_neighbours(pairs / max(1, sum(int(graph.num_nodes) for graph in graphs)))
+
+    def set_average_neighbours(self, value: float) -> None:
+        """Mean number of neighbours of an atom in the training set; models that normalise sums keep it."""
+
+    @property
+    def frame_lmax(self) -> int:
+        """Largest l of pair frames that graphs should bring along (`attach_frames`); 0 for none."""
+        return 0
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable numbers."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    @property
+    def pair_cutoff(self) -> float:
+        """Largest pair cutoff | Angstrom."""
+        return max(self.cutoffs.values())
+
+
+def type_cutoffs(model: OperatorModel) -> torch.Tensor:
+    """(n_elements^2,) | Angstrom | pair cutoff of every pair type s_i * n_elements + s_j."""
+    radius = torch.tensor([model.cutoffs[z] for z in model.basis.elements], dtype=torch.get_default_dtype())
+    return ((radius[:, None] + radius[None, :]) / 2).reshape(-1)

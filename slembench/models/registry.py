@@ -1,0 +1,115 @@
+"""Where models come from: shipped ones, baseline folders, anybody's folder or class, installed packages.
+
+One public door for all: a model is a subclass of `OperatorModel`, named by
+
+* the name of a shipped model (``slem``) or of a folder under ``baselines/`` with a ``model.py``;
+* the path of any such folder; its ``model.py`` defines one subclass, or names it in ``MODEL``;
+* ``package.module:Class``;
+* the name of an entry point in the group ``slembench.models`` of an installed package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from slembench.assets import asset_path, list_assets
+from slembench.errors import ConfigError
+from slembench.models.contract import OperatorModel
+
+SHIPPED = {"slem": "slembench.models.slem:Slem"}
+"""Name -> class of the models inside the package; imported only when asked for."""
+
+
+def load_model_class(name: str) -> type[OperatorModel]:
+    """Model class by name, folder, ``module:Class`` or entry point.
+
+    Args:
+        name: see the module's text.
+
+    Raises:
+        ConfigError: nothing of that name, a folder without ``model.py``, or no single model class in it.
+    """
+    if name in SHIPPED:
+        return _from_reference(SHIPPED[name])
+    folder = _model_folder(name)
+    if folder is not None:
+        return _from_folder(folder)
+    if ":" in name:
+        return _from_reference(name)
+    found = entry_points(group="slembench.models", name=name)
+    if found:
+        return _checked(next(iter(found)).load(), f"entry point {name!r}")
+    raise ConfigError(
+        f"no model {name!r}: not one of {', '.join(model_names())}, not a folder with a model.py, "
+        "not package.module:Class, and no installed package offers it (entry point group 'slembench.models')"
+    )
+
+
+def model_names() -> list[str]:
+    """Names that `load_model_class` knows without a path: shipped, baselines and entry points, sorted."""
+    folders = [name for name in list_assets("baselines") if asset_path("baselines", name, "model.py").is_file()]
+    return sorted({*SHIPPED, *folders, *(e.name for e in entry_points(group="slembench.models"))})
+
+
+def _model_folder(name: str) -> Path | None:
+    if name.isidentifier() or "/" not in name and "\\" not in name and ":" not in name:
+        if name in list_assets("baselines") and asset_path("baselines", name, "model.py").is_file():
+            return asset_path("baselines", name)
+    path = Path(name)
+    if not path.is_dir():
+        return None
+    if not (path / "model.py").is_file():
+        raise ConfigError(f"{path}: a model folder needs a model.py")
+    return path
+
+
+def _from_folder(folder: Path) -> type[OperatorModel]:
+    file = (folder / "model.py").resolve()
+    module_name = f"slembench_model_{folder.resolve().name}_{abs(hash(str(file)))}"
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise ConfigError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
+    return _only_model(module, str(file))
+
+
+def _only_model(module: ModuleType, where: str) -> type[OperatorModel]:
+    if hasattr(module, "MODEL"):
+        return _checked(module.MODEL, where)
+    own = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, OperatorModel)
+        and value.__module__ == module.__name__
+        and not inspect.isabstract(value)
+    ]
+    if len(own) != 1:
+        names = ", ".join(c.__name__ for c in own) or "none"
+        raise ConfigError(f"{where}: needs exactly one OperatorModel subclass, or MODEL = <class>; found {names}")
+    return own[0]
+
+
+def _from_reference(reference: str) -> type[OperatorModel]:
+    module_name, _, attribute = reference.partition(":")
+    try:
+        return _checked(getattr(importlib.import_module(module_name), attribute), reference)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"model {reference!r}: {error}") from error
+
+
+def _checked(value: object, where: str) -> type[OperatorModel]:
+    if not (inspect.isclass(value) and issubclass(value, OperatorModel)):
+        raise ConfigError(f"{where}: is not a subclass of slembench.models.contract.OperatorModel")
+    return value

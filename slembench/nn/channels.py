@@ -1,0 +1,106 @@
+"""Channels of an equivariant feature: how many copies of every (l, parity) it holds, and where they stand.
+
+Natural parity is (-1)^l (polar tensors: 0e 1o 2e ...), unnatural the other. Within every l the natural channels
+come first. Two layouts of the same numbers are used:
+
+* node layout: one tensor (N, 2l + 1, C_l) for each l, m = -l..l, channel last;
+* frame layout: in the frame of a pair, whose polar axis is the bond, one tensor for each m: (P, M_0) for m = 0
+  and (P, 2, M_m) for m > 0, holding the channels of all l >= m, l ascending. Index 0 of the pair axis is even and
+  1 odd under reflection in a plane through the bond for natural channels (cos and sin components); unnatural
+  channels are stored multiplied by i of that complex structure (even = minus the sin component, odd = the cos
+  component), so that an O(2)-equivariant product is one real matrix for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from e3nn import o3
+
+from slembench.layout import IrrepClass
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Multiplicities per l.
+
+    Attributes:
+        natural: number of natural-parity channels of l = 0, 1, ...
+        unnatural: number of unnatural-parity channels of l = 0, 1, ...; same length.
+    """
+
+    natural: tuple[int, ...]
+    unnatural: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.natural) != len(self.unnatural) or not self.natural:
+            raise ValueError("natural and unnatural multiplicities need one entry for every l")
+
+    @classmethod
+    def parse(cls, irreps: str) -> Channels:
+        """Channels of an e3nn irreps string such as ``32x0e+32x1o+16x2e``."""
+        parsed = o3.Irreps(irreps)
+        counts = ([0] * (parsed.lmax + 1), [0] * (parsed.lmax + 1))
+        for mul, ir in parsed:
+            counts[0 if ir.p == (-1) ** ir.l else 1][ir.l] += mul
+        return cls(tuple(counts[0]), tuple(counts[1]))
+
+    @classmethod
+    def of_classes(cls, classes: Sequence[IrrepClass]) -> Channels:
+        """Channels of an operator layout: as many copies of (L, parity) as it has paths."""
+        lmax = max(c.l for c in classes)
+        counts = ([0] * (lmax + 1), [0] * (lmax + 1))
+        for c in classes:
+            counts[0 if c.natural else 1][c.l] += c.n_paths
+        return cls(tuple(counts[0]), tuple(counts[1]))
+
+    @property
+    def lmax(self) -> int:
+        """Largest l."""
+        return len(self.natural) - 1
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Channels of each l, both parities."""
+        return tuple(n + u for n, u in zip(self.natural, self.unnatural))
+
+    @property
+    def scalars(self) -> int:
+        """Number of true scalars (0e); they are the first channels."""
+        return self.natural[0]
+
+    @property
+    def total(self) -> int:
+        """Number of channels over all l."""
+        return sum(self.counts)
+
+    @property
+    def dim(self) -> int:
+        """Number of components over all l."""
+        return sum((2 * l + 1) * c for l, c in enumerate(self.counts))
+
+    def first(self, l: int) -> int:
+        """Number of the first channel of ``l`` among all; channels of l >= m are ``[first(m):]``."""
+        return sum(self.counts[:l])
+
+    def count_from(self, m: int) -> int:
+        """Number of channels with l >= m: the width of the frame tensor of ``m``."""
+        return sum(self.counts[m:])
+
+    @cached_property
+    def parity_blocks(self) -> tuple[tuple[int, bool, int, int], ...]:
+        """(l, natural, first channel, channels) of every (l, parity) that occurs, in channel order."""
+        blocks, start = [], 0
+        for l, (n, u) in enumerate(zip(self.natural, self.unnatural)):
+            for natural, count in ((True, n), (False, u)):
+                if count:
+                    blocks.append((l, natural, start, count))
+                start += count
+        return tuple(blocks)
+
+    @cached_property
+    def is_natural(self) -> tuple[bool, ...]:
+        """For every channel, whether its parity is natural."""
+        return tuple(natural for _, natural, _, count in self.parity_blocks for _ in range(count))

@@ -1,0 +1,233 @@
+"""Equivariant layers on node and frame features: channel mixing, normalisation, gate, channel weights, scalar MLP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from scipy.integrate import quad
+from torch import nn
+
+from slembench.nn.channels import Channels
+from slembench.nn.frames import FrameState, NodeState
+
+
+def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
+    """1 / sqrt(E[f(z)^2]) for a standard normal z, by quadrature; keeps unit variance through an activation.
+
+    e3nn's `normalize2mom` estimates the same number by sampling and is off by up to 1e-3.
+    """
+
+    def integrand(z: float) -> float:
+        value = float(function(torch.tensor(z, dtype=torch.float64)))
+        return value**2 * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+
+    return 1.0 / math.sqrt(quad(integrand, -12, 12, epsabs=1e-12, epsrel=1e-12, limit=200)[0])
+
+
+SILU_FACTOR = second_moment_factor(nn.functional.silu)
+SIGMOID_FACTOR = second_moment_factor(torch.sigmoid)
+
+
+class ScalarMLP(nn.Module):
+    """Bias-free multilayer perceptron with SiLU and unit-variance weights scaled by 1 / sqrt(fan-in).
+
+    Source: Allegro / SLEM (arXiv 2407.06053) two-body latent networks.
+
+    Args:
+        sizes: widths from input to output.
+        activation_factor: factor that follows every SiLU.
+    """
+
+    def __init__(self, sizes: Sequence[int], activation_factor: float = SILU_FACTOR) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.empty(a, b).uniform_(-math.sqrt(3), math.sqrt(3))) for a, b in zip(sizes, sizes[1:])
+        )
+        self.activation_factor = activation_factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., sizes[0]) -> (..., sizes[-1])."""
+        for k, weight in enumerate(self.weights):
+            factor = 1.0 / math.sqrt(weight.shape[0])
+            if k:
+                x = nn.functional.silu(x)
+                factor *= self.activation_factor
+            x = x @ (weight * factor)
+        return x
+
+
+class ChannelMixing(nn.Module):
+    """Linear map among the channels of each (l, parity), with a bias on true scalars; e3nn's `Linear`.
+
+    Args:
+        inputs: channels that come in.
+        output: channels that go out; (l, parity) without input channels stay zero.
+    """
+
+    def __init__(self, inputs: Channels, output: Channels) -> None:
+        super().__init__()
+        self.inputs, self.output = inputs, output
+        sources = {(l, natural): (start, count) for l, natural, start, count in inputs.parity_blocks}
+        self.paths: list[tuple[int, int, int, int, int]] = []
+        self.weights = nn.ParameterList()
+        for l, natural, start, count in output.parity_blocks:
+            if (l, natural) in sources:
+                first, fan_in = sources[l, natural]
+                self.paths.append((l, first, fan_in, start, count))
+                self.weights.append(nn.Parameter(torch.randn(fan_in, count)))
+        self.bias = nn.Parameter(torch.zeros(output.scalars))
+
+    def matrix(self, factor: torch.Tensor | float = 1.0) -> torch.Tensor:
+        """(C_in, C_out) | the map among all channels, block by block; zero between different (l, parity)."""
+        full = self.bias.new_zeros(self.inputs.total, self.output.total)
+        for (_, first, fan_in, start, count), weight in zip(self.paths, self.weights):
+            full[first : first + fan_in, start : start + count] = weight * (factor / math.sqrt(fan_in))
+        return full
+
+    def on_frames(self, state: FrameState) -> FrameState:
+        """Frame feature of ``inputs`` -> frame feature of ``output``."""
+        matrix = self.matrix()
+        bias = nn.functional.pad(self.bias, (0, self.output.total - self.output.scalars))
+        result = [torch.addmm(bias, state[0], matrix)]
+        for m in range(1, self.output.lmax + 1):
+            result.append(state[m] @ matrix[self.inputs.first(m) :, self.output.first(m) :])
+        return result
+
+    def add_to_frames(self, new: FrameState, old: FrameState, factor: torch.Tensor) -> FrameState:
+        """``new + factor * map(old)`` in one product for each m; tensors of ``old`` may be missing for large m (zero)."""
+        matrix = self.matrix(factor)
+        result = []
+        for m, tensor in enumerate(new):
+            if m >= len(old) or self.inputs.count_from(m) == 0:
+                result.append(tensor)
+                continue
+            block = matrix[self.inputs.first(m) :, self.output.first(m) :]
+            flat = torch.addmm(tensor.reshape(-1, block.shape[1]), old[m].reshape(-1, block.shape[0]), block)
+            result.append(flat.reshape(tensor.shape))
+        scalars = result[0][:, : self.output.scalars] + factor * self.bias
+        result[0] = torch.cat([scalars, result[0][:, self.output.scalars :]], dim=1)
+        return result
+
+    def on_nodes(self, state: NodeState) -> NodeState:
+        """Node feature of ``inputs`` -> node feature of ``output``."""
+        matrix = self.matrix()
+        result = []
+        for l in range(self.output.lmax + 1):
+            columns = slice(self.output.first(l), self.output.first(l + 1))
+            if l > self.inputs.lmax:
+                result.append(state[0].new_zeros(len(state[0]), 2 * l + 1, self.output.counts[l]))
+                continue
+            result.append(state[l] @ matrix[self.inputs.first(l) : self.inputs.first(l + 1), columns])
+        bias = nn.functional.pad(self.bias, (0, self.output.counts[0] - self.output.scalars))
+        result[0] = result[0] + bias
+        return result
+
+
+class SeparableNorm(nn.Module):
+    """Layer norm: true scalars centred and divided by their norm, all others by one common root mean square.
+
+    The common norm weighs every (l, parity) alike: the mean over (l, parity) of the mean square over components.
+    The learned gain and scalar offset are not applied here but handed to the linear map that follows
+    (`SO2Linear.forward`), into whose weights they fold exactly; so one normalised feature serves several maps.
+    Source: EquiformerV2's separable layer norm as used by SLEM (arXiv 2407.06053).
+
+    Args:
+        channels: of the feature.
+        eps: added to the norms.
+    """
+
+    def __init__(self, channels: Channels, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.channels, self.eps = channels, eps
+        blocks = [b for b in channels.parity_blocks if (b[0], b[1]) != (0, True)]
+        weight = torch.zeros(channels.total)
+        for l, _, start, count in blocks:
+            weight[start : start + count] = 1.0 / ((2 * l + 1) * count * len(blocks))
+        self.register_buffer("weight", weight, persistent=False)
+
+    def _scalars(self, scalars: torch.Tensor) -> torch.Tensor:
+        centred = scalars - scalars.mean(dim=-1, keepdim=True)
+        return centred / (centred.norm(dim=-1, keepdim=True) + self.eps)
+
+    def on_frames(self, state: FrameState) -> FrameState:
+        """Normalised frame feature; tensors may be missing for large m (zero)."""
+        c = self.channels
+        rest = state[0][:, c.scalars :]
+        square = rest.square() @ self.weight[c.scalars :]
+        for m, tensor in enumerate(state[1:], start=1):
+            square = square + (tensor.square() @ self.weight[c.first(m) :]).sum(dim=1)
+        factor = (square + self.eps).rsqrt()
+        first = torch.cat([self._scalars(state[0][:, : c.scalars]), rest * factor[:, None]], dim=1)
+        return [first] + [tensor * factor[:, None, None] for tensor in state[1:]]
+
+    def on_nodes(self, state: NodeState) -> NodeState:
+        """Normalised node feature."""
+        c = self.channels
+        rest = state[0][:, :, c.scalars :]
+        square = (rest.square() @ self.weight[c.scalars : c.first(1)]).sum(dim=1)
+        for l in range(1, c.lmax + 1):
+            square = square + (state[l].square() @ self.weight[c.first(l) : c.first(l + 1)]).sum(dim=1)
+        factor = (square + self.eps).rsqrt()[:, None, None]
+        first = torch.cat([self._scalars(state[0][:, :, : c.scalars]), rest * factor], dim=2)
+        return [first] + [tensor * factor for tensor in state[1:]]
+
+
+class NormAffine(nn.Module):
+    """Gain of every channel and offset of the true scalars that belong to a `SeparableNorm`."""
+
+    def __init__(self, channels: Channels) -> None:
+        super().__init__()
+        self.channels = channels
+        self.gain = nn.Parameter(torch.ones(channels.total))
+        self.offset = nn.Parameter(torch.zeros(channels.scalars))
+
+    def on_frames(self, state: FrameState) -> FrameState:
+        """Applied to a frame feature, where it cannot be folded."""
+        c = self.channels
+        first = state[0] * self.gain + nn.functional.pad(self.offset, (0, c.total - c.scalars))
+        return [first] + [t * self.gain[c.first(m) :] for m, t in enumerate(state[1:], start=1)]
+
+    def on_nodes(self, state: NodeState) -> NodeState:
+        """Applied to a node feature."""
+        c = self.channels
+        scaled = [t * self.gain[c.first(l) : c.first(l + 1)] for l, t in enumerate(state)]
+        return [scaled[0] + nn.functional.pad(self.offset, (0, c.counts[0] - c.scalars)), *scaled[1:]]
+
+
+def gate(state: FrameState, channels: Channels, weights: FrameState | None = None) -> FrameState:
+    """SiLU on true scalars, sigmoid gates on all other channels, each with its second-moment factor.
+
+    Args:
+        state: frame feature with C - scalars gate channels in front of m = 0 (`SO2Linear` output).
+        channels: of the feature without the gates.
+        weights: optional radial weights of the product, (P, width) for each m as the m = 0 tensor and one of the
+            two of m > 0, applied first.
+
+    Returns:
+        Frame feature of ``channels``.
+    """
+    n_gates = channels.total - channels.scalars
+    first = state[0] if weights is None else state[0] * weights[0]
+    gates = torch.sigmoid(first[:, :n_gates]) * SIGMOID_FACTOR
+    scalars = nn.functional.silu(first[:, n_gates : n_gates + channels.scalars]) * SILU_FACTOR
+    result = [torch.cat([scalars, first[:, n_gates + channels.scalars :] * gates], dim=1)]
+    for m, tensor in enumerate(state[1:], start=1):
+        factor = gates[:, channels.first(m) - channels.scalars :]
+        result.append(tensor * (factor if weights is None else factor * weights[m])[:, None, :])
+    return result
+
+
+def weigh(state: FrameState, channels: Channels, weights: torch.Tensor) -> FrameState:
+    """Every channel times its weight, plus an offset on true scalars.
+
+    Args:
+        state: frame feature.
+        channels: of the feature.
+        weights: (P, C + scalars) | factors, then offsets.
+    """
+    factor, offset = weights[:, : channels.total], weights[:, channels.total :]
+    first = state[0] * factor
+    first = torch.cat([first[:, : channels.scalars] + offset, first[:, channels.scalars :]], dim=1)
+    return [first] + [t * factor[:, None, channels.first(m) :] for m, t in enumerate(state[1:], start=1)]

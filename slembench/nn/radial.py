@@ -1,0 +1,48 @@
+"""Radial functions of a pair: Bessel basis and the smooth envelope that ends it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+class BesselBasis(nn.Module):
+    """Trainable radial Bessel functions (2 / r_c) sin(w_n r / r_c) / r, w_n = n pi at the start.
+
+    Source: DimeNet, arXiv 2003.03123, eq. 7.
+
+    Args:
+        size: number of functions.
+        cutoff: r_c | Angstrom; one for all pairs.
+    """
+
+    def __init__(self, size: int, cutoff: float) -> None:
+        super().__init__()
+        self.cutoff = cutoff
+        self.frequencies = nn.Parameter(torch.arange(1, size + 1, dtype=torch.get_default_dtype()) * math.pi)
+
+    def forward(self, length: torch.Tensor) -> torch.Tensor:
+        """Values (P, size) | 1 / Angstrom^2 of the lengths (P,) | Angstrom."""
+        r = length[:, None]
+        return (2.0 / self.cutoff) * torch.sin(self.frequencies * r / self.cutoff) / r
+
+
+def polynomial_envelope(length: torch.Tensor, cutoff: torch.Tensor, p: int) -> torch.Tensor:
+    """Smooth step from 1 at r = 0 to 0 at the cutoff, with vanishing first and second derivative there.
+
+    Source: DimeNet, arXiv 2003.03123, eq. 8, without the 1 / r.
+
+    Args:
+        length: (P,) | Angstrom.
+        cutoff: (P,) | Angstrom | cutoff of each pair.
+        p: power, at least 2.
+
+    Returns:
+        (P,) dimensionless, zero beyond the cutoff.
+    """
+    x = length / cutoff
+    power = x.pow(p)
+    value = 1.0 - power * ((p + 1.0) * (p + 2.0) / 2.0 - x * (p * (p + 2.0) - x * (p * (p + 1.0) / 2.0)))
+    return torch.where(x < 1.0, value, torch.zeros_like(value))

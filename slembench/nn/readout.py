@@ -1,0 +1,110 @@
+"""The shared read-out: from a model's unit-scale irreps to features in the unit of the data.
+
+Wigner-Eckart: a block <l1| M |l2> is l1 (x) l2 = |l1 - l2| .. l1 + l2 coupled by real Clebsch-Gordan coefficients
+(`slembench.layout`). Here stand the statistics of the target: one scale for each irrep of each element (on-site)
+and element pair, and a shift for the scalars, fitted on training structures and part of the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from slembench.layout import OperatorLayout
+
+
+class OperatorFeatures(NamedTuple):
+    """Features of one operator in the irreps layout, unit of the data.
+
+    Attributes:
+        onsite: (N, F) on-site blocks.
+        pair: (P, F) off-site pairs, both directions.
+    """
+
+    onsite: torch.Tensor
+    pair: torch.Tensor
+
+
+class TargetStatistics(nn.Module):
+    """Scale and shift of one operator's features.
+
+    Buffers: ``onsite_scale``, ``onsite_shift`` (n_elements, F); ``pair_scale``, ``pair_shift`` (n_elements^2, F); unit of
+    the data. Features that do not exist for an element (pair) have scale and shift zero. Pair shifts stay zero
+    unless asked for: they would step at the cutoff.
+
+    Args:
+        layout: irreps layout.
+        pair_shifts: fit shifts of the pair scalars too.
+    """
+
+    onsite_scale: torch.Tensor
+    onsite_shift: torch.Tensor
+    pair_scale: torch.Tensor
+    pair_shift: torch.Tensor
+
+    def __init__(self, layout: OperatorLayout, pair_shifts: bool = False) -> None:
+        super().__init__()
+        self.pair_shifts = pair_shifts
+        dtype = torch.get_default_dtype()
+        self.register_buffer("onsite_scale", torch.from_numpy(layout.onsite_mask).to(dtype))
+        self.register_buffer("onsite_shift", torch.zeros(layout.onsite_mask.shape, dtype=dtype))
+        self.register_buffer("pair_scale", torch.from_numpy(layout.pair_mask).to(dtype))
+        self.register_buffer("pair_shift", torch.zeros(layout.pair_mask.shape, dtype=dtype))
+        self._scalar = torch.from_numpy(layout.scalar)
+        self._path = torch.from_numpy(layout.path)
+        self._masks = (torch.from_numpy(layout.onsite_mask), torch.from_numpy(layout.pair_mask))
+
+    def forward(self, raw: OperatorFeatures, species: torch.Tensor, pair_type: torch.Tensor) -> OperatorFeatures:
+        """Unit-scale features -> features in the unit of the data; species (N,), pair_type (P,)."""
+        onsite = torch.addcmul(self.onsite_shift[species], raw.onsite, self.onsite_scale[species])
+        pair = raw.pair * self.pair_scale[pair_type]
+        return OperatorFeatures(onsite, pair + self.pair_shift[pair_type] if self.pair_shifts else pair)
+
+    def fit(self, parts: Iterable[tuple[OperatorFeatures, torch.Tensor, torch.Tensor]]) -> None:
+        """Fit scale and shift.
+
+        Args:
+            parts: (target features, species (N,), pair_type (P,)) of each training structure.
+        """
+        parts = list(parts)
+        for kind, rows, name, shifts in (
+            (0, 1, "onsite", True),
+            (1, 2, "pair", self.pair_shifts),
+        ):
+            values = torch.cat([p[0][kind] for p in parts]).double()
+            types = torch.cat([p[rows] for p in parts])
+            mask = self._masks[kind]
+            scale, shift = _moments(values, types, mask, self._scalar if shifts else torch.zeros_like(self._scalar), self._path)
+            getattr(self, f"{name}_scale").copy_(scale)
+            getattr(self, f"{name}_shift").copy_(shift)
+
+
+def _moments(
+    values: torch.Tensor, types: torch.Tensor, mask: torch.Tensor, shifted: torch.Tensor, path: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Per type (T, F): root mean square over rows and components of each irrep, and mean of the shifted features."""
+    n_types, size = mask.shape
+    one = torch.ones(len(types), dtype=values.dtype)
+    count = torch.zeros(n_types, dtype=values.dtype).index_add(0, types, one).clamp(min=1.0)
+    mean = values.new_zeros(n_types, size).index_add(0, types, values) / count[:, None] * (shifted & mask)
+    square = values.new_zeros(n_types, size).index_add(0, types, (values - mean[types]).square()) / count[:, None]
+    n_paths = int(path.max()) + 1
+    per_path = values.new_zeros(n_types, n_paths).index_add(1, path, square)
+    components = values.new_zeros(n_paths).index_add(0, path, torch.ones(size, dtype=values.dtype))
+    scale = (per_path / components).sqrt()[:, path] * mask
+    return scale, mean
+
+
+def statistics_of(layout: OperatorLayout, targets: Iterable[str], pair_shifts: bool = False) -> nn.ModuleDict:
+    """One `TargetStatistics` for each target operator."""
+    return nn.ModuleDict({name: TargetStatistics(layout, pair_shifts) for name in targets})
+
+
+def split_features(
+    graph: Mapping[str, torch.Tensor], name: str
+) -> tuple[OperatorFeatures, torch.Tensor, torch.Tensor]:
+    """Targets of operator ``name`` in a graph, with its species (N,) and pair types (P,)."""
+    return OperatorFeatures(graph[f"{name}_onsite"], graph[f"{name}_pair"]), graph["species"], graph["pair_type"]
