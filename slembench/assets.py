@@ -79,7 +79,8 @@ def list_assets(kind: str) -> list[str]:
 
 
 def _user_folders() -> list[Path]:
-    folders = [Path(part).expanduser().resolve() for part in os.environ.get(USER_DATA_VARIABLE, "").split(os.pathsep) if part]
+    parts = os.environ.get(USER_DATA_VARIABLE, "").split(os.pathsep)
+    folders = [Path(part).expanduser().resolve() for part in parts if part]
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{USER_DATA_VARIABLE}: {folder} is not a folder")

@@ -6,7 +6,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -35,7 +34,7 @@ Score predictions of your own model (any program may write the file):
 class ErrorGroup(TyperGroup):
     """Command group that prints a `SlembenchError` as one line on stderr and ends with exit code 1."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; with ``--debug`` the error and its traceback pass through."""
         try:
             return super().invoke(ctx)

@@ -1,0 +1,1 @@
+"""Results: published numbers, and records of runs measured here."""
