@@ -90,12 +90,14 @@ class BlockMatrix:
     @cached_property
     def shapes(self) -> IntArray:
         """(P, 2) int64 | rows and columns of each block."""
-        return self.basis.sizes(self.numbers)[self.pair_index]
+        sizes: IntArray = self.basis.sizes(self.numbers)[self.pair_index]
+        return sizes
 
     @cached_property
     def offsets(self) -> IntArray:
         """(P + 1,) int64 | first value of each block and, last, the number of values."""
-        return np.concatenate([[0], np.cumsum(self.shapes[:, 0] * self.shapes[:, 1])]).astype(np.int64)
+        ends: IntArray = np.cumsum(self.shapes[:, 0] * self.shapes[:, 1], dtype=np.int64)
+        return np.concatenate([np.zeros(1, np.int64), ends])
 
     @property
     def n_pairs(self) -> int:
@@ -141,13 +143,13 @@ class BlockMatrix:
     def element_rows(self) -> IntArray:
         """(n_values,) int64 | row orbital (in the cell) of each value."""
         first = self.basis.orbital_offsets(self.numbers)
-        return first[self.pair_index[self.element_pair, 0]] + self._element_local[0]
+        return np.asarray(first[self.pair_index[self.element_pair, 0]] + self._element_local[0])
 
     @cached_property
     def element_columns(self) -> IntArray:
         """(n_values,) int64 | column orbital (in the cell) of each value."""
         first = self.basis.orbital_offsets(self.numbers)
-        return first[self.pair_index[self.element_pair, 1]] + self._element_local[1]
+        return np.asarray(first[self.pair_index[self.element_pair, 1]] + self._element_local[1])
 
     # -- pairs --------------------------------------------------------------------------------------------
 
@@ -191,7 +193,7 @@ class BlockMatrix:
         return np.asarray((i < j) | ((i == j) & forward))
 
     def triangle(self) -> BlockMatrix:
-        """One of each pair (i, j, R) / (j, i, -R): the one that `in_triangle` says. Missing ones are completed first."""
+        """One of each pair (i, j, R) / (j, i, -R), the one that `in_triangle` says; completed first."""
         full = self.complete()
         return full.take(np.flatnonzero(full.in_triangle()))
 
@@ -208,7 +210,7 @@ class BlockMatrix:
         return full.with_values((full.values + full.transposed().take(full.reverse).values) / 2)
 
     def hermiticity_error(self) -> float:
-        """max |M_ij(R) - M_ji(-R)^dagger| over pairs of which both directions are there; 0 if there are none."""
+        """Max |M_ij(R) - M_ji(-R)^dagger| over pairs of which both directions are there; 0 if there are none."""
         both = np.flatnonzero(self.reverse >= 0)
         if not len(both):
             return 0.0
@@ -254,7 +256,9 @@ class BlockMatrix:
 
         Args:
             threshold: in the unit of the values; on-site blocks always stay.
-            cutoff: distance in the unit of ``positions``; needs ``positions`` (N, 3) and ``cell`` (3, 3).
+            cutoff: distance in the unit of ``positions``; needs the two that follow.
+            positions: (N, 3) | any length unit.
+            cell: (3, 3) | the same unit | rows are lattice vectors.
         """
         largest = np.maximum.reduceat(np.abs(self.values), self.offsets[:-1]) if self.n_pairs else np.zeros(0)
         keep = (largest >= threshold) | self.onsite

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class IrrepClass:
     @property
     def natural(self) -> bool:
         """True where parity = (-1)^L (a polar tensor)."""
-        return self.parity == (-1) ** self.l
+        return bool(self.parity == (-1) ** self.l)
 
     @property
     def slice(self) -> slice:
@@ -145,7 +145,7 @@ class OperatorLayout:
     def onsite_mask(self) -> BoolArray:
         """(n_elements, F) bool | features of an on-site block; odd L of a shell with itself vanish by symmetry."""
         a, b = self.shell_pairs[self._feature_shell_pair].T
-        return self.pair_mask[self._onsite_rows] & ~((a == b) & (self.l % 2 == 1))
+        return np.asarray(self.pair_mask[self._onsite_rows] & ~((a == b) & (self.l % 2 == 1)))
 
     @cached_property
     def onsite_element_mask(self) -> BoolArray:
@@ -209,7 +209,7 @@ class OperatorLayout:
 
     # -- blocks <-> features -------------------------------------------------------------------------------
 
-    @lru_cache(maxsize=None)  # noqa: B019 - a layout lives as long as the program
+    @cache  # noqa: B019 - a layout lives as long as the program
     def _block_index(self, z_i: int, z_j: int) -> tuple[IntArray, IntArray]:
         """Elements (k,) of a pair type and where each stands in the row-major block (n_i, n_j)."""
         e_i, e_j = self.basis.elements.index(z_i), self.basis.elements.index(z_j)
@@ -313,5 +313,3 @@ def _first_orbital(shells: Sequence[int], present: BoolArray) -> IntArray:
     """First orbital, in an element's own numbering, of each united shell (meaningless where absent)."""
     sizes = np.where(present, [2 * l + 1 for l in shells], 0)
     return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-
-

@@ -40,7 +40,7 @@ class Basis:
                 raise ValueError(f"basis: element {chemical_symbols[z]} has no shells")
             if list(ls) != sorted(ls) or ls[0] < 0 or ls[-1] >= len(SHELL_LETTERS):
                 raise ValueError(
-                    f"basis: shells of {chemical_symbols[z]} must be ascending l in 0..{len(SHELL_LETTERS) - 1}, got {ls}"
+                    f"basis: shells of {chemical_symbols[z]} must be ascending l <= {len(SHELL_LETTERS) - 1}, got {ls}"
                 )
         object.__setattr__(self, "shells", dict(sorted(self.shells.items())))
 
@@ -106,7 +106,7 @@ class Basis:
         bad = (numbers < 1) | (numbers >= len(self._size_table))
         if bad.any():
             raise ValueError(f"{int(numbers[bad][0])} is not an atomic number")
-        sizes = self._size_table[numbers]
+        sizes: IntArray = self._size_table[numbers]
         if (sizes < 0).any():
             z = int(numbers[sizes < 0][0])
             known = ", ".join(chemical_symbols[e] for e in self.elements)

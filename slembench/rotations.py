@@ -7,7 +7,7 @@ permutation of the coordinates.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -33,9 +33,9 @@ def spherical_harmonics(l: int, vectors: FloatArray) -> FloatArray:
     return values
 
 
-@lru_cache(maxsize=None)
+@cache
 def _sphere_quadrature(degree: int) -> tuple[FloatArray, FloatArray]:
-    """Points (K, 3) and weights (K,) that integrate spherical polynomials up to ``degree`` exactly (mean over sphere)."""
+    """Points (K, 3) and weights (K,) of an exact mean over the sphere, for polynomials up to ``degree``."""
     cosines, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     phi = 2 * np.pi * np.arange(degree + 1) / (degree + 1)
     sines = np.sqrt(1 - cosines**2)
@@ -66,7 +66,7 @@ def wigner_d(l: int, rotation: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("k,...km,kn->...mn", weights, rotated, spherical_harmonics(l, points)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def clebsch_gordan(l1: int, l2: int, l3: int) -> FloatArray:
     """Orthogonal coupling l1 (x) l2 -> l3 of real harmonics: block[m1, m2] = sum_m3 C[m1, m2, m3] irrep[m3].
 

@@ -1,0 +1,1 @@
+"""Models: the contract they keep, where they come from, and the ones this project ships."""

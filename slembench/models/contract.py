@@ -1,5 +1,7 @@
-"""What a model is: built from a typed configuration and a basis, maps a graph to operator features, and states its
-cutoffs, receptive field, inputs and symmetry.
+"""What a model is.
+
+Built from a typed configuration and a basis, it maps a graph to operator features, and states its cutoffs,
+receptive field, inputs and symmetry.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def _write(file: Path, graphs: Sequence[OperatorGraph]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     save_file(tensors, temporary)
-    os.replace(temporary, file)
+    temporary.replace(file)
 
 
 def _read(file: Path, count: int) -> list[OperatorGraph] | None:
@@ -116,7 +116,7 @@ def _read(file: Path, count: int) -> list[OperatorGraph] | None:
     graphs = [OperatorGraph() for _ in range(count)]
     try:
         with safe_open(file, framework="pt") as stored:
-            for name in stored.keys():
+            for name in list(stored.keys()):
                 number, _, key = name.partition("/")
                 graphs[int(number)][key] = stored.get_tensor(name)
     except (SafetensorError, OSError, ValueError, IndexError):

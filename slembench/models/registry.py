@@ -58,9 +58,8 @@ def model_names() -> list[str]:
 
 
 def _model_folder(name: str) -> Path | None:
-    if name.isidentifier() or "/" not in name and "\\" not in name and ":" not in name:
-        if name in list_assets("baselines") and asset_path("baselines", name, "model.py").is_file():
-            return asset_path("baselines", name)
+    if name in list_assets("baselines") and asset_path("baselines", name, "model.py").is_file():
+        return asset_path("baselines", name)
     path = Path(name)
     if not path.is_dir():
         return None
@@ -73,7 +72,8 @@ def _from_folder(folder: Path) -> type[OperatorModel]:
     file = (folder / "model.py").resolve()
     module_name = f"slembench_model_{folder.resolve().name}_{abs(hash(str(file)))}"
     spec = importlib.util.spec_from_file_location(module_name, file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:

@@ -35,14 +35,17 @@ class SlemConfig(ModelConfig):
     """Hyper-parameters of SLEM."""
 
     symmetry: Literal["O3", "SO3"] = Field("O3", description="exact symmetry; SO3 ignores parity as dptb does")
-    irreps_hidden: str = Field("32x0e+32x1o+16x2e", description="e3nn irreps of node and pair states; O3 wants both parities")
+    irreps_hidden: str = Field(
+        "32x0e+8x0o+16x1o+16x1e+16x2e+8x2o+8x3o+4x3e+4x4e+4x4o",
+        description="e3nn irreps of node and pair states; O3 wants both parities",
+    )
     init_multiplicity: int = Field(16, ge=1, description="copies of every l in the initial states")
     n_layers: int = Field(3, ge=1)
     n_bessel: int = Field(10, ge=1, description="radial Bessel functions")
     envelope_power: int = Field(6, ge=2, description="p of the polynomial envelope")
     latent_dim: int = Field(64, ge=1, description="width of the two-body latent scalar")
     latent_channels: tuple[int, ...] = Field((64,), description="hidden widths of the latent networks")
-    radial_channels: int | None = Field(32, ge=1, description="width of the radial weights of the SO(2) products; null: none")
+    radial_channels: int | None = Field(32, ge=1, description="width of the products' radial weights; null: none")
     residual_ratio: float = Field(0.5, gt=0, lt=1, description="s of new*s/sqrt(1+s^2) + old/sqrt(1+s^2)")
     learnable_residual: bool = False
     overlap_channels: tuple[int, ...] = Field((64, 64), description="hidden widths of the two-body overlap head")
@@ -61,6 +64,8 @@ class Slem(OperatorModel):
     Config = SlemConfig
     name = "slem"
     config: SlemConfig
+    type_cutoffs: torch.Tensor
+    average_neighbours: torch.Tensor
 
     def __init__(
         self, config: SlemConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str] = ("hamiltonian",)
@@ -83,9 +88,11 @@ class Slem(OperatorModel):
         self.trunk_targets = tuple(t for t in targets if t != "overlap")
         states = [init] + [hidden] * (config.n_layers - 1)
         outputs = [hidden] * (config.n_layers - 1) + [out]
-        self.layers = nn.ModuleList(
-            SlemLayer(config, n_species, before, hidden, after) for before, after in zip(states, outputs)
-        ) if self.trunk_targets else nn.ModuleList()
+        self.layers = (
+            nn.ModuleList(SlemLayer(config, n_species, before, hidden, after) for before, after in zip(states, outputs))
+            if self.trunk_targets
+            else nn.ModuleList()
+        )
         self.heads = nn.ModuleDict({t: OperatorHead(out) for t in self.trunk_targets})
         self.packing = Packing(self.layout, out)
         if "overlap" in targets:
@@ -145,7 +152,9 @@ class Slem(OperatorModel):
         hidden = self.init_affine_pair.on_frames(self.norm.on_frames([start]))
         node = self.init_affine_node.on_nodes(self.norm.on_nodes(node))
         for layer in self.layers:
-            node, hidden, edge, latent = layer(node, hidden, edge, latent, frames, ends, envelope, centre, neighbour, scale)
+            node, hidden, edge, latent = layer(
+                node, hidden, edge, latent, frames, ends, envelope, centre, neighbour, scale
+            )
         return node, edge
 
 
@@ -160,6 +169,8 @@ class SlemLayer(nn.Module):
         after: channels of node and edge states that go out.
     """
 
+    ratio: torch.Tensor
+
     def __init__(self, config: SlemConfig, n_species: int, before: Channels, hidden: Channels, after: Channels) -> None:
         super().__init__()
         self.before, self.hidden, self.after = before, hidden, after
@@ -167,14 +178,10 @@ class SlemLayer(nn.Module):
         self.hidden_norm_out = SeparableNorm(hidden)
         self.node_affine, self.node_affine_message = NormAffine(before), NormAffine(before)
         self.hidden_affine_in, self.hidden_affine_out = NormAffine(before), NormAffine(hidden)
-        options = {
-            "latent_dim": config.latent_dim,
-            "radial_channels": config.radial_channels,
-            "reflections": config.symmetry == "O3",
-        }
-        self.hidden_update = SO2Update((before, before), hidden, **options)
-        self.edge_update = SO2Update((before, hidden, before), after, **options)
-        self.node_update = SO2Update((before, hidden), after, **options)
+        options = (config.latent_dim, config.radial_channels, config.symmetry == "O3")
+        self.hidden_update = SO2Update((before, before), hidden, *options)
+        self.edge_update = SO2Update((before, hidden, before), after, *options)
+        self.node_update = SO2Update((before, hidden), after, *options)
         self.hidden_residual = ChannelMixing(before, hidden)
         self.edge_residual, self.node_residual = ChannelMixing(before, after), ChannelMixing(before, after)
         self.latent_norm, self.latent_norm_input = nn.LayerNorm(config.latent_dim), nn.LayerNorm(config.latent_dim)
@@ -211,7 +218,9 @@ class SlemLayer(nn.Module):
         update, scalars = self.hidden_update(
             (at_centre, self.hidden_norm_in.on_frames(hidden)),
             (self.node_affine, self.hidden_affine_in),
-            latent, self.latent_norm(latent), new[0],
+            latent,
+            self.latent_norm(latent),
+            new[0],
         )
         hidden = self.hidden_residual.add_to_frames(update, hidden, old[0])
         inputs = torch.cat([ends, self.latent_norm_input(latent), scalars], dim=1)
@@ -221,12 +230,18 @@ class SlemLayer(nn.Module):
         update, _ = self.edge_update(
             (at_centre, hidden_normed, at_neighbour),
             (self.node_affine, self.hidden_affine_out, self.node_affine),
-            latent, latent, new[1],
+            latent,
+            latent,
+            new[1],
         )
         edge = self.edge_residual.add_to_frames(update, edge, old[1])
 
         message, _ = self.node_update(
-            (at_centre, hidden_normed), (self.node_affine_message, self.hidden_affine_out), latent, latent, new[2] * scale
+            (at_centre, hidden_normed),
+            (self.node_affine_message, self.hidden_affine_out),
+            latent,
+            latent,
+            new[2] * scale,
         )
         sums = [segment_sum(x, centre, len(node[0])) for x in frames.rotate_out(message, self.after)]
         kept = self.node_residual.on_nodes(node)
@@ -262,7 +277,7 @@ class OverlapHead(nn.Module):
 
     def forward(self, latent: torch.Tensor, frames: Frames, graph: OperatorGraph, packing: Packing) -> OperatorFeatures:
         """Features of the overlap, unit scale."""
-        parts = self.network(latent).split(self.out.natural, dim=1)
+        parts = torch.split(self.network(latent), list(self.out.natural), dim=1)
         pair = [_pad_channels(parts[0][:, None, :], self.out.counts[0])]
         for l in range(1, self.out.lmax + 1):
             value = frames.harmonics(l)[:, :, None] * parts[l][:, None, :]
@@ -277,7 +292,7 @@ def _pad_channels(value: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _split_channels(weights: torch.Tensor, channels: Channels) -> list[torch.Tensor]:
-    return list(weights.split(channels.counts, dim=1))
+    return list(torch.split(weights, list(channels.counts), dim=1))
 
 
 def _one_hot_ends(graph: OperatorGraph, n_species: int, dtype: torch.dtype) -> torch.Tensor:
@@ -289,10 +304,11 @@ def _one_hot_ends(graph: OperatorGraph, n_species: int, dtype: torch.dtype) -> t
 def _check_output(config: SlemConfig, hidden: Channels, out: Channels) -> None:
     if out.lmax > hidden.lmax:
         raise ConfigError(
-            f"irreps_hidden {config.irreps_hidden!r} ends at l = {hidden.lmax}; the blocks of this basis need l = {out.lmax}"
+            f"irreps_hidden {config.irreps_hidden!r} ends at l = {hidden.lmax}; "
+            f"the blocks of this basis need l = {out.lmax}"
         )
     if config.symmetry == "O3" and any(out.unnatural) and not any(hidden.unnatural):
         raise ConfigError(
-            f"irreps_hidden {config.irreps_hidden!r} has natural parity only; the blocks of this basis need unnatural irreps "
-            "(such as 1e of p-p) as well: add some, or set symmetry: SO3"
+            f"irreps_hidden {config.irreps_hidden!r} has natural parity only; "
+            "the blocks of this basis need unnatural irreps (such as 1e of p-p) as well: add some, or set symmetry: SO3"
         )

@@ -7,7 +7,7 @@ with rotations about the bond) and skipped. Rows are ordered 0, +1, -1, +2, -2, 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -22,14 +22,14 @@ NodeState = list[torch.Tensor]
 """One tensor for each l: (N, 2l + 1, C_l)."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _swap_yz(l: int) -> torch.Tensor:
     """D_l of the rotation by +90 degrees about x, which brings y onto z. (2l + 1, 2l + 1) float64."""
     return torch.from_numpy(wigner_d(l, np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])))
 
 
 def _multiples(cosine: torch.Tensor, sine: torch.Tensor, lmax: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """cos and sin of m times an angle for m = 0..lmax. (P, lmax + 1) each."""
+    """Cos and sin of m times an angle for m = 0..lmax. (P, lmax + 1) each."""
     cosines, sines = [torch.ones_like(cosine)], [torch.zeros_like(sine)]
     for _ in range(lmax):
         c, s = cosines[-1], sines[-1]

@@ -96,7 +96,7 @@ class ChannelMixing(nn.Module):
         return result
 
     def add_to_frames(self, new: FrameState, old: FrameState, factor: torch.Tensor) -> FrameState:
-        """``new + factor * map(old)`` in one product for each m; tensors of ``old`` may be missing for large m (zero)."""
+        """``new + factor * map(old)``, one product for each m; for large m ``old`` may be missing (zero)."""
         matrix = self.matrix(factor)
         result = []
         for m, tensor in enumerate(new):
@@ -138,6 +138,8 @@ class SeparableNorm(nn.Module):
         eps: added to the norms.
     """
 
+    weight: torch.Tensor
+
     def __init__(self, channels: Channels, eps: float = 1e-5) -> None:
         super().__init__()
         self.channels, self.eps = channels, eps
@@ -149,7 +151,8 @@ class SeparableNorm(nn.Module):
 
     def _scalars(self, scalars: torch.Tensor) -> torch.Tensor:
         centred = scalars - scalars.mean(dim=-1, keepdim=True)
-        return centred / (centred.norm(dim=-1, keepdim=True) + self.eps)
+        norm: torch.Tensor = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+        return centred / (norm + self.eps)
 
     def on_frames(self, state: FrameState) -> FrameState:
         """Normalised frame feature; tensors may be missing for large m (zero)."""

@@ -21,7 +21,9 @@ class Packing(nn.Module):
     def __init__(self, layout: OperatorLayout, channels: Channels) -> None:
         super().__init__()
         self.channels = channels
-        if [(c.l, c.natural, c.n_paths) for c in layout.classes] != [(l, n, k) for l, n, _, k in channels.parity_blocks]:
+        if [(c.l, c.natural, c.n_paths) for c in layout.classes] != [
+            (l, n, k) for l, n, _, k in channels.parity_blocks
+        ]:
             raise ValueError("channels do not follow the classes of the layout")
 
     def features(self, state: NodeState) -> torch.Tensor:

@@ -31,8 +31,8 @@ class OperatorFeatures(NamedTuple):
 class TargetStatistics(nn.Module):
     """Scale and shift of one operator's features.
 
-    Buffers: ``onsite_scale``, ``onsite_shift`` (n_elements, F); ``pair_scale``, ``pair_shift`` (n_elements^2, F); unit of
-    the data. Features that do not exist for an element (pair) have scale and shift zero. Pair shifts stay zero
+    Buffers: ``onsite_scale``, ``onsite_shift`` (n_elements, F); ``pair_scale``, ``pair_shift`` (n_elements^2, F);
+    unit of the data. Features that do not exist for an element (pair) have scale and shift zero. Pair shifts stay zero
     unless asked for: they would step at the cutoff.
 
     Args:
@@ -70,16 +70,17 @@ class TargetStatistics(nn.Module):
             parts: (target features, species (N,), pair_type (P,)) of each training structure.
         """
         parts = list(parts)
-        for kind, rows, name, shifts in (
-            (0, 1, "onsite", True),
-            (1, 2, "pair", self.pair_shifts),
-        ):
-            values = torch.cat([p[0][kind] for p in parts]).double()
-            types = torch.cat([p[rows] for p in parts])
-            mask = self._masks[kind]
-            scale, shift = _moments(values, types, mask, self._scalar if shifts else torch.zeros_like(self._scalar), self._path)
-            getattr(self, f"{name}_scale").copy_(scale)
-            getattr(self, f"{name}_shift").copy_(shift)
+        values = torch.cat([features.onsite for features, _, _ in parts]).double()
+        types = torch.cat([species for _, species, _ in parts])
+        scale, shift = _moments(values, types, self._masks[0], self._scalar, self._path)
+        self.onsite_scale.copy_(scale)
+        self.onsite_shift.copy_(shift)
+        values = torch.cat([features.pair for features, _, _ in parts]).double()
+        types = torch.cat([pair_type for _, _, pair_type in parts])
+        shifted = self._scalar if self.pair_shifts else torch.zeros_like(self._scalar)
+        scale, shift = _moments(values, types, self._masks[1], shifted, self._path)
+        self.pair_scale.copy_(scale)
+        self.pair_shift.copy_(shift)
 
 
 def _moments(
@@ -103,8 +104,6 @@ def statistics_of(layout: OperatorLayout, targets: Iterable[str], pair_shifts: b
     return nn.ModuleDict({name: TargetStatistics(layout, pair_shifts) for name in targets})
 
 
-def split_features(
-    graph: Mapping[str, torch.Tensor], name: str
-) -> tuple[OperatorFeatures, torch.Tensor, torch.Tensor]:
+def split_features(graph: Mapping[str, torch.Tensor], name: str) -> tuple[OperatorFeatures, torch.Tensor, torch.Tensor]:
     """Targets of operator ``name`` in a graph, with its species (N,) and pair types (P,)."""
     return OperatorFeatures(graph[f"{name}_onsite"], graph[f"{name}_pair"]), graph["species"], graph["pair_type"]

@@ -1,6 +1,6 @@
 """SO(2) and O(2) linear product in pair frames: one matrix product for each m.
 
-Source: eSCN, arXiv 2302.03655; SLEM, arXiv 2407.06053, section 3. A linear map that commutes with rotations about the bond
+Source: eSCN, arXiv 2302.03655; SLEM, arXiv 2407.06053. A linear map that commutes with rotations about the bond
 treats m = 0 densely and mixes (m, -m) of all channels with l >= m by a complex weight. If it must commute with
 reflections through the bond as well (O(3) models), the weight of a path is real between equal p(-1)^l and
 imaginary between unequal ones, and m = 0 connects only equal ones; with the storage of `channels` all weights
@@ -30,6 +30,9 @@ class SO2Linear(nn.Module):
         n_gates: further true scalars.
         reflections: True for O(2) (O(3) models), False for SO(2).
     """
+
+    mask: torch.Tensor
+    bias_mask: torch.Tensor
 
     def __init__(self, inputs: Sequence[Channels], output: Channels, n_gates: int, reflections: bool) -> None:
         super().__init__()
@@ -81,7 +84,8 @@ class SO2Linear(nn.Module):
         if any(g is not None for g in gains):
             matrices = [self._scaled(m, matrix, gains) for m, matrix in enumerate(matrices)]
         if not self.reflections:
-            matrices[1:] = [_complex_block(w, [c.count_from(m + 1) for c in self.inputs]) for m, w in enumerate(matrices[1:])]
+            widths = [[c.count_from(m) for c in self.inputs] for m in range(len(matrices))]
+            matrices[1:] = [_complex_block(w, widths[m]) for m, w in enumerate(matrices[1:], start=1)]
         return matrices, bias
 
     def _scaled(self, m: int, matrix: torch.Tensor, gains: Sequence[torch.Tensor | None]) -> torch.Tensor:
@@ -136,5 +140,5 @@ def _complex_block(weight: torch.Tensor, widths: list[int]) -> torch.Tensor:
     lower = torch.cat([-imaginary, real], dim=1)
     if len(widths) == 1:
         return torch.cat([upper, lower])
-    parts = [part for pair in zip(upper.split(widths), lower.split(widths)) for part in pair]
+    parts = [part for pair in zip(torch.split(upper, widths), torch.split(lower, widths)) for part in pair]
     return torch.cat(parts)

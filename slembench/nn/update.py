@@ -31,13 +31,13 @@ class RadialWeights(nn.Module):
 
     def forward(self, latent: torch.Tensor) -> list[torch.Tensor]:
         """(P, latent_dim) -> one (P, width) for each m."""
-        return list(self.network(latent).split(self.widths, dim=1))
+        return list(torch.split(self.network(latent), self.widths, dim=1))
 
 
 class SO2Update(nn.Module):
     """Product of several frame features, gated, mixed and weighted.
 
-    Radial weights act on the product's input where that is not larger than its output, else on the output (dptb's rule).
+    Radial weights act on the product's input where that is not larger than its output, else on the output (as in dptb).
 
     Args:
         inputs: channels of the inputs.
@@ -102,11 +102,14 @@ class SO2Update(nn.Module):
 
 
 def _weighted_inputs(
-    states: Sequence[FrameState], affines: Sequence[NormAffine], channels: Sequence[Channels], radial: list[torch.Tensor]
+    states: Sequence[FrameState],
+    affines: Sequence[NormAffine],
+    channels: Sequence[Channels],
+    radial: list[torch.Tensor],
 ) -> list[FrameState]:
     """Inputs with their norm's gain and offset, times the radial weights of each m."""
     widths = [[c.count_from(m) for c in channels] for m in range(len(radial))]
-    split = [weights.split(width, dim=1) for weights, width in zip(radial, widths)]
+    split = [torch.split(weights, width, dim=1) for weights, width in zip(radial, widths)]
     result = []
     for k, (state, affine) in enumerate(zip(states, affines)):
         applied = affine.on_frames(state)
