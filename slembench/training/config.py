@@ -1,0 +1,113 @@
+"""Everything that a training run may be told, with its default and its meaning. Unknown keys are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from slembench.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Section(BaseModel):
+    """Immutable part of a configuration that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OptimizerConfig(_Section):
+    """Adam (L2 penalty added to the gradient) or AdamW (decoupled decay), as in `torch.optim`."""
+
+    name: Literal["adam", "adamw"] = "adam"
+    lr: float = Field(2e-3, gt=0, description="peak learning rate")
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    amsgrad: bool = False
+
+
+class ScheduleConfig(_Section):
+    """Factor on the learning rate; see `slembench.training.schedule`."""
+
+    name: Literal["constant", "cosine", "plateau"] = "cosine"
+    warmup_steps: int = Field(0, ge=0, description="linear rise from 0 over so many steps, with every schedule")
+    final_factor: float = Field(0.01, ge=0, le=1, description="cosine: factor at the end; plateau: smallest factor")
+    progress: Literal["steps", "wall"] = Field(
+        "steps", description="cosine: part of the budget that is used up, by max_steps or by max_wall_s"
+    )
+    plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: multiply the factor by this")
+    plateau_patience: int = Field(10, ge=0, description="plateau: after more than so many validations without a gain")
+
+
+class OperatorWeight(_Section):
+    """Weight of one operator in the loss and of its on-site part within it."""
+
+    weight: float = Field(1.0, gt=0)
+    onsite_share: float | None = Field(
+        0.5, ge=0, le=1, description="share of the on-site blocks; null: their share of the matrix elements"
+    )
+
+
+class LossConfig(_Section):
+    """What is minimised; see `slembench.training.loss`."""
+
+    name: Literal["mse", "l1", "huber", "l1_rmse"] = "l1_rmse"
+    huber_delta: float = Field(0.1, gt=0, description="huber: change-over, in units of the operator's scale")
+    operators: dict[str, OperatorWeight] = Field(default_factory=dict, description="operator -> weight; default 1")
+
+
+class TrainConfig(_Section):
+    """One training run. At least one budget, ``max_steps`` or ``max_wall_s``, must be given.
+
+    Wall time is that of the loop, validation included, summed over resumed parts.
+    """
+
+    seed: int = Field(0, ge=0, description="initial weights and order of the structures")
+    batch_size: int = Field(1, ge=1, description="structures a step")
+    max_steps: int | None = Field(None, ge=1, description="optimiser steps")
+    max_wall_s: float | None = Field(None, gt=0, description="seconds")
+    validate_every: int = Field(200, ge=1, description="steps between validations; a checkpoint follows each")
+    log_every: int = Field(10, ge=1, description="steps between rows of the log")
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    loss: LossConfig = LossConfig()
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
+    ema_decay: float | None = Field(None, gt=0, lt=1, description="exponential moving average of the weights")
+    dtype: Literal["float32", "float64"] = "float32"
+    device: str = Field("cpu", description="cpu, cuda, cuda:1 ...")
+    deterministic: bool = Field(True, description="only algorithms that give the same bits in every run")
+    matmul_precision: Literal["highest", "high", "medium"] | None = Field(
+        None, description="torch.set_float32_matmul_precision; null: medium on a CPU where it is exact, else highest"
+    )
+
+    @model_validator(mode="after")
+    def _budget(self) -> Self:
+        if self.max_steps is None and self.max_wall_s is None:
+            raise ValueError("give max_steps or max_wall_s (or both), else the training would never end")
+        if self.schedule.name == "cosine":
+            needed = "max_steps" if self.schedule.progress == "steps" else "max_wall_s"
+            if getattr(self, needed) is None:
+                raise ValueError(f"schedule.progress is '{self.schedule.progress}', which needs {needed}")
+        return self
+
+
+def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+    """A pydantic model from plain values, or one error that names every wrong key.
+
+    Args:
+        model: the pydantic class.
+        values: nested mapping, as read from YAML.
+        where: what the values are, for the message, such as ``baselines/slem/recipe.yaml: training``.
+
+    Raises:
+        ConfigError: unknown key, wrong type or value out of range.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()]
+        known = ", ".join(model.model_fields)
+        raise ConfigError(f"{where}: " + "; ".join(problems) + f" (keys here: {known})") from None

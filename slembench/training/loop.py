@@ -1,0 +1,340 @@
+"""The training loop: order, step, validate, checkpoint, until the budget is used up. Reads from top to bottom.
+
+Reproducible to the bit on a CPU with the same number of threads: the order of an epoch is a permutation drawn from
+(seed, epoch), everything else that a step reads stands in the checkpoint, and only deterministic algorithms are
+used. A killed run is resumed by calling `train` again with the same folder. (A cosine schedule driven by wall time
+depends on the speed of the machine and is the exception.)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from slembench.data.graph import OperatorGraph
+from slembench.errors import ConfigError
+from slembench.models.contract import OperatorModel
+from slembench.training.checkpoint import (
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    model_description,
+    pack_optimizer,
+    save_checkpoint,
+    unpack_optimizer,
+)
+from slembench.training.config import TrainConfig
+from slembench.training.ema import Ema
+from slembench.training.log import Bar, JsonLog, progress_bar
+from slembench.training.loss import ElementTable, ErrorSums, OperatorLoss, absolute_errors, target_scales
+from slembench.training.numerics import numerics
+from slembench.training.schedule import Schedule
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Outcome of a training.
+
+    Attributes:
+        checkpoint: folder of the best checkpoint (lowest validation loss).
+        steps: optimiser steps done in all.
+        structures_seen: structures that went through the model in training, repetitions counted.
+        wall_s: seconds in the loop, validation included, over all resumed parts.
+        best_step: step of the best checkpoint.
+        best_loss: its validation loss.
+        validation: operator -> MAE over the validation set in the data's unit, at the best checkpoint.
+        peak_memory_bytes: peak resident memory of the process (CPU) or of torch's allocator (GPU).
+        matmul_precision: precision word in force.
+    """
+
+    checkpoint: Path
+    steps: int
+    structures_seen: int
+    wall_s: float
+    best_step: int
+    best_loss: float
+    validation: dict[str, float]
+    peak_memory_bytes: int
+    matmul_precision: str
+
+
+def train(
+    model: OperatorModel,
+    train_graphs: Sequence[OperatorGraph],
+    val_graphs: Sequence[OperatorGraph],
+    config: TrainConfig,
+    folder: Path,
+    *,
+    source: str | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train a model until its budget is used up; resumes from ``folder`` where that holds a checkpoint.
+
+    Args:
+        model: its weights are changed in place, and are the best ones at the end.
+        train_graphs: training graphs with targets; the target statistics are fitted on them.
+        val_graphs: validation graphs, which choose the best checkpoint and drive the plateau schedule.
+        config: the training configuration.
+        folder: gets ``log.jsonl`` and ``checkpoint/last``, ``checkpoint/best``.
+        source: how `load_model_class` finds the model's class again, for the checkpoints; default ``module:Class``.
+        progress: show a bar when the output is a terminal.
+
+    Raises:
+        ConfigError: no graphs, a checkpoint of another model or configuration, or a loss that is not finite.
+    """
+    for name, graphs in (("training", train_graphs), ("validation", val_graphs)):
+        if not len(graphs):
+            raise ConfigError(f"no {name} structures; choose a larger partition or another data set")
+    with numerics(config) as precision:
+        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source)
+        run.start()
+        total = config.max_steps or config.max_wall_s or 0.0
+        with progress_bar(total, progress) as bar:
+            run.loop(bar)
+        return run.result(precision)
+
+
+@dataclass
+class _Run:
+    """State of a training in progress."""
+
+    model: OperatorModel
+    train_graphs: Sequence[OperatorGraph]
+    val_graphs: Sequence[OperatorGraph]
+    config: TrainConfig
+    folder: Path
+    source: str | None
+    step: int = 0
+    wall_before: float = 0.0
+    seen: int = 0
+    best_step: int = 0
+    best_loss: float = math.inf
+    validation: dict[str, float] = field(default_factory=dict)
+
+    # -- setting up -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Build optimiser, schedule and loss, and continue from the last checkpoint if there is one."""
+        config, self.device = self.config, torch.device(self.config.device)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = JsonLog(self.folder / "log.jsonl")
+        self.model.to(self.device, DTYPES[config.dtype])
+        self.description = model_description(self.model, self.source)
+        torch.manual_seed(config.seed)
+        last = find_checkpoint(self.folder / "checkpoint" / "last")
+        if last is None:
+            self.model.fit_statistics(self.train_graphs)
+        operators = self.model.targets
+        like = torch.zeros((), device=self.device, dtype=DTYPES[config.dtype])
+        scales = target_scales(self.model.layout, self.train_graphs, operators)
+        self.loss = OperatorLoss(self.model.layout, config.loss, scales, like)
+        self.score_table = ElementTable(self.model.layout, like.double())
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = self._optimizer()
+        self.schedule = Schedule(config)
+        self.ema = Ema(self.model, config.ema_decay) if config.ema_decay else None
+        if last is not None:
+            self._restore(load_checkpoint(last))
+        else:
+            self.log.cut_back(-1)
+        self.log.write("resume" if last else "start", self.step, threads=torch.get_num_threads(), scales=scales)
+        self.started = time.perf_counter()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        settings = self.config.optimizer
+        kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+        return kind(
+            self.parameters,
+            lr=settings.lr,
+            betas=settings.betas,
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            amsgrad=settings.amsgrad,
+            fused=True,
+        )
+
+    # -- the loop -------------------------------------------------------------------------------------------
+
+    def wall(self) -> float:
+        """Seconds in the loop, earlier parts included."""
+        return self.wall_before + time.perf_counter() - self.started
+
+    def exhausted(self, wall_s: float) -> bool:
+        """Whether a budget is used up."""
+        steps, wall = self.config.max_steps, self.config.max_wall_s
+        return (steps is not None and self.step >= steps) or (wall is not None and wall_s >= wall)
+
+    def batch(self, step: int) -> OperatorGraph:
+        """Batch of one step: the structures of an epoch in the order that (seed, epoch) gives."""
+        size, n = self.config.batch_size, len(self.train_graphs)
+        epoch, position = divmod(step, math.ceil(n / size))
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(n)
+        return self._collate([self.train_graphs[i] for i in order[position * size : (position + 1) * size]])
+
+    def _collate(self, graphs: Sequence[OperatorGraph]) -> OperatorGraph:
+        batch: OperatorGraph = Batch.from_data_list(list(graphs)).to(self.device)
+        return batch
+
+    def loop(self, bar: Bar) -> None:
+        """Steps until the budget is used up, with a validation and a checkpoint every ``validate_every`` of them."""
+        self.model.train()
+        done = self.exhausted(self.wall())
+        while not done:
+            wall = self.wall()
+            lr = self.schedule.lr(self.step, wall)
+            loss, gradient = self.train_step(self.batch(self.step), lr)
+            self.step += 1
+            done = self.exhausted(self.wall())
+            if self.step % self.config.log_every == 0:
+                self._log_step(loss, gradient, lr)
+                bar.update(self.step if self.config.max_steps else self.wall(), self._text(loss))
+            if done or self.step % self.config.validate_every == 0:
+                self.validate()
+                self.save("last")
+                done = self.exhausted(self.wall())
+
+    def train_step(self, batch: OperatorGraph, lr: float) -> tuple[Tensor, Tensor | None]:
+        """Forward, backward, clip, update; returns the loss and the gradient's norm, both still on the device."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        loss = self.loss(self.model(batch), batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip, norm = self.config.clip_norm, None
+        if clip is not None:
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters, clip, foreach=True)
+        self.optimizer.step()
+        self.seen += batch.num_graphs
+        if self.ema:
+            self.ema.update(self.step + 1)
+        return loss.detach(), norm
+
+    def _log_step(self, loss: Tensor, gradient: Tensor | None, lr: float) -> None:
+        value = float(loss)
+        if not math.isfinite(value):
+            raise ConfigError(f"step {self.step}: the loss is {value}; lower training.optimizer.lr or set clip_norm")
+        norm = {} if gradient is None else {"gradient_norm": float(gradient)}
+        self.log.write("train", self.step, loss=value, lr=lr, **norm, wall_s=round(self.wall(), 3))
+
+    def _text(self, loss: Tensor) -> str:
+        maes = "".join(f", {name} MAE {value:.3g}" for name, value in self.validation.items())
+        return f"step {self.step}, loss {float(loss):.3g}{maes}"
+
+    # -- validation and checkpoints -------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def validate(self) -> None:
+        """Loss and MAE over the validation set, with the averaged weights if there are any; keeps the best."""
+        self.model.eval()
+        if self.ema:
+            with self.ema.applied():
+                loss, maes = self._score()
+        else:
+            loss, maes = self._score()
+        self.model.train()
+        if not math.isfinite(loss):
+            raise ConfigError(f"step {self.step}: the validation loss is {loss}; lower training.optimizer.lr")
+        self.schedule.validated(loss)
+        self.log.write("validation", self.step, loss=loss, mae=maes, wall_s=round(self.wall(), 3))
+        if loss < self.best_loss:
+            self.best_step, self.best_loss, self.validation = self.step, loss, maes
+            self.save("best")
+
+    def _score(self) -> tuple[float, dict[str, float]]:
+        loss, size = 0.0, self.config.batch_size
+        sums = {name: ErrorSums(0.0, 0.0, 0.0, 0.0) for name in self.model.targets}
+        for first in range(0, len(self.val_graphs), size):
+            batch = self._collate(self.val_graphs[first : first + size])
+            prediction = self.model(batch)
+            loss += float(self.loss(prediction, batch)) * batch.num_graphs / len(self.val_graphs)
+            for name in sums:
+                sums[name] += absolute_errors(self.score_table, prediction[name], batch, name)
+        return loss, {name: errors.mae for name, errors in sums.items()}
+
+    def save(self, kind: str) -> None:
+        """Write the checkpoint ``kind``: "last" with all that a resumption needs, "best" to predict with."""
+        weights, optimizer = dict(self.model.state_dict()), {}
+        if kind == "last":
+            optimizer = {**pack_optimizer(self.optimizer), "rng.cpu": torch.get_rng_state()}
+            if self.device.type == "cuda":
+                optimizer["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.ema:
+            if kind == "last":
+                optimizer |= {f"raw.{name}": weights[name] for name in self.ema.average}
+            weights |= self.ema.average
+        state = {
+            "step": self.step,
+            "structures_seen": self.seen,
+            "wall_s": self.wall(),
+            "schedule": self.schedule.state(),
+            "training": self.config.model_dump(mode="json"),
+            "best": {"step": self.best_step, "loss": self.best_loss, "mae": self.validation},
+        }
+        save_checkpoint(self.folder / "checkpoint" / kind, Checkpoint(state, self.description, weights, optimizer))
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from ``checkpoint``; refuses one of another configuration, and cuts the log back to its step."""
+        state = checkpoint.state
+        self._same("training", state["training"], self.config.model_dump(mode="json"))
+        self._same("model", checkpoint.model, json.loads(json.dumps(self.description)))
+        self.model.load_state_dict(checkpoint.weights)
+        if self.ema:
+            self.ema.restore(checkpoint.weights)
+            raw = {name.removeprefix("raw."): t for name, t in checkpoint.optimizer.items() if name.startswith("raw.")}
+            self.model.load_state_dict(raw, strict=False)
+        unpack_optimizer(self.optimizer, checkpoint.optimizer)
+        torch.set_rng_state(checkpoint.optimizer["rng.cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(checkpoint.optimizer["rng.cuda"], self.device)
+        self.step, self.seen, self.wall_before = state["step"], state["structures_seen"], state["wall_s"]
+        self.schedule.restore(state["schedule"])
+        self._restore_best()
+        self.log.cut_back(self.step)
+
+    def _same(self, part: str, stored: dict[str, Any], given: dict[str, Any]) -> None:
+        for key, value in given.items():
+            if stored.get(key) != value:
+                raise ConfigError(
+                    f"{self.folder}: its checkpoint has {part}.{key} = {stored.get(key)}, this run {value}"
+                    "; start afresh (--fresh) or write elsewhere (--out)"
+                )
+
+    def _restore_best(self) -> None:
+        """The best checkpoint itself says how good it is (it is written before the last one of the same step)."""
+        best = load_checkpoint(self.folder / "checkpoint" / "best").state["best"]
+        self.best_step, self.best_loss, self.validation = best["step"], best["loss"], best["mae"]
+
+    def result(self, precision: str) -> TrainResult:
+        """Load the best weights into the model and sum up."""
+        path = find_checkpoint(self.folder / "checkpoint" / "best")
+        assert path is not None
+        self.model.load_state_dict(load_checkpoint(path).weights)
+        self.model.eval()
+        if self.device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated(self.device)
+        else:
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return TrainResult(
+            path,
+            self.step,
+            self.seen,
+            load_checkpoint(self.folder / "checkpoint" / "last").state["wall_s"],
+            self.best_step,
+            self.best_loss,
+            self.validation,
+            memory,
+            precision,
+        )

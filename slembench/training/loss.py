@@ -1,0 +1,154 @@
+"""Loss between predicted and reference operator features, measured on matrix elements.
+
+Features are mapped to matrix elements by the layout's orthogonal map; every element counts as in the `full`
+counting of the metrics (shell pairs a < b twice, since the reverse pair's block is their transpose), so that the L1
+loss of a batch is its MAE. Each operator is divided by its scale (rms of its pair elements in the training set),
+which makes operators of different units commensurate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from slembench.data.graph import OperatorGraph
+from slembench.layout import OperatorLayout
+from slembench.nn.readout import OperatorFeatures
+from slembench.training.config import LossConfig, OperatorWeight
+
+
+class ErrorSums(NamedTuple):
+    """Sum of |error| in the data's unit and number of elements, full counting, of on-site and pair blocks."""
+
+    onsite: float
+    onsite_count: float
+    pair: float
+    pair_count: float
+
+    def __add__(self, other: ErrorSums) -> ErrorSums:  # type: ignore[override]
+        """Sums over both batches."""
+        return ErrorSums(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error over all elements, pooled."""
+        return (self.onsite + self.pair) / (self.onsite_count + self.pair_count)
+
+
+class ElementTable:
+    """Masks and weights of the matrix elements of one layout, on one device and in one dtype.
+
+    Attributes:
+        weight: (F,) | how often each element counts: 2 for shell pairs a < b, 1 for a shell with itself.
+        onsite_mask, pair_mask: (n_elements, F), (n_elements ** 2, F) | 1 where a feature exists, else 0.
+        onsite_count, pair_count: (n_elements,), (n_elements ** 2,) | weighted number of elements of a block.
+    """
+
+    def __init__(self, layout: OperatorLayout, like: Tensor) -> None:
+        self.layout = layout
+        sizes = [(2 * layout.shells[a] + 1) * (2 * layout.shells[b] + 1) for a, b in layout.shell_pairs.tolist()]
+        counts = torch.tensor([1.0 if a == b else 2.0 for a, b in layout.shell_pairs.tolist()], dtype=torch.float64)
+        weight = counts.repeat_interleave(torch.tensor(sizes))
+        self.weight = weight.to(like)
+        self.onsite_mask = torch.as_tensor(layout.onsite_mask).to(like)
+        self.pair_mask = torch.as_tensor(layout.pair_mask).to(like)
+        self.onsite_count = (torch.as_tensor(layout.onsite_element_mask).double() @ weight).to(like)
+        self.pair_count = (torch.as_tensor(layout.pair_element_mask).double() @ weight).to(like)
+
+    def errors(
+        self, prediction: OperatorFeatures, graph: OperatorGraph, operator: str
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Elements of prediction - reference and how many count: on-site (N, F), (), pair (P, F), ()."""
+        onsite = (prediction.onsite - graph[f"{operator}_onsite"].to(self.weight)) * self.onsite_mask[graph.species]
+        pair = (prediction.pair - graph[f"{operator}_pair"].to(self.weight)) * self.pair_mask[graph.pair_type]
+        return (
+            self.layout.to_elements(onsite),
+            self.onsite_count[graph.species].sum(),
+            self.layout.to_elements(pair),
+            self.pair_count[graph.pair_type].sum(),
+        )
+
+
+class OperatorLoss:
+    """Loss over all operators of a batch: sum of weight * loss of each, divided by the sum of weights.
+
+    The loss of an operator is ``share * L(on-site) + (1 - share) * L(pair)``, each normalised by its own number of
+    elements; L is the mean of squares, of absolute values, of Huber's function, or (`l1_rmse`, DeePTB's default)
+    half the sum of the mean absolute and the root mean square error, all in units of the operator's scale.
+    """
+
+    def __init__(self, layout: OperatorLayout, config: LossConfig, scales: Mapping[str, float], like: Tensor) -> None:
+        """A loss for operators ``scales`` (operator -> scale in its own unit), on ``like``'s device and dtype."""
+        self.config = config
+        self.scales = dict(scales)
+        self.table = ElementTable(layout, like)
+        self.weights = {name: config.operators.get(name, OperatorWeight()) for name in scales}
+
+    def __call__(self, prediction: Mapping[str, OperatorFeatures], graph: OperatorGraph) -> Tensor:
+        """Scalar loss of predicted features {operator: (onsite (N, F), pair (P, F))} of a batch of graphs."""
+        total = torch.zeros((), device=self.table.weight.device, dtype=self.table.weight.dtype)
+        for name, weight in self.weights.items():
+            onsite, n_onsite, pair, n_pair = self.table.errors(prediction[name], graph, name)
+            share: Tensor | float = n_onsite / (n_onsite + n_pair)
+            if weight.onsite_share is not None:
+                share = weight.onsite_share if len(pair) else 1.0
+            part = share * self._mean(onsite / self.scales[name], n_onsite)
+            if len(pair):
+                part = part + (1 - share) * self._mean(pair / self.scales[name], n_pair)
+            total = total + weight.weight * part
+        return total / sum(w.weight for w in self.weights.values())
+
+    def _mean(self, error: Tensor, count: Tensor) -> Tensor:
+        """Mean over ``count`` elements of the configured function of errors (rows, F), in units of the scale."""
+        weight = self.table.weight
+        if self.config.name == "mse":
+            return (error.square() @ weight).sum() / count
+        if self.config.name == "l1":
+            return (error.abs() @ weight).sum() / count
+        if self.config.name == "huber":
+            delta, size = self.config.huber_delta, error.abs()
+            quadratic = size.clamp(max=delta)
+            return ((quadratic * (size - 0.5 * quadratic)) @ weight).sum() / count
+        # the tiny constant keeps the gradient of the root finite at zero error
+        rms = ((error.square() @ weight).sum() / count + 1e-24).sqrt()
+        return 0.5 * ((error.abs() @ weight).sum() / count + rms)
+
+
+def absolute_errors(
+    table: ElementTable, prediction: OperatorFeatures, graph: OperatorGraph, operator: str
+) -> ErrorSums:
+    """Sums of |prediction - reference| of one batch, for scoring; ``table`` should be float64."""
+    features = OperatorFeatures(*(part.to(table.weight) for part in prediction))
+    onsite, n_onsite, pair, n_pair = table.errors(features, graph, operator)
+    sums = [(part.abs() @ table.weight).sum() for part in (onsite, pair)]
+    return ErrorSums(float(sums[0]), float(n_onsite), float(sums[1]), float(n_pair))
+
+
+def target_scales(
+    layout: OperatorLayout, graphs: Sequence[OperatorGraph], operators: Sequence[str]
+) -> dict[str, float]:
+    """Scale of each operator: rms of its pair elements over the training graphs (of the on-site ones without pairs).
+
+    Args:
+        layout: layout of the targets.
+        graphs: training graphs with ``<operator>_onsite`` and ``<operator>_pair``.
+        operators: names of the operators.
+
+    Returns:
+        operator -> rms in the data's unit; 1 where all elements are zero.
+    """
+    table = ElementTable(layout, torch.zeros((), dtype=torch.float64))
+    scales = {}
+    for name in operators:
+        kind = "pair" if any(len(graph.pair_type) for graph in graphs) else "onsite"
+        squares, count = 0.0, 0.0
+        for graph in graphs:
+            elements = layout.to_elements(graph[f"{name}_{kind}"].double())
+            rows = table.pair_count[graph.pair_type] if kind == "pair" else table.onsite_count[graph.species]
+            squares += float((elements.square() @ table.weight).sum())
+            count += float(rows.sum())
+        scales[name] = (squares / count) ** 0.5 or 1.0
+    return scales

@@ -1,0 +1,78 @@
+"""Learning-rate schedules: a factor on the peak rate, computed from the step, the used budget and the validations.
+
+``constant`` and ``cosine`` are pure functions of the state of the run; ``plateau`` remembers its validations
+(torch.optim's ReduceLROnPlateau, mode min, relative threshold 1e-4). All start with the same linear warm-up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from slembench.training.config import TrainConfig
+
+THRESHOLD = 1e-4
+"""Relative gain in the validation loss that counts as one."""
+
+
+@dataclass
+class Schedule:
+    """Learning-rate factor of one run.
+
+    Attributes:
+        config: the whole training configuration (the budgets are needed).
+        factor: present factor of the plateau schedule.
+        best: lowest validation loss so far.
+        bad: validations without a gain since the last gain or the last reduction.
+    """
+
+    config: TrainConfig
+    factor: float = 1.0
+    best: float = math.inf
+    bad: int = 0
+
+    def progress(self, step: int, wall_s: float) -> float:
+        """Used part of the budget that drives the cosine, in [0, 1].
+
+        Args:
+            step: optimiser steps done.
+            wall_s: seconds spent, earlier parts of a resumed run included.
+        """
+        if self.config.schedule.progress == "steps":
+            budget = self.config.max_steps
+            return min(1.0, step / budget) if budget else 0.0
+        wall = self.config.max_wall_s
+        return min(1.0, wall_s / wall) if wall else 0.0
+
+    def lr(self, step: int, wall_s: float) -> float:
+        """Learning rate of the step after ``step`` finished ones (0-based), ``wall_s`` seconds into the run."""
+        settings = self.config.schedule
+        factor = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+        if settings.name == "cosine":
+            falling = 0.5 * (1 + math.cos(math.pi * self.progress(step, wall_s)))
+            factor *= settings.final_factor + (1 - settings.final_factor) * falling
+        elif settings.name == "plateau":
+            factor *= self.factor
+        return self.config.optimizer.lr * factor
+
+    def validated(self, loss: float) -> None:
+        """Take note of a validation loss; the plateau schedule lowers its factor after too many without a gain."""
+        if loss < self.best * (1 - THRESHOLD):
+            self.best, self.bad = loss, 0
+            return
+        self.bad += 1
+        if self.bad > self.config.schedule.plateau_patience:
+            self.factor = max(self.config.schedule.final_factor, self.factor * self.config.schedule.plateau_factor)
+            self.bad = 0
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: factor, best, bad (best is null before the first validation)."""
+        state = asdict(self)
+        del state["config"]
+        return {**state, "best": None if math.isinf(self.best) else self.best}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+        self.factor, self.bad = state["factor"], state["bad"]
+        self.best = math.inf if state["best"] is None else state["best"]

@@ -1,0 +1,38 @@
+import pytest
+
+from slembench.errors import ConfigError
+from slembench.training.config import OptimizerConfig, TrainConfig, validated
+
+
+def test_a_budget_is_needed():
+    with pytest.raises(ConfigError, match=r"recipe: training: .*max_steps or max_wall_s"):
+        validated(TrainConfig, {"seed": 1}, "recipe: training")
+
+
+def test_unknown_and_wrong_keys_are_named_together():
+    values = {"max_steps": 10, "optimizer": {"lr": -1.0, "learning_rate": 1e-3}, "batchsize": 2}
+    with pytest.raises(ConfigError) as caught:
+        validated(TrainConfig, values, "x.yaml")
+    text = str(caught.value)
+    assert text.startswith("x.yaml: ")
+    assert "optimizer.lr: Input should be greater than 0" in text
+    assert "optimizer.learning_rate: Extra inputs" in text
+    assert "batchsize: Extra inputs" in text
+    assert "batch_size" in text  # the known keys are listed
+
+
+def test_a_cosine_needs_the_budget_that_drives_it():
+    with pytest.raises(ConfigError, match=r"schedule\.progress is 'wall', which needs max_wall_s"):
+        validated(TrainConfig, {"max_steps": 10, "schedule": {"progress": "wall"}}, "x")
+    plateau = {"max_wall_s": 10.0, "schedule": {"name": "plateau"}}
+    assert validated(TrainConfig, plateau, "x").max_steps is None
+
+
+def test_round_trip_through_json_values():
+    config = TrainConfig(max_steps=5, loss={"operators": {"overlap": {"weight": 0.5, "onsite_share": None}}})
+    assert TrainConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_sections_are_immutable():
+    with pytest.raises(ValueError, match="frozen"):
+        OptimizerConfig().lr = 1.0

@@ -1,0 +1,49 @@
+import platform
+import resource
+
+import pytest
+import torch
+
+from slembench.training.allocator import keep_freed_memory
+from slembench.training.config import TrainConfig
+from slembench.training.numerics import EXACT, matmul_error, numerics
+
+
+def config(**values):
+    return TrainConfig(max_steps=1, **values)
+
+
+def test_settings_hold_inside_and_are_put_back():
+    before = torch.get_float32_matmul_precision()
+    with numerics(config(matmul_precision="high")) as word:
+        assert word == "high"
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.are_deterministic_algorithms_enabled()
+    assert torch.get_float32_matmul_precision() == before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_settings_are_put_back_after_an_error():
+    with pytest.raises(RuntimeError), numerics(config(deterministic=True)):
+        raise RuntimeError
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_default_precision_keeps_float32():
+    assert matmul_error("highest") < EXACT
+    with numerics(config()) as word:
+        assert matmul_error(word) < EXACT
+
+
+def test_freed_memory_stays():
+    if platform.libc_ver()[0] != "glibc":
+        assert not keep_freed_memory()
+        return
+    assert keep_freed_memory()
+    block = torch.ones(48 * 2**20 // 4)
+    for _ in range(4):  # the heap grows
+        copies = block.clone()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        copies = block.clone()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults < 4 * copies.nbytes / resource.getpagesize() / 2
