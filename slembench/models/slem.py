@@ -48,6 +48,9 @@ class SlemConfig(ModelConfig):
     radial_channels: int | None = Field(32, ge=1, description="width of the products' radial weights; null: none")
     residual_ratio: float = Field(0.5, gt=0, lt=1, description="s of new*s/sqrt(1+s^2) + old/sqrt(1+s^2)")
     learnable_residual: bool = False
+    pair_bias: bool = Field(
+        False, description="bias of the pair scalars, as in dptb; it makes blocks step at the cutoff"
+    )
     overlap_channels: tuple[int, ...] = Field((64, 64), description="hidden widths of the two-body overlap head")
 
     @field_validator("irreps_hidden")
@@ -88,12 +91,12 @@ class Slem(OperatorModel):
         self.trunk_targets = tuple(t for t in targets if t != "overlap")
         states = [init] + [hidden] * (config.n_layers - 1)
         outputs = [hidden] * (config.n_layers - 1) + [out]
-        self.layers = (
-            nn.ModuleList(SlemLayer(config, n_species, before, hidden, after) for before, after in zip(states, outputs))
-            if self.trunk_targets
-            else nn.ModuleList()
-        )
-        self.heads = nn.ModuleDict({t: OperatorHead(out) for t in self.trunk_targets})
+        edges = [init] + [hidden.only(out)] * (config.n_layers - 1) + [out]
+        self.layers = nn.ModuleList()
+        for before, after, edge_before, edge_after in zip(states, outputs, edges, edges[1:]):
+            if self.trunk_targets:
+                self.layers.append(SlemLayer(config, n_species, before, hidden, after, edge_before, edge_after))
+        self.heads = nn.ModuleDict({t: OperatorHead(out, config.pair_bias) for t in self.trunk_targets})
         self.packing = Packing(self.layout, out)
         if "overlap" in targets:
             self.overlap_head = OverlapHead(config, out)
@@ -164,14 +167,25 @@ class SlemLayer(nn.Module):
     Args:
         config: hyper-parameters.
         n_species: number of elements.
-        before: channels of node, hidden and edge states that come in.
+        before: channels of node and hidden states that come in.
         hidden: channels of the hidden pair state that goes out.
-        after: channels of node and edge states that go out.
+        after: channels of the node state that goes out.
+        edge_before: channels of the edge state that comes in.
+        edge_after: channels of the edge state that goes out; only what the read-out can use.
     """
 
     ratio: torch.Tensor
 
-    def __init__(self, config: SlemConfig, n_species: int, before: Channels, hidden: Channels, after: Channels) -> None:
+    def __init__(
+        self,
+        config: SlemConfig,
+        n_species: int,
+        before: Channels,
+        hidden: Channels,
+        after: Channels,
+        edge_before: Channels,
+        edge_after: Channels,
+    ) -> None:
         super().__init__()
         self.before, self.hidden, self.after = before, hidden, after
         self.node_norm, self.hidden_norm_in = SeparableNorm(before), SeparableNorm(before)
@@ -180,10 +194,11 @@ class SlemLayer(nn.Module):
         self.hidden_affine_in, self.hidden_affine_out = NormAffine(before), NormAffine(hidden)
         options = (config.latent_dim, config.radial_channels, config.symmetry == "O3")
         self.hidden_update = SO2Update((before, before), hidden, *options)
-        self.edge_update = SO2Update((before, hidden, before), after, *options)
+        self.edge_update = SO2Update((before, hidden, before), edge_after, *options)
         self.node_update = SO2Update((before, hidden), after, *options)
         self.hidden_residual = ChannelMixing(before, hidden)
-        self.edge_residual, self.node_residual = ChannelMixing(before, after), ChannelMixing(before, after)
+        self.edge_residual = ChannelMixing(edge_before, edge_after, config.pair_bias)
+        self.node_residual = ChannelMixing(before, after)
         self.latent_norm, self.latent_norm_input = nn.LayerNorm(config.latent_dim), nn.LayerNorm(config.latent_dim)
         self.latent_update = ScalarMLP(
             (2 * n_species + config.latent_dim + hidden.scalars, *config.latent_channels, config.latent_dim)
@@ -252,10 +267,10 @@ class SlemLayer(nn.Module):
 class OperatorHead(nn.Module):
     """Last channel mixing of node and pair states of one target, and the packing into features."""
 
-    def __init__(self, out: Channels) -> None:
+    def __init__(self, out: Channels, pair_bias: bool) -> None:
         super().__init__()
         self.out = out
-        self.node, self.pair = ChannelMixing(out, out), ChannelMixing(out, out)
+        self.node, self.pair = ChannelMixing(out, out), ChannelMixing(out, out, pair_bias)
 
     def forward(self, node: NodeState, pair: FrameState, frames: Frames, packing: Packing) -> OperatorFeatures:
         """Features of the target, unit scale."""

@@ -56,6 +56,13 @@ class Channels:
             counts[0 if c.natural else 1][c.l] += c.n_paths
         return cls(tuple(counts[0]), tuple(counts[1]))
 
+    def only(self, wanted: Channels) -> Channels:
+        """Without the (l, parity) that ``wanted`` does not have."""
+        lmax = min(self.lmax, wanted.lmax)
+        natural = tuple(n if w else 0 for n, w in zip(self.natural, wanted.natural[: lmax + 1]))
+        unnatural = tuple(n if w else 0 for n, w in zip(self.unnatural, wanted.unnatural[: lmax + 1]))
+        return Channels(natural, unnatural)
+
     @property
     def lmax(self) -> int:
         """Largest l."""

@@ -64,9 +64,10 @@ class ChannelMixing(nn.Module):
     Args:
         inputs: channels that come in.
         output: channels that go out; (l, parity) without input channels stay zero.
+        bias: False for pair states that must vanish where their input does.
     """
 
-    def __init__(self, inputs: Channels, output: Channels) -> None:
+    def __init__(self, inputs: Channels, output: Channels, bias: bool = True) -> None:
         super().__init__()
         self.inputs, self.output = inputs, output
         sources = {(l, natural): (start, count) for l, natural, start, count in inputs.parity_blocks}
@@ -77,11 +78,11 @@ class ChannelMixing(nn.Module):
                 first, fan_in = sources[l, natural]
                 self.paths.append((l, first, fan_in, start, count))
                 self.weights.append(nn.Parameter(torch.randn(fan_in, count)))
-        self.bias = nn.Parameter(torch.zeros(output.scalars))
+        self.bias = nn.Parameter(torch.zeros(output.scalars)) if bias else None
 
     def matrix(self, factor: torch.Tensor | float = 1.0) -> torch.Tensor:
         """(C_in, C_out) | the map among all channels, block by block; zero between different (l, parity)."""
-        full = self.bias.new_zeros(self.inputs.total, self.output.total)
+        full: torch.Tensor = self.weights[0].new_zeros(self.inputs.total, self.output.total)
         for (_, first, fan_in, start, count), weight in zip(self.paths, self.weights):
             full[first : first + fan_in, start : start + count] = weight * (factor / math.sqrt(fan_in))
         return full
@@ -89,8 +90,11 @@ class ChannelMixing(nn.Module):
     def on_frames(self, state: FrameState) -> FrameState:
         """Frame feature of ``inputs`` -> frame feature of ``output``."""
         matrix = self.matrix()
-        bias = nn.functional.pad(self.bias, (0, self.output.total - self.output.scalars))
-        result = [torch.addmm(bias, state[0], matrix)]
+        if self.bias is None:
+            result = [state[0] @ matrix]
+        else:
+            bias = nn.functional.pad(self.bias, (0, self.output.total - self.output.scalars))
+            result = [torch.addmm(bias, state[0], matrix)]
         for m in range(1, self.output.lmax + 1):
             result.append(state[m] @ matrix[self.inputs.first(m) :, self.output.first(m) :])
         return result
@@ -106,8 +110,9 @@ class ChannelMixing(nn.Module):
             block = matrix[self.inputs.first(m) :, self.output.first(m) :]
             flat = torch.addmm(tensor.reshape(-1, block.shape[1]), old[m].reshape(-1, block.shape[0]), block)
             result.append(flat.reshape(tensor.shape))
-        scalars = result[0][:, : self.output.scalars] + factor * self.bias
-        result[0] = torch.cat([scalars, result[0][:, self.output.scalars :]], dim=1)
+        if self.bias is not None:
+            scalars = result[0][:, : self.output.scalars] + factor * self.bias
+            result[0] = torch.cat([scalars, result[0][:, self.output.scalars :]], dim=1)
         return result
 
     def on_nodes(self, state: NodeState) -> NodeState:
@@ -120,8 +125,8 @@ class ChannelMixing(nn.Module):
                 result.append(state[0].new_zeros(len(state[0]), 2 * l + 1, self.output.counts[l]))
                 continue
             result.append(state[l] @ matrix[self.inputs.first(l) : self.inputs.first(l + 1), columns])
-        bias = nn.functional.pad(self.bias, (0, self.output.counts[0] - self.output.scalars))
-        result[0] = result[0] + bias
+        if self.bias is not None:
+            result[0] = result[0] + nn.functional.pad(self.bias, (0, self.output.counts[0] - self.output.scalars))
         return result
 
 

@@ -1,0 +1,155 @@
+"""Checks of the model contract, for our own tests and for users' models.
+
+Every function takes an `OperatorModel` in float64 and structures, returns measured numbers, and asserts nothing;
+`contract_report` gathers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+import torch
+
+from slembench.blocks import BlockMatrix
+from slembench.data.graph import build_graph
+from slembench.models.contract import OperatorModel
+from slembench.orbitals import FloatArray, IntArray
+from slembench.rotations import random_rotation
+
+
+def predict_blocks(model: OperatorModel, atoms: ase.Atoms) -> dict[str, BlockMatrix]:
+    """Every target operator of one structure, in the dtype of the model; values as float64.
+
+    Args:
+        model: the model; left as it is.
+        atoms: positions and cell in Angstrom.
+    """
+    dtype = next(model.parameters()).dtype
+    graph = build_graph(atoms, model.cutoffs, model.layout, dtype=dtype)
+    with torch.no_grad():
+        result = model(graph)
+    index, shift = graph.pair_index.T.numpy(), graph.pair_shift.numpy()
+    return {
+        name: model.layout.to_blocks(atoms.numbers, f.onsite.double().numpy(), f.pair.double().numpy(), index, shift)
+        for name, f in result.items()
+    }
+
+
+def relative_difference(found: BlockMatrix, expected: BlockMatrix) -> float:
+    """Largest |found - expected| / mean |expected| over the united pairs."""
+    scale = max(float(np.abs(expected.values).mean()), 1e-300)
+    return float(np.abs((found - expected).values).max(initial=0.0)) / scale
+
+
+def equivariance_error(model: OperatorModel, atoms: ase.Atoms, rotation: FloatArray) -> dict[str, float]:
+    """Largest |M(Q x) - D(Q) M(x) D(Q)^T| / mean |M| for each target.
+
+    Args:
+        model: float64 model.
+        atoms: structure.
+        rotation: (3, 3) orthogonal Q, proper or not.
+    """
+    turned = atoms.copy()
+    turned.set_cell(np.asarray(atoms.cell) @ rotation.T)
+    turned.positions = atoms.positions @ rotation.T
+    before, after = predict_blocks(model, atoms), predict_blocks(model, turned)
+    return {name: relative_difference(after[name], before[name].rotate(rotation)) for name in before}
+
+
+def translation_error(model: OperatorModel, atoms: ase.Atoms, shift: FloatArray) -> dict[str, float]:
+    """Relative difference after moving all atoms by ``shift`` (3,) | Angstrom, not wrapped; blocks must not change."""
+    moved = atoms.copy()
+    moved.positions += shift
+    before, after = predict_blocks(model, atoms), predict_blocks(model, moved)
+    return {name: relative_difference(after[name], before[name]) for name in before}
+
+
+def wrapping_error(model: OperatorModel, atoms: ase.Atoms) -> dict[str, float]:
+    """Relative difference after moving the first atom by one lattice vector; only pair labels may change."""
+    axis = int(np.flatnonzero(atoms.pbc)[0])
+    moved = atoms.copy()
+    moved.positions[0] += np.asarray(atoms.cell)[axis]
+    before, after = predict_blocks(model, atoms), predict_blocks(model, moved)
+    errors = {}
+    for name, blocks in after.items():
+        shift = blocks.pair_shift.copy()
+        shift[:, axis] += (blocks.pair_index[:, 1] == 0).astype(int) - (blocks.pair_index[:, 0] == 0).astype(int)
+        relabelled = BlockMatrix(blocks.basis, blocks.numbers, blocks.pair_index, shift, blocks.values)
+        errors[name] = relative_difference(relabelled, before[name])
+    return errors
+
+
+def permutation_error(model: OperatorModel, atoms: ase.Atoms, order: Sequence[int] | IntArray) -> dict[str, float]:
+    """Relative difference after reordering the atoms by ``order`` (N,), once the blocks are reordered back."""
+    order = np.asarray(order)
+    before, after = predict_blocks(model, atoms), predict_blocks(model, atoms[order])
+    errors = {}
+    for name, blocks in after.items():
+        back = BlockMatrix(blocks.basis, atoms.numbers, order[blocks.pair_index], blocks.pair_shift, blocks.values)
+        errors[name] = relative_difference(back, before[name])
+    return errors
+
+
+def outside_gradient(model: OperatorModel, atoms: ase.Atoms, i: int, j: int | None = None) -> tuple[float, int]:
+    """Largest |d features / d position| over atoms outside the receptive field of one block.
+
+    Args:
+        model: float64 model.
+        atoms: structure without periodic images within reach of the block.
+        i: atom of the on-site block, or first atom of the pair.
+        j: second atom of the pair (R = 0), or None for the on-site block of ``i``.
+
+    Returns:
+        The largest gradient component outside (1 / Angstrom times the unit of the data), and the number of atoms there.
+
+    Raises:
+        ValueError: pair (i, j) is beyond the cutoff.
+    """
+    graph = build_graph(atoms, model.cutoffs, model.layout, dtype=torch.float64)
+    positions = graph.positions.clone().requires_grad_(True)
+    cell = torch.from_numpy(np.asarray(atoms.cell).copy())
+    first, second = graph.pair_index
+    graph.pair_vector = positions[second] + graph.pair_shift.double() @ cell - positions[first]
+    result = model(graph)
+    if j is None:
+        total = sum(f.onsite[i].square().sum() for f in result.values())
+    else:
+        rows = ((first == i) & (second == j) & (graph.pair_shift == 0).all(dim=1)).nonzero().flatten()
+        if not len(rows):
+            raise ValueError(f"atoms {i} and {j} are no pair of this model")
+        total = sum(f.pair[rows[0]].square().sum() for f in result.values())
+    if not isinstance(total, torch.Tensor) or not total.requires_grad:
+        return 0.0, len(atoms)
+    (gradient,) = torch.autograd.grad(total, positions)
+    field = model.receptive_field
+    reach = field.onsite if j is None else field.pair
+    centres = [i] if j is None else [i, j]
+    distance = np.min([np.linalg.norm(atoms.positions - atoms.positions[c], axis=1) for c in centres], axis=0)
+    outside = distance > reach
+    return float(gradient[torch.from_numpy(outside)].abs().max()) if outside.any() else 0.0, int(outside.sum())
+
+
+def contract_report(model: OperatorModel, atoms: ase.Atoms, seed: int = 0) -> dict[str, float]:
+    """Worst error over all targets of each contract property.
+
+    Args:
+        model: float64 model.
+        atoms: periodic structure.
+        seed: of the random rotation and permutation.
+
+    Returns:
+        rotation, inversion, translation, wrapping, permutation, hermiticity -> relative error.
+    """
+    order = np.random.default_rng(seed).permutation(len(atoms))
+    blocks = predict_blocks(model, atoms)
+    hermiticity = [b.hermiticity_error() / max(float(np.abs(b.values).mean()), 1e-300) for b in blocks.values()]
+    return {
+        "rotation": max(equivariance_error(model, atoms, random_rotation(seed)).values()),
+        "inversion": max(equivariance_error(model, atoms, -np.eye(3)).values()),
+        "translation": max(translation_error(model, atoms, np.array([0.3, -0.2, 0.1])).values()),
+        "wrapping": max(wrapping_error(model, atoms).values()) if np.any(atoms.pbc) else 0.0,
+        "permutation": max(permutation_error(model, atoms, order).values()),
+        "hermiticity": max(hermiticity),
+    }
