@@ -1,0 +1,1 @@
+"""First-principles recipes of the mini data sets: how each was made, for anyone to run again."""

@@ -1,0 +1,91 @@
+"""Thermal displacements of a supercell from harmonic phonons of the same level of theory.
+
+Force constants come from finite displacements (reduced by symmetry) of the very supercell that is moved
+afterwards; displacements are drawn from the canonical ensemble of its commensurate phonons, quantum
+statistics included (https://phonopy.github.io/phonopy, `Phonopy.get_random_displacements_at_temperature`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+
+from slembench.data.recipes.lcao_fourier import FloatArray
+from slembench.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
+
+MIN_FREQUENCY_THZ = 0.3
+"""Modes below this are the rigid translations at Gamma (noise of the grid included) and are not moved."""
+
+
+def supercell_phonons(cell: Atoms, repeats: Sequence[int], step: float = 0.03) -> Phonopy:
+    """Phonopy of a supercell, with symmetry-reduced displacements in both directions set up.
+
+    Args:
+        cell: primitive cell.
+        repeats: three integers.
+        step: length of the finite displacements, Angstrom.
+
+    Raises:
+        ConfigError: phonopy is missing.
+    """
+    try:
+        from phonopy import Phonopy
+        from phonopy.structure.atoms import PhonopyAtoms
+    except ModuleNotFoundError as error:
+        raise ConfigError("this recipe needs phonopy: `pip install slembench[recipes]`") from error
+
+    unit = PhonopyAtoms(symbols=list(cell.symbols), cell=cell.cell.array, positions=cell.positions)
+    phonons = Phonopy(unit, np.diag(repeats), primitive_matrix="P", symprec=1e-4)
+    phonons.generate_displacements(distance=step, is_plusminus=True)
+    return phonons
+
+
+def supercell(phonons: Phonopy, pbc: Sequence[bool]) -> Atoms:
+    """The undisplaced supercell."""
+    return _to_ase(phonons.supercell, pbc)
+
+
+def finite_displacements(phonons: Phonopy, pbc: Sequence[bool]) -> list[Atoms]:
+    """The supercells whose forces are needed, in phonopy's order."""
+    return [_to_ase(displaced, pbc) for displaced in phonons.supercells_with_displacements or []]
+
+
+def set_forces(phonons: Phonopy, force_sets: Sequence[FloatArray]) -> FloatArray:
+    """Force constants from the forces of `finite_displacements`, with symmetry and sum rules imposed.
+
+    Args:
+        phonons: from `supercell_phonons`; changed.
+        force_sets: (N, 3) eV/Angstrom each.
+
+    Returns:
+        Frequencies (nq, 3 n) in THz at the commensurate points.
+
+    Raises:
+        DataError: an imaginary mode, about which no thermal ensemble exists.
+    """
+    phonons.forces = list(force_sets)
+    phonons.produce_force_constants()
+    phonons.symmetrize_force_constants()
+    repeats = np.diag(phonons.supercell_matrix)
+    points = np.stack(np.meshgrid(*map(np.arange, repeats), indexing="ij"), axis=-1).reshape(-1, 3) / repeats
+    frequencies: FloatArray = phonons.run_qpoints(points).frequencies
+    if frequencies.min() < -MIN_FREQUENCY_THZ:
+        raise DataError(f"imaginary phonon of {frequencies.min():.3f} THz: relax the cell or tighten the forces")
+    return frequencies
+
+
+def thermal_displacement(phonons: Phonopy, temperature: float, seed: int) -> FloatArray:
+    """One draw (N, 3) in Angstrom from the canonical ensemble at ``temperature`` in K; equal seeds, equal draws."""
+    phonons.init_random_displacements(cutoff_frequency=MIN_FREQUENCY_THZ)
+    return np.asarray(phonons.get_random_displacements_at_temperature(temperature, 1, random_seed=seed)[0])
+
+
+def _to_ase(atoms: PhonopyAtoms, pbc: Sequence[bool]) -> Atoms:
+    return Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=pbc)
