@@ -1,0 +1,135 @@
+"""``slembench data``: list, describe, generate and assemble data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+LIST_HELP = """List the data sets at hand: shipped ones, and those in the folders of the variable SLEMBENCH_DATA.
+
+    slembench data list
+"""
+
+INFO_HELP = """Show the card of a data set: units, shells, level of theory, splits, noise floor, checks.
+
+With --verify every structure is read and looked through and every checksum compared.
+
+    slembench data info mos2-mini
+
+    slembench data info path/to/folder --verify
+"""
+
+GENERATE_HELP = """Compute a data set again from first principles, then assemble it.
+
+Every calculation is one file in the work directory; a run that was stopped goes on where it was. The data set is
+written beside them, or to --out, once every structure has passed its checks. The programs that a recipe needs are
+installed with `pip install 'slembench[recipes]'`.
+
+    slembench data generate mos2-mini --jobs 2
+
+    slembench data generate mos2-mini --workdir scratch --out datasets/mos2-mini
+"""
+
+ASSEMBLE_HELP = """Make a data set of the calculations that a work directory holds: Parquet file, splits, card, README.
+
+Every structure is verified from its stored, rounded values; nothing appears at --out unless all of them pass.
+
+    slembench data assemble mos2-mini --workdir generated/mos2-mini --out datasets/mos2-mini
+"""
+
+Name = Annotated[str, typer.Argument(help="Name from `slembench data list`, or a folder that holds a card.yaml.")]
+Recipe = Annotated[str, typer.Argument(help="Data set that has a recipe, such as mos2-mini.")]
+Workdir = Annotated[Path | None, typer.Option(help="Folder of the calculations (default: generated/NAME).")]
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the data set, replaced if it exists (default: WORKDIR/NAME).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    area = typer.Typer(help="List, describe and generate data sets.", no_args_is_help=True)
+    area.command("list", help=LIST_HELP)(list_command)
+    area.command("info", help=INFO_HELP)(info_command)
+    area.command("generate", help=GENERATE_HELP)(generate_command)
+    area.command("assemble", help=ASSEMBLE_HELP)(assemble_command)
+    app.add_typer(area, name="data")
+
+
+def list_command() -> None:
+    """Print a table of all data sets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from slembench.data.catalogue import list_datasets, load_card
+
+    table = Table("name", "structures", "elements", "operators", "energies", "title")
+    for name in list_datasets():
+        card = load_card(name)
+        elements, operators = " ".join(card.elements), ", ".join(card.operators)
+        table.add_row(name, str(card.counts.structures), elements, operators, card.units.energy, card.title)
+    Console().print(table)
+
+
+def info_command(
+    name: Name,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every structure, compare every checksum.")] = False,
+) -> None:
+    """Print a card; verify the data on request."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from slembench.data.catalogue import load_card, load_dataset
+
+    table = Table("key", "value")
+    for key, value in _flat(load_card(name).model_dump(mode="json", exclude_none=True)):
+        table.add_row(key, value)
+    console = Console(highlight=False)
+    console.print(table)
+    if verify:
+        dataset = load_dataset(name)
+        console.print(f"fingerprint {dataset.fingerprint}")
+        for split in dataset.splits:
+            console.print(f"split {split}: {len(dataset.split(split))} structures, hash {dataset.split_hash(split)}")
+        structures = sum(1 for _ in dataset.iterate())
+        console.print(f"{structures} structures read, nothing wrong")
+
+
+def generate_command(
+    name: Recipe,
+    workdir: Workdir = None,
+    out: Out = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Calculations at a time, one thread each.")] = 1,
+) -> None:
+    """Run a recipe, then assemble."""
+    from rich.console import Console
+
+    from slembench.data.generate import run_recipe
+
+    folder = workdir or Path("generated") / name
+    run_recipe(name, folder, jobs, Console())
+    assemble_command(name, folder, out)
+
+
+def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> None:
+    """Assemble a data set of the calculations in a work directory."""
+    from rich.console import Console
+
+    from slembench.data.assemble import assemble
+
+    console, source = Console(highlight=False), workdir or Path("generated") / name
+    folder = out or source / name
+    dataset = assemble(name, source, folder, console.print)
+    console.print(f"{dataset!r} written to {folder}; see: slembench data info {folder}", soft_wrap=True)
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested mapping as rows of dotted key and text."""
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    return rows

@@ -1,0 +1,210 @@
+"""The card of a data set: what it is, in which units, how it is split and scored (``card.yaml``).
+
+Every key is checked; an unknown or ill-typed one is refused with the file and the key named.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from ase.data import atomic_numbers
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from slembench.errors import DataError
+from slembench.files import write_text
+from slembench.orbitals import Basis
+
+OPERATORS = ("hamiltonian", "overlap", "density")
+"""Operators that a sample can hold, in the order in which they are stored."""
+
+CARD_FILE = "card.yaml"
+
+Mesh = tuple[int, int, int]
+Operator = Literal["hamiltonian", "overlap", "density"]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Units(_Part):
+    """Units of every number in the data set."""
+
+    energy: Literal["eV", "Hartree"]
+    length: Literal["Angstrom"]
+
+
+class LevelOfTheory(_Part):
+    """How the reference operators were computed.
+
+    Attributes:
+        kmesh_scf: k mesh of the self-consistent run; one, or one for each kind of cell ("2x2": [3, 3, 1]).
+        kmesh_ft: odd k mesh whose inverse Fourier transform gives the blocks; absent where a code writes blocks itself.
+        smearing: width in eV with the name of the function, e.g. "Fermi-Dirac 0.05 eV".
+        grid: real-space grid or plane-wave cutoff, with its unit.
+    """
+
+    code: str
+    version: str
+    functional: str
+    basis: str
+    pseudopotential: str
+    kmesh_scf: Mesh | dict[str, Mesh] | None = None
+    kmesh_ft: Mesh | dict[str, Mesh] | None = None
+    smearing: str | None = None
+    grid: str | None = None
+    convergence: str | None = None
+
+
+class SplitRule(_Part):
+    """How the data set was split; the ids themselves stand in ``file`` (relative to the card)."""
+
+    rule: str
+    seed: int
+    file: str
+
+
+class Official(_Part):
+    """The numbers that a leaderboard shows first for this data set (definitions in the metrics documentation)."""
+
+    average: Literal["pooled", "per_structure"]
+    counting: Literal["full", "reduced"]
+    metrics: tuple[str, ...]
+
+
+class Bands(_Part):
+    """k mesh on which band energies are scored and the half width in eV of the window around the Fermi level."""
+
+    kmesh: Mesh
+    window_eV: Positive
+
+
+class Counts(_Part):
+    """Structures in all and in each split, atoms, scored pairs (both directions, on-site included), values stored."""
+
+    structures: int
+    splits: dict[str, int]
+    atoms: int
+    pairs: int
+    values: int
+
+
+class Origin(_Part):
+    """Where the data come from: the recipe or address, and the sha256 of every data file (relative to the card)."""
+
+    recipe: str
+    files: dict[str, str]
+
+
+class Card(_Part):
+    """A data set's card. Energies in ``units.energy`` unless a key says otherwise, lengths in Angstrom.
+
+    Attributes:
+        basis: chemical symbol -> shells, e.g. "3s2p2d".
+        cutoffs: chemical symbol -> radius r in Angstrom; pairs up to (r_i + r_j) / 2 are scored.
+        energy_zero: what the energies are measured from; never guessed.
+        convention: orbital order and sign of the source (a name in `slembench.orbitals.CONVENTIONS`); what is stored is
+            always in this project's own.
+        rounding: operator -> quantum to which stored values were rounded (a power of two, unit of the operator).
+        noise_floor: measured size of what no model can learn, with what was measured.
+        checks: results of the verification that every structure went through.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+    title: str
+    revision: int
+    description: str
+    elements: tuple[str, ...]
+    basis: dict[str, str]
+    cutoffs: dict[str, Positive]
+    units: Units
+    energy_zero: str
+    periodic: bool
+    level_of_theory: LevelOfTheory
+    convention: str
+    operators: tuple[Operator, ...]
+    rounding: dict[Operator, Positive] = {}
+    counts: Counts
+    splits: SplitRule
+    official: Official
+    bands: Bands | None = None
+    licence: str
+    origin: Origin
+    noise_floor: dict[str, float | str] = {}
+    citation: str
+    redistribution: bool
+    checks: dict[str, float | int | str] = {}
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Card:
+        Basis.parse(self.basis)
+        for key in ("basis", "cutoffs"):
+            if set(getattr(self, key)) != set(self.elements):
+                given, wanted = ", ".join(sorted(getattr(self, key))), ", ".join(self.elements)
+                raise ValueError(f"{key} is given for {given}, elements are {wanted}")
+        if len(set(self.operators)) != len(self.operators) or not self.operators:
+            raise ValueError("operators must be a list without repetition, at least one long")
+        return self
+
+    @property
+    def orbital_basis(self) -> Basis:
+        """Shells per element as a `Basis`."""
+        return Basis.parse(self.basis)
+
+    @property
+    def cutoff_radii(self) -> dict[int, float]:
+        """Atomic number -> radius r in Angstrom of the scored pair set."""
+        return {int(atomic_numbers[symbol]): radius for symbol, radius in self.cutoffs.items()}
+
+
+def parse_card(content: Any, file: str | Path) -> Card:
+    """Card from the mapping that a YAML file holds.
+
+    Args:
+        content: what the YAML parser returned.
+        file: named in errors.
+
+    Raises:
+        DataError: every unknown, missing or wrong key, with the file.
+    """
+    if not isinstance(content, dict):
+        raise DataError(f"{file}: a card must be a mapping of keys to values, found {type(content).__name__}")
+    try:
+        return Card.model_validate(content)
+    except ValidationError as error:
+        raise DataError("; ".join(_problem(file, item) for item in error.errors())) from error
+
+
+def read_card(folder: str | Path) -> Card:
+    """Card of the data set in ``folder``.
+
+    Raises:
+        DataError: no card there, not YAML, or keys that `parse_card` refuses.
+    """
+    path = Path(folder) / CARD_FILE
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; a data set is a folder with a {CARD_FILE}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not readable as YAML: {error}") from error
+    return parse_card(content, path)
+
+
+def write_card(card: Card, folder: str | Path) -> Path:
+    """Write ``card`` as ``folder``/card.yaml, atomically; returns the path."""
+    content = card.model_dump(mode="json", exclude_none=True)
+    return write_text(Path(folder) / CARD_FILE, yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True))
+
+
+def _problem(file: str | Path, item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"]) or "(whole card)"
+    if item["type"] == "extra_forbidden":
+        return f"{file}: key {key!r}: unknown key; remove it or correct its spelling"
+    if item["type"] == "missing":
+        return f"{file}: key {key!r}: missing; add it"
+    return f"{file}: key {key!r}: {item['msg']}"

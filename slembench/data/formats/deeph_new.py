@@ -1,0 +1,224 @@
+"""The layout of DeepH-pack 2026 ("new DeepH", deepx): one folder a structure with POSCAR, info.json and h5 matrices.
+
+eV and Angstrom, both directions of every pair, orbitals already in canonical order within a shell. A matrix file holds
+``atom_pairs`` (P, 5) = [Rx, Ry, Rz, i, j] (0-based), ``chunk_shapes`` (P, 2), ``chunk_boundaries`` (P + 1,) and
+``entries``, block k being ``entries[boundaries[k]:boundaries[k + 1]]`` row-major. The energy zero is not fixed.
+Source: files written by DeepH-dock, whose bands, Hermiticity and s-p directions are tested.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ase
+import ase.io
+import h5py
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from slembench.blocks import BlockMatrix, pair_keys
+from slembench.data.sample import Sample, SampleInfo, check_finite, check_sample
+from slembench.errors import DataError
+from slembench.orbitals import Basis, IntArray, canonical_index
+
+MATRIX_FILES = {"hamiltonian": "hamiltonian.h5", "overlap": "overlap.h5", "density": "density_matrix.h5"}
+"""Operator -> file; the density matrix carries the factor 2 of spin."""
+
+_KEYS = {"atom_pairs": (2, "iu"), "chunk_shapes": (2, "iu"), "chunk_boundaries": (1, "iu"), "entries": (1, "f")}
+
+
+class StructureInfo(BaseModel):
+    """info.json of one structure; further keys are left alone."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    atoms_quantity: int
+    orbits_quantity: int
+    orthogonal_basis: bool
+    spinful: bool
+    fermi_energy_eV: float | None
+    elements_orbital_map: dict[str, list[int]]
+    occupation: float | None = None
+
+
+def detect(path: Path) -> list[str]:
+    """Evidence that ``path`` is a structure folder of this layout, or a folder that holds some."""
+    folder = next(iter(structure_folders(path)), None)
+    if folder is None:
+        return []
+    return [str((folder / name).relative_to(path)) for name in ("POSCAR", "info.json")]
+
+
+def structure_folders(path: Path) -> Iterator[Path]:
+    """Folders with a POSCAR and an info.json, at ``path`` or up to two levels below it, in natural order of names."""
+    for pattern in (".", "*", "*/*"):
+        for folder in sorted(path.glob(pattern), key=_natural) if path.is_dir() else ():
+            if (folder / "POSCAR").is_file() and (folder / "info.json").is_file():
+                yield folder
+
+
+def read(path: Path) -> Iterator[Sample]:
+    """Samples of a structure folder, or of all structure folders below ``path``; the id is the folder's name.
+
+    Raises:
+        DataError: no structure folder, or anything `read_structure` refuses.
+    """
+    folders = list(structure_folders(path))
+    if not folders:
+        raise DataError(f"{path}: no folder with POSCAR and info.json at or below it")
+    return map(read_structure, folders)
+
+
+def read_structure(folder: Path) -> Sample:
+    """One structure with the operators whose files are there.
+
+    Returns:
+        Sample in eV and Angstrom, periodic along all three axes (the layout does not say which are), energy zero
+        "unknown"; operators in the file's pair order.
+
+    Raises:
+        DataError: a missing or damaged file, a missing key, wrong shapes, values that are not finite, a spinful
+            calculation, or POSCAR and info.json that contradict each other; names file, structure and key.
+    """
+    info = _read_info(folder)
+    atoms = _read_poscar(folder / "POSCAR")
+    place = f"{folder / 'info.json'}: structure {folder.name!r}"
+    unknown = sorted(set(atoms.symbols) - set(info.elements_orbital_map))
+    if unknown:
+        raise DataError(f"{place}: key 'elements_orbital_map': no shells for element {unknown[0]} of the POSCAR")
+    shells = {int(atomic_numbers[symbol]): ls for symbol, ls in info.elements_orbital_map.items()}
+    basis = Basis.parse(info.elements_orbital_map)
+    orbitals = int(basis.sizes(atoms.numbers).sum())
+    for key, stated, found in (
+        ("atoms_quantity", info.atoms_quantity, len(atoms)),
+        ("orbits_quantity", info.orbits_quantity, orbitals),
+    ):
+        if stated != found:
+            raise DataError(f"{place}: key {key!r}: says {stated}, POSCAR and elements_orbital_map give {found}")
+    files = {name: folder / file for name, file in MATRIX_FILES.items() if (folder / file).is_file()}
+    if not files:
+        raise DataError(f"{folder}: structure {folder.name!r}: none of {', '.join(MATRIX_FILES.values())} is there")
+    operators = {name: read_matrix(file, shells, atoms.numbers) for name, file in files.items()}
+    scalars = SampleInfo(
+        energy_unit="eV", electrons=info.occupation, fermi_level=info.fermi_energy_eV, group=folder.name
+    )
+    return check_sample(Sample(folder.name, atoms, basis, operators, scalars), str(folder))
+
+
+def read_matrix(file: Path, shells: Mapping[int, list[int]], numbers: IntArray) -> BlockMatrix:
+    """Operator of one matrix file, in canonical order and float64, pairs as in the file.
+
+    Args:
+        file: hamiltonian.h5, overlap.h5, density_matrix.h5 or a predicted one.
+        shells: atomic number -> l of each shell in the file's order.
+        numbers: (N,) atomic numbers in POSCAR order.
+
+    Raises:
+        DataError: see `read_structure`.
+    """
+    place = f"{file}: structure {file.parent.name!r}"
+    data = _read_datasets(file, place)
+    pairs = data["atom_pairs"].astype(np.int64)
+    shift, index = pairs[:, :3], pairs[:, 3:]
+    if index.size and (index.min() < 0 or index.max() >= len(numbers)):
+        raise DataError(f"{place}: key 'atom_pairs': atom numbers must lie in 0..{len(numbers) - 1}")
+    if len(np.unique(pair_keys(index, shift))) < len(pairs):
+        raise DataError(f"{place}: key 'atom_pairs': a pair occurs more than once")
+    basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
+    shapes = basis.sizes(numbers)[index]
+    wrong = np.flatnonzero((shapes != data["chunk_shapes"]).any(axis=1))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{place}: key 'chunk_shapes': block {row} is {tuple(data['chunk_shapes'][row].tolist())},"
+            f" the shells of its atoms make it {tuple(shapes[row].tolist())}"
+        )
+    expected = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+    if not np.array_equal(data["chunk_boundaries"], expected):
+        raise DataError(f"{place}: key 'chunk_boundaries': must be the running sum of the block sizes")
+    if len(data["entries"]) != expected[-1]:
+        raise DataError(f"{place}: key 'entries': has {len(data['entries'])} values, the blocks need {expected[-1]}")
+    matrix = BlockMatrix(basis, numbers, index, shift, data["entries"].astype(np.float64))
+    check_finite(matrix, place, "entries")
+    return _to_canonical(matrix, shells)
+
+
+def _read_info(folder: Path) -> StructureInfo:
+    file = folder / "info.json"
+    place = f"{file}: structure {folder.name!r}"
+    try:
+        info = StructureInfo.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        item = error.errors()[0]
+        key = ".".join(str(part) for part in item["loc"])
+        raise DataError(f"{place}: key {key!r}: {item['msg'].lower()}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{place}: not readable as JSON: {error}") from error
+    if info.spinful:
+        raise DataError(
+            f"{place}: key 'spinful': true; matrices with spin are not supported, give a spinless calculation"
+        )
+    for symbol, ls in info.elements_orbital_map.items():
+        try:
+            Basis.parse({symbol: ls})
+        except ValueError as error:
+            raise DataError(f"{place}: key 'elements_orbital_map': {error}") from error
+    return info
+
+
+def _read_poscar(file: Path) -> ase.Atoms:
+    try:
+        atoms = ase.io.read(file, format="vasp", index=0)
+    except Exception as error:  # ase raises whatever its parser trips over
+        raise DataError(f"{file}: structure {file.parent.name!r}: not readable as POSCAR: {error}") from error
+    assert isinstance(atoms, ase.Atoms)
+    return atoms
+
+
+def _read_datasets(file: Path, place: str) -> dict[str, NDArray[Any]]:
+    """The four arrays of a matrix file, each of the right rank and kind and all of matching lengths."""
+    data: dict[str, NDArray[Any]] = {}
+    try:
+        with h5py.File(file, "r") as source:
+            for key, (rank, kind) in _KEYS.items():
+                if key not in source:
+                    raise DataError(f"{place}: key {key!r}: missing; the file holds {', '.join(source) or 'nothing'}")
+                array = np.asarray(source[key])
+                if array.ndim != rank or array.dtype.kind not in kind:
+                    wanted = "real numbers" if kind == "f" else "integers"
+                    raise DataError(
+                        f"{place}: key {key!r}: {array.ndim} axes of {array.dtype}, must be {rank} of {wanted}"
+                    )
+                data[key] = array
+    except OSError as error:
+        raise DataError(f"{place}: not readable as HDF5 (missing, truncated or damaged): {error}") from error
+    n_pairs = len(data["atom_pairs"])
+    for key, shape in (
+        ("atom_pairs", (n_pairs, 5)),
+        ("chunk_shapes", (n_pairs, 2)),
+        ("chunk_boundaries", (n_pairs + 1,)),
+    ):
+        if data[key].shape != shape:
+            raise DataError(f"{place}: key {key!r}: shape {data[key].shape}, must be {shape}")
+    return data
+
+
+def _to_canonical(matrix: BlockMatrix, shells: Mapping[int, list[int]]) -> BlockMatrix:
+    """Sort the shells of every block by l; the matrix itself where they are sorted already."""
+    if all(list(ls) == sorted(ls) for ls in shells.values()):
+        return matrix
+    values = np.empty_like(matrix.values)
+    for zi, zj, pairs in matrix.pair_type_groups():
+        rows, columns = (canonical_index(np.array([z]), shells, "deeph-new")[0] for z in (zi, zj))
+        blocks = matrix.gather(pairs)[:, rows][:, :, columns]
+        values[matrix.offsets[pairs][:, None] + np.arange(blocks[0].size)] = blocks.reshape(len(pairs), -1)
+    return matrix.with_values(values)
+
+
+def _natural(path: Path) -> tuple[tuple[int, str], ...]:
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in path.parts)

@@ -1,0 +1,78 @@
+"""Writing files and folders so that nothing half-written is ever seen, and their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[Path]:
+    """Temporary file name in the folder of ``path``; what is written there becomes ``path`` at the end of the block.
+
+    Args:
+        path: final path; its folder is made where it is missing, an existing file is replaced at the end.
+
+    Yields:
+        Path to write to. After an error it is gone and ``path`` is as it was.
+    """
+    path, temporary = Path(path), _temporary(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
+    """Temporary folder beside ``path`` that becomes ``path`` at the end of the block.
+
+    Args:
+        path: final path.
+        replace: an existing folder is removed once the new one is complete; otherwise it is an error.
+
+    Yields:
+        Folder to write into. After an error it is gone and ``path`` is as it was.
+
+    Raises:
+        FileExistsError: ``path`` exists already and is not to be replaced.
+    """
+    path, temporary = Path(path), _temporary(path)
+    if path.exists() and not replace:
+        raise FileExistsError(f"{path} exists already; remove it first, or write somewhere else")
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            old = _temporary(path)
+            path.rename(old)
+            temporary.rename(path)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a UTF-8 file atomically; returns its path."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def sha256(path: str | Path) -> str:
+    """sha256 of a file, hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _temporary(path: str | Path) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
