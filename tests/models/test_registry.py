@@ -1,0 +1,57 @@
+"""The plug-in door for models."""
+
+import pytest
+
+from slembench.errors import ConfigError
+from slembench.models.registry import load_model_class, model_names
+from slembench.models.slem import Slem
+
+TOY = """
+from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
+
+class Toy(OperatorModel):
+    name = "toy"
+    @property
+    def receptive_field(self):
+        return ReceptiveField(1.0, 1.0, True)
+    def raw(self, graph):
+        return {}
+"""
+
+
+def test_shipped_and_dotted_names():
+    assert load_model_class("slem") is Slem
+    assert load_model_class("slembench.models.slem:Slem") is Slem
+    assert "slem" in model_names()
+
+
+def test_a_folder(tmp_path):
+    (tmp_path / "model.py").write_text(TOY)
+    assert load_model_class(str(tmp_path)).name == "toy"
+    (tmp_path / "model.py").write_text(TOY + "\nclass Second(Toy):\n    pass\n")
+    with pytest.raises(ConfigError, match="found Toy, Second"):
+        load_model_class(str(tmp_path))
+    (tmp_path / "model.py").write_text(TOY + "\nclass Second(Toy):\n    pass\nMODEL = Second\n")
+    assert load_model_class(str(tmp_path)).__name__ == "Second"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nobody", "no model 'nobody'"),
+        ("slembench.models.slem:Nobody", "has no attribute 'Nobody'"),
+        ("no_such_package.x:Y", "No module named"),
+        ("slembench.orbitals:Basis", "not a subclass"),
+    ],
+)
+def test_unknown_names_are_explained(name, message):
+    with pytest.raises(ConfigError, match=message):
+        load_model_class(name)
+
+
+def test_broken_folders_are_explained(tmp_path):
+    with pytest.raises(ConfigError, match=r"needs a model\.py"):
+        load_model_class(str(tmp_path))
+    (tmp_path / "model.py").write_text("import nothing_of_that_name")
+    with pytest.raises(ConfigError, match="cannot be imported: ModuleNotFoundError"):
+        load_model_class(str(tmp_path))
