@@ -39,7 +39,9 @@ def test_published_results_are_shipped():
 
 
 def test_wheel_layout(installed):
-    assert asset_path("datasets", "shipped", "card.yaml") == installed / "_assets" / "datasets" / "shipped" / "card.yaml"
+    assert (
+        asset_path("datasets", "shipped", "card.yaml") == installed / "_assets" / "datasets" / "shipped" / "card.yaml"
+    )
     assert list_assets("datasets") == ["shipped"]
     assert list_assets("baselines") == []
 

@@ -115,11 +115,11 @@ def _check(row: dict[str, str], where: str) -> None:
         raise DataError(f"{where}: column 'evidence': {row['evidence']!r} is not one of {', '.join(EVIDENCE)}")
     for column in ("value", "spread"):
         if row[column] and not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", row[column]):
-            raise DataError(f"{where}: column {column!r}: {row[column]!r} is not a plain number; its text goes to 'raw'")
+            raise DataError(f"{where}: column {column!r}: {row[column]!r} is no plain number; its text goes to 'raw'")
     if not row["value"] and not row["raw"]:
         raise DataError(f"{where}: neither 'value' nor 'raw' is given")
     printed = _SPREAD.fullmatch(row["raw"])
     if row["spread"] and not printed:
-        raise DataError(f"{where}: 'spread' is given, so 'raw' must hold the text it was read from, e.g. '0.057+-0.004'")
+        raise DataError(f"{where}: 'spread' is given, so 'raw' must hold the text, e.g. '0.057+-0.004'")
     if printed and (row["value"], row["spread"]) != (printed["value"], printed["spread"]):
         raise DataError(f"{where}: 'raw' {row['raw']!r} contradicts value {row['value']!r}, spread {row['spread']!r}")

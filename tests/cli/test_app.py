@@ -53,7 +53,9 @@ def test_every_command_has_help_with_an_example():
     for path, command in found:
         done = runner.invoke(app, [*path, "--help"])
         assert done.exit_code == 0, path
-        assert f"slembench {' '.join(path)}" in " ".join((command.help or "").split()), f"{path}: no example in the help"
+        assert f"slembench {' '.join(path)}" in " ".join((command.help or "").split()), (
+            f"{path}: no example in the help"
+        )
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{path}: {parameter.name} has no help"
 

@@ -10,12 +10,13 @@ from slembench.assets import asset_path
 from slembench.errors import DataError
 from slembench.results.published import COLUMNS, load_published, related_sets
 
+HEADER = ",".join(COLUMNS)
 GOOD = "QHNet,,QH9,stable-id,SCF,optimal ratio,0.057,0.004,0.057+-0.004,ratio,primary,arXiv 2306.09549,Table 6,"
 
 
 @pytest.fixture
 def write(tmp_path):
-    def write_file(*lines, header=",".join(COLUMNS)):
+    def write_file(*lines, header=HEADER):
         (tmp_path / "x.csv").write_text("\n".join([header, *lines]) + "\n")
         return tmp_path
 
@@ -33,7 +34,9 @@ def test_every_published_row_is_there():
 
 def test_known_numbers():
     rows = load_published()
-    qhnet = rows[(rows.system == "QHNet") & (rows.dataset == "QH9") & (rows.split == "stable-id") & (rows.target == "H")]
+    qhnet = rows[
+        (rows.system == "QHNet") & (rows.dataset == "QH9") & (rows.split == "stable-id") & (rows.target == "H")
+    ]
     primary = qhnet[qhnet.source_locator == "Table 2"]
     assert dict(zip(primary.metric, primary.value)) == {"MAE diag": 111.21, "MAE offdiag": 73.68, "MAE all": 76.31}
     slem = rows[(rows.system == "SLEM") & (rows.dataset == "MoS2") & (rows.split == "as in paper")]
@@ -73,7 +76,7 @@ def test_a_good_file(write):
     [
         (GOOD.replace("QHNet", ""), "x.csv:2: column 'system' is empty"),
         (GOOD.replace("primary", "hearsay"), "'hearsay' is not one of"),
-        (GOOD.replace("0.057,0.004,0.057+-0.004", "0.057+-0.004,,"), "'0.057\\+-0.004' is not a plain number"),
+        (GOOD.replace("0.057,0.004,0.057+-0.004", "0.057+-0.004,,"), "'0.057\\+-0.004' is no plain number"),
         (GOOD.replace("0.057,0.004,0.057+-0.004", "0.06,0.004,0.057+-0.004"), "contradicts value '0.06'"),
         (GOOD.replace("0.057+-0.004", ""), "'raw' must hold the text"),
         (GOOD.replace("0.057,0.004,0.057+-0.004", ",,"), "neither 'value' nor 'raw'"),

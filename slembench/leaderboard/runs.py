@@ -1,0 +1,153 @@
+"""Finding records of runs, and joining runs that differ in nothing but the seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from slembench.errors import DataError
+from slembench.leaderboard.cells import Number
+from slembench.metrics.scores import structure_values
+from slembench.orbitals import FloatArray
+from slembench.results.record import PER_STRUCTURE_FILE, RECORD_FILE, RunRecord, read_record, read_table
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A record and the folder it lies in."""
+
+    record: RunRecord
+    folder: Path
+
+    @cached_property
+    def per_structure(self) -> pd.DataFrame | None:
+        """Per-structure table sorted by id; None where the folder has none.
+
+        Raises:
+            DataError: the table is not readable.
+        """
+        path = self.folder / PER_STRUCTURE_FILE
+        return read_table(path).sort_values("id", ignore_index=True) if path.is_file() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A row of the leaderboard: runs of one model with one configuration that differ in their seed alone."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def record(self) -> RunRecord:
+        """Record of the first run; name, model, data and configuration are those of all."""
+        return self.runs[0].record
+
+    def number(self, score: str) -> Number | None:
+        """Mean of a score over the seeds, in the record's unit; None where no run has it or says why not.
+
+        Args:
+            score: name as in the records.
+        """
+        values = [run.record.scores[score].value for run in self.runs if score in run.record.scores]
+        if len(values) == len(self.runs):
+            return Number(float(np.mean(values)))
+        reasons = [_why_not(run.record, score) for run in self.runs if score not in run.record.scores]
+        known = [reason for reason in reasons if reason]
+        if known or values:
+            return Number(np.nan, reason=known[0] if known else "not scored for every seed")
+        return None
+
+    def range(self, score: str) -> tuple[float, float] | None:
+        """Lowest and highest value over the seeds; None with one seed or where a run has no value."""
+        values = [run.record.scores[score].value for run in self.runs if score in run.record.scores]
+        return (min(values), max(values)) if len(values) == len(self.runs) > 1 else None
+
+    def sums(self, score: str) -> tuple[FloatArray, FloatArray, list[str], list[str]] | None:
+        """What the bootstrap needs: numerators (n_seeds, S), weights (S,), groups and ids of the structures.
+
+        Args:
+            score: an average of absolute errors, or a mean over structures.
+
+        Returns:
+            None where a run has no per-structure table, or the score is no ratio of sums over structures.
+        """
+        tables = [run.per_structure for run in self.runs]
+        present = [table for table in tables if table is not None]
+        if len(present) < len(tables):
+            return None
+        try:
+            parts = [structure_values(table, score) for table in present]
+        except KeyError:
+            return None
+        first = present[0]
+        if any(list(table["id"]) != list(first["id"]) for table in present):
+            raise DataError(f"{self.runs[0].folder}: runs of one model on one split list different structures")
+        return np.array([p[0] for p in parts]), parts[0][1], list(first["group"].astype(str)), list(first["id"])
+
+
+def collect_runs(folders: Iterable[str | Path]) -> list[Run]:
+    """All records below some folders, each run once.
+
+    Args:
+        folders: searched with all their subfolders.
+
+    Raises:
+        DataError: a folder that does not exist, or a record that is refused.
+    """
+    runs: dict[tuple[str, ...], Run] = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder of runs")
+        for path in sorted(folder.rglob(RECORD_FILE)):
+            record = read_record(path)
+            key = (record.dataset, record.split, record.split_hash, record.model, record.name, record.created)
+            runs.setdefault(key, Run(record, path.parent))
+    return list(runs.values())
+
+
+def join_seeds(runs: Iterable[Run]) -> list[Entry]:
+    """Entries of one board: runs with the same model, configuration and training set belong together.
+
+    Where a seed was run twice with the same settings the newest run counts.
+
+    Args:
+        runs: of one data set and split.
+    """
+    groups: dict[str, dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda run: run.record.created):
+        training = run.record.training
+        groups.setdefault(_settings(run.record), {})[training.seed if training else 0] = run
+    return [Entry(tuple(run for _, run in sorted(seeds.items()))) for seeds in groups.values()]
+
+
+def _settings(record: RunRecord) -> str:
+    """Everything that two runs share when only their seeds differ, as text."""
+    training = record.training
+    data = (training.partition, training.n_train, training.budget) if training else ()
+    name = record.name if training is None else ""
+    return json.dumps(
+        [record.model, record.model_kind, name, _without_seed(record.config), data], sort_keys=True, default=str
+    )
+
+
+def _without_seed(config: object) -> object:
+    if isinstance(config, dict):
+        return {str(key): _without_seed(value) for key, value in config.items() if key != "seed"}
+    return [_without_seed(item) for item in config] if isinstance(config, list | tuple) else config
+
+
+def _why_not(record: RunRecord, score: str) -> str:
+    """Reason in the record for a missing score: under its own name, its metric's, or for all levels."""
+    operator, metric, *_ = score.split(".")
+    if operator not in record.targets:
+        return f"{operator} is not predicted"
+    for key in (score, f"{operator}.{metric}", metric):
+        if key in record.unavailable:
+            return record.unavailable[key]
+    levels = metric.startswith(("band_", "eps_", "homo_", "lumo_", "gap_"))
+    return record.unavailable.get("levels", "") if levels else ""
