@@ -46,9 +46,15 @@ class Checkpoint:
 
 
 def find_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint folder that ``folder`` is, or the newest ``step-<n>`` in it; None where there is none."""
+    """The checkpoint folder that ``folder`` is, or the newest ``step-<n>`` in it; None where there is none.
+
+    Of a run's folder, or of ``checkpoint/`` in it, the best checkpoint is taken.
+    """
     if (folder / "model.safetensors").is_file():
         return folder
+    for inner in ("checkpoint", "best"):
+        if (folder / inner).is_dir():
+            return find_checkpoint(folder / inner)
     found = [p for p in folder.glob("step-*") if p.name.removeprefix("step-").isdigit()]
     return max(found, key=lambda p: int(p.name.removeprefix("step-")), default=None)
 

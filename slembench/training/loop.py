@@ -98,7 +98,7 @@ def train(
     for name, graphs in (("training", train_graphs), ("validation", val_graphs)):
         if not len(graphs):
             raise ConfigError(f"no {name} structures; choose a larger partition or another data set")
-    with numerics(config) as precision:
+    with numerics(config.device, config.matmul_precision, config.deterministic) as precision:
         run = _Run(model, train_graphs, val_graphs, config, Path(folder), source)
         run.start()
         total = config.max_steps or config.max_wall_s or 0.0
@@ -120,6 +120,7 @@ class _Run:
     step: int = 0
     wall_before: float = 0.0
     seen: int = 0
+    memory_before: int = 0
     best_step: int = 0
     best_loss: float = math.inf
     validation: dict[str, float] = field(default_factory=dict)
@@ -212,7 +213,7 @@ class _Run:
             group["lr"] = lr
         loss = self.loss(self.model(batch), batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         clip, norm = self.config.clip_norm, None
         if clip is not None:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, clip, foreach=True)
@@ -279,6 +280,7 @@ class _Run:
             "step": self.step,
             "structures_seen": self.seen,
             "wall_s": self.wall(),
+            "peak_memory_bytes": self.peak_memory(),
             "schedule": self.schedule.state(),
             "training": self.config.model_dump(mode="json"),
             "best": {"step": self.best_step, "loss": self.best_loss, "mae": self.validation},
@@ -300,6 +302,7 @@ class _Run:
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(checkpoint.optimizer["rng.cuda"], self.device)
         self.step, self.seen, self.wall_before = state["step"], state["structures_seen"], state["wall_s"]
+        self.memory_before = state["peak_memory_bytes"]
         self.schedule.restore(state["schedule"])
         self._restore_best()
         self.log.cut_back(self.step)
@@ -317,24 +320,27 @@ class _Run:
         best = load_checkpoint(self.folder / "checkpoint" / "best").state["best"]
         self.best_step, self.best_loss, self.validation = best["step"], best["loss"], best["mae"]
 
-    def result(self, precision: str) -> TrainResult:
-        """Load the best weights into the model and sum up."""
-        path = find_checkpoint(self.folder / "checkpoint" / "best")
-        assert path is not None
-        self.model.load_state_dict(load_checkpoint(path).weights)
-        self.model.eval()
+    def peak_memory(self) -> int:
+        """Bytes, over all resumed parts: peak of torch's allocator on a GPU, of the process's resident memory else."""
         if self.device.type == "cuda":
-            memory = torch.cuda.max_memory_allocated(self.device)
-        else:
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            return max(self.memory_before, torch.cuda.max_memory_allocated(self.device))
+        return max(self.memory_before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+    def result(self, precision: str) -> TrainResult:
+        """Load the best weights into the model and sum up from what the last checkpoint says."""
+        best, last = (self.folder / "checkpoint" / kind for kind in ("best", "last"))
+        self.model.load_state_dict(load_checkpoint(best).weights)
+        self.model.eval()
+        path, state = find_checkpoint(best), load_checkpoint(last).state
+        assert path is not None
         return TrainResult(
-            path,
-            self.step,
-            self.seen,
-            load_checkpoint(self.folder / "checkpoint" / "last").state["wall_s"],
-            self.best_step,
-            self.best_loss,
-            self.validation,
-            memory,
-            precision,
+            checkpoint=path,
+            steps=state["step"],
+            structures_seen=state["structures_seen"],
+            wall_s=state["wall_s"],
+            best_step=self.best_step,
+            best_loss=self.best_loss,
+            validation=self.validation,
+            peak_memory_bytes=state["peak_memory_bytes"],
+            matmul_precision=precision,
         )

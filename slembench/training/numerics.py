@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch.utils import deterministic
-
-from slembench.training.config import TrainConfig
+import torch.utils.deterministic
 
 EXACT = 2e-6
 """Largest relative error of a float32 product that still counts as float32."""
@@ -31,33 +29,37 @@ def matmul_error(precision: str) -> float:
         torch.set_float32_matmul_precision(before)
 
 
-def matmul_precision(config: TrainConfig) -> str:
-    """The precision word that a run uses: the configured one, else medium on a CPU that keeps float32, else highest."""
-    if config.matmul_precision is not None:
-        return config.matmul_precision
-    return "medium" if config.device == "cpu" and matmul_error("medium") < EXACT else "highest"
+def matmul_precision(device: str, wanted: str | None = None) -> str:
+    """The precision word to use on a device: the wanted one, else medium on a CPU that keeps float32, else highest."""
+    if wanted is not None:
+        return wanted
+    return "medium" if device == "cpu" and matmul_error("medium") < EXACT else "highest"
 
 
 @contextmanager
-def numerics(config: TrainConfig) -> Iterator[str]:
-    """Apply the configuration's precision and determinism; yields the precision word in force.
+def numerics(device: str, precision: str | None = None, deterministic: bool = True) -> Iterator[str]:
+    """Apply precision and determinism inside the context; yields the precision word in force.
 
-    Deterministic algorithms on a GPU need cuBLAS's workspace variable, which is set here if it is not.
+    Args:
+        device: cpu, cuda ...; deterministic algorithms on a GPU need cuBLAS's workspace variable, which is set here
+            if it is not.
+        precision: see `matmul_precision`.
+        deterministic: only algorithms that give the same bits in every run.
     """
     before = (
         torch.get_float32_matmul_precision(),
         torch.are_deterministic_algorithms_enabled(),
-        deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
     )
-    if config.deterministic and config.device != "cpu":
+    if deterministic and device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    precision = matmul_precision(config)
-    torch.set_float32_matmul_precision(precision)
-    torch.use_deterministic_algorithms(config.deterministic)
-    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    word = matmul_precision(device, precision)
+    torch.set_float32_matmul_precision(word)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
-        yield precision
+        yield word
     finally:
         torch.set_float32_matmul_precision(before[0])
         torch.use_deterministic_algorithms(before[1])
-        deterministic.fill_uninitialized_memory = before[2]  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory = before[2]  # type: ignore[attr-defined]

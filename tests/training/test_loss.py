@@ -25,7 +25,9 @@ def case(toy):
         predictions.append(toy.build_graph(atoms, toy.CUTOFFS, layout, new, torch.float64))
         for name in OPERATORS:
             difference, onsite = new[name] - operators[name], operators[name].onsite
-            changes[name].append((difference.take(np.flatnonzero(onsite)).values, difference.take(np.flatnonzero(~onsite)).values))
+            changes[name].append(
+                (difference.take(np.flatnonzero(onsite)).values, difference.take(np.flatnonzero(~onsite)).values)
+            )
     batch, other = Batch.from_data_list(graphs), Batch.from_data_list(predictions)
     prediction = {n: OperatorFeatures(other[f"{n}_onsite"], other[f"{n}_pair"]) for n in OPERATORS}
     elements = {n: tuple(np.concatenate(part) for part in zip(*changes[n])) for n in OPERATORS}

@@ -5,17 +5,12 @@ import pytest
 import torch
 
 from slembench.training.allocator import keep_freed_memory
-from slembench.training.config import TrainConfig
 from slembench.training.numerics import EXACT, matmul_error, numerics
-
-
-def config(**values):
-    return TrainConfig(max_steps=1, **values)
 
 
 def test_settings_hold_inside_and_are_put_back():
     before = torch.get_float32_matmul_precision()
-    with numerics(config(matmul_precision="high")) as word:
+    with numerics("cpu", "high") as word:
         assert word == "high"
         assert torch.get_float32_matmul_precision() == "high"
         assert torch.are_deterministic_algorithms_enabled()
@@ -24,14 +19,14 @@ def test_settings_hold_inside_and_are_put_back():
 
 
 def test_settings_are_put_back_after_an_error():
-    with pytest.raises(RuntimeError), numerics(config(deterministic=True)):
+    with pytest.raises(RuntimeError), numerics("cpu"):
         raise RuntimeError
     assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_default_precision_keeps_float32():
     assert matmul_error("highest") < EXACT
-    with numerics(config()) as word:
+    with numerics("cpu") as word:
         assert matmul_error(word) < EXACT
 
 

@@ -72,7 +72,11 @@ def test_killed_twice_and_resumed_gives_the_same_losses_to_the_bit(whole, tmp_pa
     assert len({rate for _, _, rate, _ in numbers(log, "train")}) > 30  # warm-up, then reductions
     for event in ("train", "validation"):
         assert numbers(log, event) == numbers(reference, event)
-    for pattern in ("last/step-*/optimizer.safetensors", "last/step-*/model.safetensors", "best/step-*/model.safetensors"):
+    for pattern in (
+        "last/step-*/optimizer.safetensors",
+        "last/step-*/model.safetensors",
+        "best/step-*/model.safetensors",
+    ):
         (ours,), (theirs,) = ((f / "checkpoint").glob(pattern) for f in (folder, whole))
         assert ours.parent.name == theirs.parent.name
         assert ours.read_bytes() == theirs.read_bytes()

@@ -43,7 +43,10 @@ class Toy(OperatorModel):
         self.pair = nn.ModuleDict(
             {
                 t: nn.Sequential(
-                    nn.Linear(n * n + 1, config.width), nn.Tanh(), nn.Dropout(config.dropout), nn.Linear(config.width, size)
+                    nn.Linear(n * n + 1, config.width),
+                    nn.Tanh(),
+                    nn.Dropout(config.dropout),
+                    nn.Linear(config.width, size),
                 )
                 for t in self.targets
             }
@@ -62,7 +65,9 @@ class Toy(OperatorModel):
 def structure(seed, n_atoms=5):
     """A jittered chain of C and H, and a Hamiltonian and an overlap that decay with distance."""
     rng = np.random.default_rng(seed)
-    positions = np.stack([1.2 * np.arange(n_atoms), *np.zeros((2, n_atoms))], axis=1) + 0.1 * rng.normal(size=(n_atoms, 3))
+    positions = np.stack([1.2 * np.arange(n_atoms), *np.zeros((2, n_atoms))], axis=1) + 0.1 * rng.normal(
+        size=(n_atoms, 3)
+    )
     atoms = ase.Atoms(rng.choice([1, 6], size=n_atoms), positions)
     index, shift = scored_pairs(atoms, CUTOFFS)
     blank = BlockMatrix.zeros(BASIS, atoms.numbers, index, shift)

@@ -1,0 +1,162 @@
+"""``slembench run``, ``train`` and ``predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from slembench.harness import Job
+    from slembench.results.record import RunRecord
+
+RUN_HELP = """Train a model on a data set, predict the test splits, score them, and write the records.
+
+A run that was stopped, however hard, goes on where it stood when the same command is given again. Its folder
+holds config.yaml, log.jsonl, checkpoint/ and, for each test split, record.yaml with its tables and predictions.
+
+    slembench run --dataset mos2-mini --model slem --variant quickstart
+
+    slembench run --dataset mos2-mini --model slem --set training.max_steps=500 --set model.n_layers=2
+
+    slembench run --dataset mos2-mini --model path/to/my-model --partition 20 --seed 1 --out runs/mine-20
+
+Settings come from the model's recipe.yaml, then the variant, then `--set`. An unknown key is refused with the list of
+known ones.
+"""
+
+TRAIN_HELP = """Train a model on a data set; the same as the first stage of `slembench run`.
+
+    slembench train --dataset mos2-mini --model slem --out runs/mine
+
+    slembench predict --checkpoint runs/mine --dataset mos2-mini --split test --out mine.h5
+
+The best weights by validation loss stand in OUT/checkpoint/best (safetensors and JSON), the log in OUT/log.jsonl.
+"""
+
+PREDICT_HELP = """Predict the operators of a split with a trained model, and write a predictions file.
+
+    slembench predict --checkpoint runs/mine --dataset mos2-mini --split test_3x3 --out mine-3x3.h5
+
+    slembench evaluate --dataset mos2-mini --split test_3x3 --predictions mine-3x3.h5
+"""
+
+Data = Annotated[str, typer.Option(help="Data set: a name from `slembench data list`, or a folder.")]
+ModelName = Annotated[
+    str, typer.Option(help="Model: a shipped name such as slem, a folder with model.py, or package.module:Class.")
+]
+Recipe = Annotated[Path | None, typer.Option(help="Recipe file to use instead of the model's own.")]
+Variant = Annotated[str, typer.Option(help="Variant of the recipe, such as quickstart or reference.")]
+Change = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; repeatable.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of initial weights and data order.")]
+Partition = Annotated[int, typer.Option(help="Per cent of the training split: 100, 80, 60, 40 or 20, nested.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with. Default: torch's choice.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run. Default: runs/DATASET/NAME.")]
+Name = Annotated[str | None, typer.Option(help="Name of the run. Default: model, variant and a hash of all settings.")]
+Fresh = Annotated[bool, typer.Option("--fresh/--resume", help="Begin again, or go on from what is there.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("run", help=RUN_HELP)(run_command)
+    app.command("train", help=TRAIN_HELP)(train_command)
+    app.command("predict", help=PREDICT_HELP)(predict_command)
+
+
+def run_command(
+    dataset: Data,
+    model: ModelName,
+    variant: Variant = "",
+    change: Change = None,
+    recipe: Recipe = None,
+    seed: Seed = None,
+    partition: Partition = 100,
+    split: Annotated[
+        list[str] | None, typer.Option(help="Split to predict; repeatable. Default: all but train and val.")
+    ] = None,
+    threads: Threads = None,
+    out: Out = None,
+    name: Name = None,
+    fresh: Fresh = False,
+    floors: Annotated[bool, typer.Option(help="Score the floors on the same splits too.")] = True,
+) -> None:
+    """Train, predict, score and record."""
+    from slembench.harness import load_settings, prepare
+
+    settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
+    job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=_tell)
+    _show(job, job.run(split, floors))
+
+
+def train_command(
+    dataset: Data,
+    model: ModelName,
+    variant: Variant = "",
+    change: Change = None,
+    recipe: Recipe = None,
+    seed: Seed = None,
+    partition: Partition = 100,
+    threads: Threads = None,
+    out: Out = None,
+    name: Name = None,
+    fresh: Fresh = False,
+) -> None:
+    """Train only."""
+    from slembench.harness import load_settings, prepare
+
+    settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
+    job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=_tell)
+    _, result = job.train()
+    typer.echo(result.checkpoint)
+
+
+def predict_command(
+    checkpoint: Annotated[Path, typer.Option(help="Folder of a run, of its checkpoints, or one checkpoint.")],
+    dataset: Data,
+    out: Annotated[Path, typer.Option(help="Predictions file (HDF5) to write.")],
+    split: Annotated[str, typer.Option(help="Split to predict.")] = "test",
+    threads: Threads = None,
+) -> None:
+    """Predict a split with a trained model."""
+    import torch
+
+    from slembench.data import load_dataset
+    from slembench.harness import progress
+    from slembench.inference import predict
+    from slembench.training.checkpoint import load_model
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model = load_model(checkpoint)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    cost = predict(model, load_dataset(dataset), out, split=split, progress=lambda ids: progress(ids, "predict"))
+    _tell(
+        f"{cost.structures} structures, {cost.ms_per_atom:.2f} ms and {cost.pairs_per_atom:.0f} pairs per atom, "
+        f"{cost.wall_s:.1f} s in all"
+    )
+    typer.echo(out)
+
+
+def _tell(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _show(job: Job, records: dict[str, RunRecord]) -> None:
+    """Official scores of every split beside the floors', and where everything lies."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from slembench.evaluate import official_scores
+
+    console = Console()
+    for split, record in records.items():
+        floors = job.floor_records(split)
+        table = Table("score", job.name, *floors, title=f"{job.data.name}, split {split}", title_justify="left")
+        for score in official_scores(job.data.card, list(record.scores)):
+            values = [r.scores.get(score) for r in (record, *floors.values())]
+            table.add_row(score, *(f"{v.value:.4g} {v.unit}" if v else "-" for v in values))
+        console.print(table)
+    console.print(
+        f"records in {job.folder}; rank them with: slembench leaderboard --runs {job.folder}", highlight=False
+    )

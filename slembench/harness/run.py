@@ -1,0 +1,387 @@
+"""One run: data -> model -> training -> predictions -> scores -> records, each stage resumable.
+
+A run lives in one folder::
+
+    config.yaml               what was asked for; the same command finds its run again, another one is refused
+    log.jsonl, checkpoint/    of the training
+    <split>/record.yaml       one record for each predicted split, written last, with its tables and predictions.h5
+    floors/<name>/<split>/    records of the floors on the same split
+
+Every file is written under another name first, so a run that was killed goes on where it stood when the same command
+is given again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+from rich.progress import track
+
+from slembench.data import Dataset, load_dataset
+from slembench.data.graph import OperatorGraph
+from slembench.errors import ConfigError
+from slembench.evaluate import Evaluation, evaluate
+from slembench.files import sha256, write_text
+from slembench.floors import FLOORS, floor_predictions
+from slembench.harness.machine import hardware, versions
+from slembench.harness.recipe import Settings, load_settings
+from slembench.inference import InferenceCost, predict
+from slembench.models.contract import OperatorModel
+from slembench.models.graphs import model_graph
+from slembench.predictions import PredictionSource, read_predictions
+from slembench.results.record import (
+    RECORD_FILE,
+    Cost,
+    RunRecord,
+    TrainingSummary,
+    read_record,
+    score_values,
+    write_record,
+    write_tables,
+)
+from slembench.training import TrainResult, train
+from slembench.training.loop import DTYPES
+
+CONFIG_FILE = "config.yaml"
+PREDICTIONS_FILE = "predictions.h5"
+COST_FILE = "inference.json"
+
+Tell = Callable[[str], None]
+
+
+def run(
+    dataset: str | Path,
+    model: str,
+    *,
+    recipe: str | Path | None = None,
+    variant: str = "",
+    changes: Sequence[str] | Mapping[str, Any] = (),
+    seed: int | None = None,
+    partition: int = 100,
+    splits: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    name: str | None = None,
+    fresh: bool = False,
+    threads: int | None = None,
+    floors: bool = True,
+    tell: Tell = lambda text: None,
+) -> dict[str, RunRecord]:
+    """Train a model on a data set, predict, score and record; goes on where an earlier call was stopped.
+
+    Args:
+        dataset: name or folder of a data set.
+        model: name, folder, ``module:Class`` or entry point of a model.
+        recipe: recipe file; by default the model's own.
+        variant: name of a variant of the recipe.
+        changes: ``training.max_steps=100`` and the like; see `slembench.harness.recipe.load_settings`.
+        seed: of initial weights and data order.
+        partition: per cent of the training split, one of 100, 80, 60, 40, 20.
+        splits: splits to predict; by default all but train and val.
+        out: folder of the run; by default ``runs/<dataset>/<name>``.
+        name: of the run; by default model, variant and a hash of all settings.
+        fresh: begin again, dropping what the folder holds of an earlier run.
+        threads: of torch; by default as torch chooses.
+        floors: score the floors on the same splits too.
+        tell: gets a line of text at every stage.
+
+    Returns:
+        Split -> record.
+
+    Raises:
+        ConfigError: unknown model, recipe, key or value; a folder that holds another run.
+        DataError: no such data set, split or partition, or broken data.
+    """
+    settings = load_settings(model, recipe=recipe, variant=variant, changes=changes, seed=seed)
+    job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=tell)
+    return job.run(splits, floors)
+
+
+def prepare(
+    dataset: str | Path,
+    settings: Settings,
+    *,
+    partition: int = 100,
+    out: str | Path | None = None,
+    name: str | None = None,
+    fresh: bool = False,
+    threads: int | None = None,
+    tell: Tell = lambda text: None,
+) -> Job:
+    """Open the data, settle name and folder of a run, and write its ``config.yaml``; arguments as in `run`.
+
+    Raises:
+        ConfigError: the folder holds a run with other settings, or something that is no run; a target that the data
+            set lacks.
+        DataError: no such data set or partition, or broken data.
+    """
+    data = load_dataset(dataset)
+    targets = settings.targets or tuple(op for op in ("hamiltonian", "overlap") if op in data.card.operators)
+    lacking = [op for op in targets if op not in data.card.operators]
+    if lacking:
+        known = ", ".join(data.card.operators)
+        raise ConfigError(f"targets: data set {data.name} has no {lacking[0]!r}, only {known}")
+    data.partition(partition)
+    config = {
+        "model": {"name": settings.source, **settings.model.model_dump(mode="json")},
+        "training": settings.training.model_dump(mode="json"),
+        "variant": settings.variant,
+    }
+    request = {
+        "dataset": data.name,
+        "dataset_fingerprint": data.fingerprint,
+        "partition": partition,
+        "targets": list(targets),
+        **config,
+    }
+    name = name or _run_name(settings, request)
+    folder = Path(out) if out is not None else Path("runs") / data.name / name
+    _claim(folder, {"name": name, **request}, fresh)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Job(name, folder, data, settings, targets, partition, config, tell)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run whose folder and settings are settled.
+
+    Attributes:
+        name: of the run.
+        folder: of the run.
+        data: the data set.
+        settings: model and training configuration.
+        targets: operators to predict.
+        partition: per cent of the training split.
+        config: what the record states of the settings.
+        tell: gets a line of text at every stage.
+    """
+
+    name: str
+    folder: Path
+    data: Dataset
+    settings: Settings
+    targets: tuple[str, ...]
+    partition: int
+    config: dict[str, Any]
+    tell: Tell
+
+    def test_splits(self, wanted: Sequence[str] | None = None) -> list[str]:
+        """Splits to predict: the wanted ones, by default all but train and val.
+
+        Raises:
+            DataError: a split that the data set lacks.
+        """
+        splits = list(wanted) if wanted else [s for s in self.data.splits if s not in ("train", "val")]
+        for split in splits:
+            self.data.split(split)
+        return splits
+
+    def run(self, splits: Sequence[str] | None = None, floors: bool = True) -> dict[str, RunRecord]:
+        """All stages that are not done yet; arguments and result as in `slembench.harness.run.run`."""
+        chosen = self.test_splits(splits)
+        records = self.finished(chosen)
+        if records is None:
+            model, result = self.train()
+            records = {split: self.score(split, model, result) for split in chosen}
+        if floors:
+            for split in chosen:
+                self.score_floors(split)
+        return records
+
+    def finished(self, splits: Sequence[str]) -> dict[str, RunRecord] | None:
+        """Records of all splits, or None where one is not there yet."""
+        if not all((self.folder / split / RECORD_FILE).is_file() for split in splits):
+            return None
+        self.tell(f"{self.folder}: finished already (--fresh begins again)")
+        return {split: read_record(self.folder / split) for split in splits}
+
+    # -- stages ---------------------------------------------------------------------------------------------
+
+    def train(self) -> tuple[OperatorModel, TrainResult]:
+        """Train from the start or from the last checkpoint; returns the model with its best weights."""
+        training = self.settings.training
+        torch.manual_seed(training.seed)
+        model = self.settings.kind(self.settings.model, self.data.basis, self.data.cutoffs, self.targets)
+        ids = self.data.partition(self.partition)
+        self.tell(f"data: {self.data.name}, {len(ids)} training structures; building graphs")
+        graphs, val_graphs = self.graphs(model, ids), self.graphs(model, self.data.split("val"))
+        self.tell(f"model: {self.settings.source}, {model.n_parameters} parameters; training in {self.folder}")
+        result = train(model, graphs, val_graphs, training, self.folder, source=self.settings.source)
+        errors = ", ".join(f"{op} {mae:.4g}" for op, mae in result.validation.items())
+        self.tell(
+            f"trained: {result.steps} steps, {result.wall_s:.0f} s; best at step {result.best_step}, "
+            f"validation MAE ({self.data.card.units.energy}; overlap: 1): {errors}"
+        )
+        return model, result
+
+    def graphs(self, model: OperatorModel, ids: Sequence[str]) -> list[OperatorGraph]:
+        """Graphs of structures with their targets, as ``model`` wants them."""
+        dtype = DTYPES[self.settings.training.dtype]
+        return [model_graph(model, self.data.sample(i), dtype) for i in progress(ids, "graphs")]
+
+    def score(self, split: str, model: OperatorModel, result: TrainResult) -> RunRecord:
+        """Predict a split (unless its predictions are there), score them, and write the record."""
+        folder = self.folder / split
+        folder.mkdir(parents=True, exist_ok=True)
+        cost = self.predict(split, model, result)
+        with read_predictions(folder / PREDICTIONS_FILE) as predictions:
+            evaluation = self.evaluate(predictions, split)
+        training = self.settings.training
+        record = RunRecord(
+            name=self.name,
+            model=self.settings.source,
+            model_kind="model",
+            config=self.config,
+            **self._about(evaluation, folder),
+            training=TrainingSummary(
+                seed=training.seed,
+                partition=self.partition,
+                n_train=len(self.data.partition(self.partition)),
+                steps=result.steps,
+                structures_seen=result.structures_seen,
+                wall_s=result.wall_s,
+                budget=_budget(training.max_steps, training.max_wall_s),
+            ),
+            cost=Cost(
+                parameters=model.n_parameters,
+                train_wall_s=result.wall_s,
+                peak_memory_bytes=result.peak_memory_bytes,
+                inference_ms_per_atom=cost.ms_per_atom,
+                pairs_per_atom=cost.pairs_per_atom,
+            ),
+            versions=versions(),
+            hardware=hardware(training.device, f"{training.dtype}, products {result.matmul_precision}"),
+            files={PREDICTIONS_FILE: sha256(folder / PREDICTIONS_FILE)},
+        )
+        write_record(record, folder)
+        return record
+
+    def predict(self, split: str, model: OperatorModel, result: TrainResult) -> InferenceCost:
+        """Write the predictions file and the measured cost of a split, unless they are there."""
+        path, cost_path = self.folder / split / PREDICTIONS_FILE, self.folder / split / COST_FILE
+        if path.is_file() and cost_path.is_file():
+            return InferenceCost(**json.loads(cost_path.read_text(encoding="utf-8")))
+        cost = predict(
+            model,
+            self.data,
+            path,
+            split=split,
+            model_name=self.settings.source,
+            precision=result.matmul_precision,
+            progress=partial(progress, text=f"predict {split}"),
+        )
+        write_text(cost_path, json.dumps(asdict(cost)) + "\n")
+        self.tell(f"predicted: {split}, {cost.structures} structures, {cost.ms_per_atom:.2f} ms per atom")
+        return cost
+
+    def score_floors(self, split: str) -> None:
+        """Score the floors, fitted on the same training structures, unless their records are there."""
+        for floor in FLOORS:
+            folder = self.folder / "floors" / floor / split
+            if (folder / RECORD_FILE).is_file():
+                continue
+            ids = self.data.partition(self.partition)
+            source = floor_predictions(self.data, floor, split, self.targets, ids)
+            record = RunRecord(
+                name=f"floor-{floor}",
+                model=f"floor-{floor}",
+                model_kind="floor",
+                config={"partition": self.partition},
+                **self._about(self.evaluate(source, split), folder),
+                versions=versions(),
+            )
+            write_record(record, folder)
+            self.tell(f"floor: {floor} on {split}")
+
+    def floor_records(self, split: str) -> dict[str, RunRecord]:
+        """Floor -> its record on a split, of those that were scored."""
+        folders = {floor: self.folder / "floors" / floor / split for floor in FLOORS}
+        return {floor: read_record(path) for floor, path in folders.items() if (path / RECORD_FILE).is_file()}
+
+    def evaluate(self, source: PredictionSource, split: str) -> Evaluation:
+        """Scores of predictions on a split."""
+        return evaluate(
+            self.data,
+            source,
+            split,
+            operators=self.targets,
+            cache=self.folder / "levels",
+            progress=partial(progress, text=f"score {source.attrs.model} on {split}"),
+        )
+
+    def _about(self, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
+        """Tables written to ``folder``; returns what every record says of data and scores."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_tables(evaluation, folder)
+        return {
+            "dataset": self.data.name,
+            "dataset_revision": self.data.card.revision,
+            "dataset_fingerprint": self.data.fingerprint,
+            "split": evaluation.split,
+            "split_hash": self.data.split_hash(evaluation.split),
+            "targets": self.targets,
+            "scores": score_values(evaluation),
+            "unavailable": evaluation.unavailable,
+            "missing": tuple(evaluation.missing),
+        }
+
+
+def progress(ids: Iterable[str], text: str) -> Iterable[str]:
+    """The ids, with a bar on a terminal."""
+    console = Console(stderr=True)
+    return track(list(ids), text, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _budget(steps: int | None, wall_s: float | None) -> str:
+    parts = [f"{steps} steps"] if steps is not None else []
+    return " or ".join(parts + ([f"{wall_s:g} s"] if wall_s is not None else []))
+
+
+def _run_name(settings: Settings, request: Mapping[str, Any]) -> str:
+    """Model, variant and the first digits of the sha256 of everything that was asked for."""
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+    model = Path(settings.source).name.replace(":", "-")
+    return "-".join(part for part in (model, settings.variant, digest) if part)
+
+
+def _claim(folder: Path, request: dict[str, Any], fresh: bool) -> None:
+    """Make the folder this run's own, or recognise it as such.
+
+    Raises:
+        ConfigError: it holds a run with other settings, or files of something else.
+    """
+    path = folder / CONFIG_FILE
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not path.is_file())):
+        raise ConfigError(f"{folder}: exists and is not a run (no {CONFIG_FILE}); choose another --out")
+    if fresh and path.is_file():
+        shutil.rmtree(folder)
+    if path.is_file():
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+        key = _first_difference(stored, request)
+        if key:
+            raise ConfigError(
+                f"{folder}: holds a run with another {key}; begin again with --fresh, or choose another --out or --name"
+            )
+        return
+    write_text(path, yaml.safe_dump(request, sort_keys=False, width=120))
+
+
+def _first_difference(stored: Any, given: Any, prefix: str = "") -> str:
+    """Dotted key of the first value that differs, with both values; "" where none does."""
+    if isinstance(stored, dict) and isinstance(given, dict):
+        for key in [*given, *(key for key in stored if key not in given)]:
+            found = _first_difference(stored.get(key), given.get(key), f"{prefix}.{key}" if prefix else str(key))
+            if found:
+                return found
+        return ""
+    return "" if stored == given else f"{prefix} ({stored}, now {given})"

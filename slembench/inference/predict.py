@@ -1,0 +1,128 @@
+"""Predict the operators of structures with a trained model, streaming them into a predictions file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from slembench.blocks import BlockMatrix
+from slembench.data import Dataset
+from slembench.data.graph import OperatorGraph
+from slembench.errors import ConfigError
+from slembench.models.contract import OperatorModel
+from slembench.models.graphs import model_graph
+from slembench.predictions import PredictionWriter
+from slembench.training.numerics import numerics
+
+
+@dataclass(frozen=True)
+class InferenceCost:
+    """Measured cost of predicting, from positions to blocks (neighbour list and frames included, files not).
+
+    Attributes:
+        ms_per_atom: milliseconds per atom, median over structures.
+        pairs_per_atom: predicted pairs (both directions, on-site ones included) per atom, over all structures.
+        structures: how many.
+        wall_s: seconds in all, files included.
+    """
+
+    ms_per_atom: float
+    pairs_per_atom: float
+    structures: int
+    wall_s: float
+
+
+@torch.no_grad()
+def predict_blocks(model: OperatorModel, graph: OperatorGraph) -> dict[str, BlockMatrix]:
+    """Operators of one structure.
+
+    Args:
+        model: in evaluation mode.
+        graph: of one structure (no batch), in the model's dtype.
+
+    Returns:
+        operator -> complete Hermitian blocks, float64, on the on-site and the graph's pairs, in the data's unit.
+    """
+    device = next(model.parameters()).device
+    prediction = model(graph.to(device))
+    numbers, index, shift = (
+        part.cpu().numpy() for part in (graph.numbers, graph.pair_index.T.contiguous(), graph.pair_shift)
+    )
+    return {
+        name: model.layout.to_blocks(
+            numbers, features.onsite.double().cpu().numpy(), features.pair.double().cpu().numpy(), index, shift
+        )
+        for name, features in prediction.items()
+    }
+
+
+def predict(
+    model: OperatorModel,
+    dataset: Dataset,
+    path: str | Path,
+    *,
+    split: str = "test",
+    ids: Sequence[str] | None = None,
+    model_name: str | None = None,
+    precision: str | None = None,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> InferenceCost:
+    """Predict a split of a data set and write the predictions file.
+
+    Args:
+        model: a trained model; its dtype and device are used.
+        dataset: gives the structures, the unit and the fingerprint; only positions, cells and species are looked at.
+        path: predictions file to write; appears, whole, at the end.
+        split: name of the split, as it will be written in the file.
+        ids: structures to predict; by default all of the split.
+        model_name: name of the model in the file; by default ``model.name``.
+        precision: precision word of float32 products; see `slembench.training.numerics`.
+        progress: wraps the iteration over ids (a progress bar).
+
+    Raises:
+        ConfigError: the model's basis or cutoffs are not those of the data set.
+    """
+    _check_match(model, dataset)
+    started, times, n_pairs, n_atoms = time.perf_counter(), [], 0, 0
+    parameter = next(model.parameters())
+    model.eval()
+    with (
+        numerics(parameter.device.type, precision),
+        PredictionWriter(
+            path,
+            dataset=dataset.name,
+            dataset_fingerprint=dataset.fingerprint,
+            split=split,
+            model=model_name or model.name,
+            basis=dataset.basis,
+            energy_unit=dataset.card.units.energy,
+        ) as writer,
+    ):
+        for structure in progress(dataset.split(split) if ids is None else ids):
+            sample = dataset.sample(structure)
+            begun = time.perf_counter()
+            graph = model_graph(model, sample, parameter.dtype, targets=False)
+            operators = predict_blocks(model, graph)
+            times.append(1e3 * (time.perf_counter() - begun) / len(sample.atoms))
+            writer.add(structure, np.asarray(sample.atoms.numbers), operators)
+            n_pairs += graph.pair_type.shape[0] + len(sample.atoms)
+            n_atoms += len(sample.atoms)
+    wall = time.perf_counter() - started
+    return InferenceCost(float(np.median(times)), n_pairs / n_atoms, len(times), wall)
+
+
+def _check_match(model: OperatorModel, dataset: Dataset) -> None:
+    for what, ours, theirs in (
+        ("basis", model.basis.to_dict(), dataset.basis.to_dict()),
+        ("cutoffs", model.cutoffs, dataset.cutoffs),
+    ):
+        if ours != theirs:
+            raise ConfigError(
+                f"model {model.name} was trained for {what} {ours}, data set {dataset.name} has {theirs}; "
+                "choose a checkpoint that was trained on such data"
+            )
