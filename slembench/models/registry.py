@@ -53,19 +53,23 @@ def load_model_class(name: str) -> type[OperatorModel]:
 
 def model_names() -> list[str]:
     """Names that `load_model_class` knows without a path: shipped, baselines and entry points, sorted."""
-    folders = [name for name in list_assets("baselines") if asset_path("baselines", name, "model.py").is_file()]
+    folders = [name for name in list_assets("baselines") if _has_model(asset_path("baselines", name))]
     return sorted({*SHIPPED, *folders, *(e.name for e in entry_points(group="slembench.models"))})
 
 
 def _model_folder(name: str) -> Path | None:
-    if name in list_assets("baselines") and asset_path("baselines", name, "model.py").is_file():
+    if name in list_assets("baselines") and _has_model(asset_path("baselines", name)):
         return asset_path("baselines", name)
     path = Path(name)
     if not path.is_dir():
         return None
-    if not (path / "model.py").is_file():
+    if not _has_model(path):
         raise ConfigError(f"{path}: a model folder needs a model.py")
     return path
+
+
+def _has_model(folder: Path) -> bool:
+    return (folder / "model.py").is_file()
 
 
 def _from_folder(folder: Path) -> type[OperatorModel]:
