@@ -1,0 +1,168 @@
+"""Uncertainty of scores: bootstrap over groups of structures, hierarchical over seeds where there are several.
+
+A score is a ratio of sums over structures: sum of numerators / sum of weights. The pooled average takes error sums and
+element counts, the per-structure average takes each structure's own mean and weights of one. Structures of weight
+zero are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slembench.orbitals import FloatArray
+
+RESAMPLES = 10_000
+MIN_GROUPS = 20
+MIN_SEEDS = 2
+_BATCH_VALUES = 1 << 24
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score with its 95 % bootstrap interval.
+
+    Attributes:
+        value: the score on the data as they are, mean over seeds.
+        low: 2.5 % quantile of the resampled score.
+        high: 97.5 % quantile.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Score of A minus score of B on the same structures.
+
+    Attributes:
+        difference: with its 95 % interval.
+        n_groups: groups of structures that were resampled.
+        n_seeds: seeds of the model that has fewer.
+    """
+
+    difference: Interval
+    n_groups: int
+    n_seeds: int
+
+    @property
+    def tied(self) -> bool:
+        """True where the interval contains zero."""
+        return self.difference.low <= 0 <= self.difference.high
+
+    @property
+    def resolved(self) -> bool:
+        """False with one seed or fewer than 20 groups, whatever the interval."""
+        return self.n_seeds >= MIN_SEEDS and self.n_groups >= MIN_GROUPS
+
+    @property
+    def verdict(self) -> str:
+        """One of "not resolved", "tied", "A lower", "B lower"."""
+        if not self.resolved:
+            return "not resolved"
+        if self.tied:
+            return "tied"
+        return "A lower" if self.difference.value < 0 else "B lower"
+
+
+def bootstrap(
+    numerator: FloatArray, weight: FloatArray, groups: Sequence[object], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """95 % interval of one model's score; groups are drawn with replacement, and seeds where there are several.
+
+    Args:
+        numerator: (S,) or (n_seeds, S) | each structure's numerator.
+        weight: (S,) | each structure's weight, not negative.
+        groups: (S,) | group of each structure (molecule, trajectory, parent structure).
+        resamples: number of resamples.
+        seed: of the random draws.
+
+    Raises:
+        ValueError: shapes that do not fit, or no structure.
+    """
+    sums = _group_sums(numerator, weight, groups)
+    rng = np.random.default_rng(seed)
+    draws = np.concatenate([_scores(*sums, counts, rng) for counts in _draws(len(sums[1]), resamples, rng)])
+    return _interval(_score(*sums), draws)
+
+
+def paired_bootstrap(
+    a: FloatArray,
+    b: FloatArray,
+    weight: FloatArray,
+    groups: Sequence[object],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> PairedDifference:
+    """Difference of two models' scores; both see the same groups in every resample, seeds are drawn for each alone.
+
+    Args:
+        a: (S,) or (n_seeds_a, S) | numerators of model A.
+        b: (S,) or (n_seeds_b, S) | numerators of model B on the same structures, in the same order.
+        weight: (S,) | each structure's weight, not negative.
+        groups: (S,) | group of each structure.
+        resamples: number of resamples.
+        seed: of the random draws.
+
+    Raises:
+        ValueError: shapes that do not fit, or no structure.
+    """
+    sums_a, sums_b = _group_sums(a, weight, groups), _group_sums(b, weight, groups)
+    rng = np.random.default_rng(seed)
+    draws = [
+        _scores(*sums_a, counts, rng) - _scores(*sums_b, counts, rng)
+        for counts in _draws(len(sums_a[1]), resamples, rng)
+    ]
+    difference = _interval(_score(*sums_a) - _score(*sums_b), np.concatenate(draws))
+    return PairedDifference(difference, len(sums_a[1]), min(len(sums_a[0]), len(sums_b[0])))
+
+
+def _group_sums(numerator: FloatArray, weight: FloatArray, groups: Sequence[object]) -> tuple[FloatArray, FloatArray]:
+    """Sums over each group: numerators (n_seeds, G) and weights (G,)."""
+    numerator, weight = np.atleast_2d(np.asarray(numerator, dtype=np.float64)), np.asarray(weight, dtype=np.float64)
+    if weight.ndim != 1 or not len(weight) or numerator.shape[1:] != weight.shape or len(groups) != len(weight):
+        raise ValueError(
+            f"numerator {numerator.shape}, weight {weight.shape} and {len(groups)} groups do not fit together"
+        )
+    counted = weight > 0
+    if not counted.any():
+        raise ValueError("no structure has a positive weight")
+    numerator, weight = numerator[:, counted], weight[counted]
+    _, member = np.unique([str(group) for group, keep in zip(groups, counted) if keep], return_inverse=True)
+    sums = np.zeros((len(numerator), member.max() + 1))
+    for row, values in zip(sums, numerator):
+        np.add.at(row, member, values)
+    return sums, np.asarray(np.bincount(member, weights=weight), dtype=np.float64)
+
+
+def _draws(n_groups: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """How often each group is drawn, (b, G) a batch; the batches together hold ``resamples`` rows."""
+    batch = max(1, min(resamples, _BATCH_VALUES // n_groups))
+    share = np.full(n_groups, 1 / n_groups)
+    for start in range(0, resamples, batch):
+        yield rng.multinomial(n_groups, share, size=min(batch, resamples - start))
+
+
+def _score(sums: FloatArray, weights: FloatArray) -> float:
+    return float((sums.sum(axis=1) / weights.sum()).mean())
+
+
+def _scores(sums: FloatArray, weights: FloatArray, counts: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
+    """(b,) resampled scores, each the mean over as many seeds drawn with replacement as there are."""
+    of_seed = counts @ sums.T / (counts @ weights)[:, None]
+    n_seeds = len(sums)
+    if n_seeds == 1:
+        return np.asarray(of_seed[:, 0])
+    chosen = rng.integers(n_seeds, size=of_seed.shape)
+    return np.asarray(np.take_along_axis(of_seed, chosen, axis=1).mean(axis=1))
+
+
+def _interval(value: float, draws: FloatArray) -> Interval:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(value, float(low), float(high))

@@ -1,0 +1,215 @@
+"""Matrix metrics against sums over single elements in plain Python loops, on made-up operators with several shells."""
+
+import numpy as np
+import pytest
+
+from slembench.blocks import BlockMatrix
+from slembench.metrics.matrix import (
+    Difference,
+    add_sums,
+    average,
+    difference,
+    distance_sums,
+    element_sums,
+    gauge_shift,
+    orbital_sums,
+    reduced_mask,
+    union_shells,
+    without_gauge,
+)
+from slembench.orbitals import Basis
+
+BASIS = Basis.parse({"H": "2s1p", "O": "1s2p1d"})
+# by hand, united list s s p p d: of every orbital the number of its shell in that list
+UNITED = {1: [0, 1, 2, 2, 2], 8: [0, 2, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4]}
+NUMBERS = np.array([8, 1, 1])
+
+
+def pair_list(shifts=((0, 0, 0), (0, 0, 1), (0, 0, -1))):
+    triples = [(i, j, *r) for r in shifts for i in range(3) for j in range(3)]
+    array = np.array(triples)
+    return array[:, :2], array[:, 2:]
+
+
+def random_operator(seed, pairs=None, scale=1.0):
+    index, shift = pairs or pair_list()
+    matrix = BlockMatrix.zeros(BASIS, NUMBERS, index, shift)
+    return matrix.with_values(scale * np.random.default_rng(seed).normal(size=len(matrix.values)))
+
+
+def loop_sums(delta):
+    """Element by element: (part, counting) -> list of |Delta|."""
+    found = {(part, counting): [] for part in ("onsite", "offsite") for counting in ("full", "reduced")}
+    for p, (i, j) in enumerate(delta.pair_index.tolist()):
+        part = "onsite" if i == j and not delta.pair_shift[p].any() else "offsite"
+        block = delta.gather(np.array([p]))[0]
+        for a in range(block.shape[0]):
+            for b in range(block.shape[1]):
+                found[part, "full"].append(abs(block[a, b]))
+                if UNITED[NUMBERS[i]][a] <= UNITED[NUMBERS[j]][b]:
+                    found[part, "reduced"].append(abs(block[a, b]))
+    return found
+
+
+def test_sums_equal_loops_over_elements():
+    prediction, reference = random_operator(1), random_operator(2)
+    result = difference(prediction, reference, *pair_list())
+    sums = element_sums(orbital_sums(result), BASIS)
+    expected = loop_sums(prediction.with_values(prediction.values - reference.values))
+    for key, values in expected.items():
+        assert sums[key].count == len(values)
+        assert sums[key].absolute == pytest.approx(np.sum(values), rel=1e-13)
+        assert sums[key].square == pytest.approx(np.sum(np.square(values)), rel=1e-13)
+        assert sums[key].largest == max(values)
+    assert sums["offsite", "reduced"].count < sums["offsite", "full"].count
+
+
+def test_united_shells():
+    assert BASIS.union == (0, 0, 1, 1, 2)
+    for z, expected in UNITED.items():
+        assert union_shells(BASIS, z).tolist() == expected
+    assert reduced_mask(BASIS, 1, 8)[1].tolist() == [False] + [True] * 11
+
+
+def test_all_is_the_weighted_mean_of_diag_and_off():
+    sums = element_sums(orbital_sums(difference(random_operator(1), random_operator(2), *pair_list())), BASIS)
+    for counting in ("full", "reduced"):
+        on, off = sums["onsite", counting], sums["offsite", counting]
+        both = on + off
+        f = on.count / both.count
+        expected = f * on.absolute / on.count + (1 - f) * off.absolute / off.count
+        assert both.absolute / both.count == pytest.approx(expected, rel=1e-14)
+
+
+def test_missing_block_counts_as_zero_and_is_listed():
+    reference, prediction = random_operator(2).hermitise(), random_operator(1).hermitise()
+    lost = prediction.take(np.setdiff1d(np.arange(27), [1, 3]))  # (0, 1) and (1, 0) at R = 0
+    result = difference(lost, reference, *pair_list())
+    assert {tuple(pair) for pair in result.delta.pair_index[result.missing].tolist()} == {(0, 1), (1, 0)}
+    assert not result.delta.pair_shift[result.missing].any()
+    expected = prediction.values - reference.values
+    for p in (1, 3):
+        block = slice(reference.offsets[p], reference.offsets[p + 1])
+        expected[block] = -reference.values[block]
+    np.testing.assert_array_equal(result.delta.values, expected)
+
+
+def test_triangles_give_the_sums_of_both_directions():
+    reference, prediction = random_operator(2).hermitise(), random_operator(1).hermitise()
+    overlap = random_operator(5).hermitise()
+    found = {}
+    for half in (True, False):
+        pair = [m.triangle() if half else m for m in (prediction, reference)]
+        result = difference(*pair, *pair_list())
+        assert len(result.missing) == 0
+        assert result.mirrored.any() == half
+        d = 1.0 + result.delta.pair_index.sum(axis=1) + np.abs(result.delta.pair_shift).sum(axis=1)
+        mu = gauge_shift(result, overlap)
+        sums = element_sums(orbital_sums(without_gauge(result, overlap, mu)), BASIS)
+        found[half] = (mu, sums, distance_sums(result, d, np.array([0, 2, 3, 9.0])))
+    assert found[True][0] == pytest.approx(found[False][0], rel=1e-13)
+    for key, sums in found[False][1].items():
+        assert found[True][1][key].count == sums.count
+        for name in ("absolute", "square", "largest"):
+            assert getattr(found[True][1][key], name) == pytest.approx(getattr(sums, name), rel=1e-13)
+    for ours, theirs in zip(found[True][2], found[False][2]):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+
+
+def test_one_given_direction_is_completed():
+    reference, prediction = random_operator(2).hermitise(), random_operator(1).hermitise()
+    whole = difference(prediction, reference, *pair_list())
+    half = difference(prediction.triangle(), reference, *pair_list())
+    assert len(half.missing) == 0
+    np.testing.assert_array_equal(half.delta.values, whole.delta.values)
+
+
+def test_extra_block_adds_error_but_no_elements():
+    reference = random_operator(2).hermitise()
+    far = BlockMatrix.zeros(BASIS, NUMBERS, [[1, 2]], [[0, 2, 0]])
+    far = far.with_values(np.full(25, 0.5))
+    result = difference(reference + far, reference, *pair_list())
+    assert [array.tolist() for array in result.extra] == [[[1, 2], [2, 1]], [[0, 2, 0], [0, -2, 0]]]
+    sums = element_sums(orbital_sums(result), BASIS)
+    assert sums["offsite", "full"].absolute == pytest.approx(2 * 25 * 0.5)
+    assert sums["offsite", "full"].count == len(loop_sums(reference)["offsite", "full"])
+    assert sums["offsite", "full"].largest == 0.5
+    assert sums["onsite", "full"].absolute == 0
+
+
+def test_missing_reference_block_is_zero():
+    prediction = random_operator(1).hermitise()
+    result = difference(prediction, prediction.take(np.flatnonzero(prediction.onsite)), *pair_list())
+    sums = element_sums(orbital_sums(result), BASIS)
+    assert sums["offsite", "full"].absolute == pytest.approx(sum(loop_sums(prediction)["offsite", "full"]))
+
+
+def test_other_atoms_or_basis_are_refused():
+    other = BlockMatrix.from_dense(BASIS, np.array([1, 1, 1]), np.eye(15))
+    with pytest.raises(ValueError, match="different atoms"):
+        difference(other, random_operator(1), *pair_list())
+    smaller = Basis.parse({"H": "1s", "O": "1s"})
+    with pytest.raises(ValueError, match="different bases"):
+        difference(BlockMatrix.from_dense(smaller, NUMBERS, np.eye(3)), random_operator(1), *pair_list())
+
+
+def test_add_sums_over_structures():
+    parts = [orbital_sums(difference(random_operator(s), random_operator(9), *pair_list())) for s in (1, 2)]
+    total, single = element_sums(add_sums(parts), BASIS), [element_sums(part, BASIS) for part in parts]
+    for key, sums in total.items():
+        assert sums.absolute == pytest.approx(single[0][key].absolute + single[1][key].absolute)
+        assert sums.count == 2 * single[0][key].count
+        assert sums.largest == max(part[key].largest for part in single)
+
+
+def test_averages_differ_and_leave_empty_structures_out():
+    numerator, count = np.array([1.0, 6.0, 0.0]), np.array([1, 2, 0])
+    assert average(numerator, count, "pooled") == pytest.approx(7 / 3)
+    assert average(numerator, count, "per_structure") == 2.0
+    assert np.isnan(average(np.zeros(1), np.zeros(1), "pooled"))
+    with pytest.raises(ValueError, match="unknown average"):
+        average(numerator, count, "mean")
+
+
+def test_gauge_shift_is_removed():
+    overlap = random_operator(5).hermitise()
+    reference = random_operator(2).hermitise()
+    result = difference(reference + overlap * 1.25, reference, *pair_list())
+    mu = gauge_shift(result, overlap)
+    assert mu == pytest.approx(1.25, rel=1e-14)
+    assert np.abs(without_gauge(result, overlap, mu).delta.values).max() < 1e-14
+
+
+def test_gauge_shift_minimises_the_square_error():
+    overlap = random_operator(5).hermitise()
+    result = difference(random_operator(1).hermitise(), random_operator(2).hermitise(), *pair_list())
+    mu = gauge_shift(result, overlap.triangle())
+    s, delta = overlap.values, result.delta.values
+    assert mu == pytest.approx(np.linalg.lstsq(s[:, None], delta, rcond=None)[0][0], rel=1e-12)
+    np.testing.assert_allclose(without_gauge(result, overlap, mu).delta.values, delta - mu * s, atol=1e-14)
+
+
+def test_gauge_shift_without_overlap_is_refused():
+    with pytest.raises(ValueError, match="overlap vanishes"):
+        gauge_shift(difference(random_operator(1), random_operator(2), *pair_list()), random_operator(2) * 0.0)
+
+
+def test_gauge_leaves_extra_blocks_alone():
+    reference = random_operator(2).hermitise()
+    wide = random_operator(3, pair_list(((0, 0, 0), (0, 0, 1), (0, 0, -1), (0, 3, 0), (0, -3, 0)))).hermitise()
+    result = difference(wide, reference, *pair_list())
+    shifted = without_gauge(result, wide, 0.5)
+    tail = slice(result.delta.offsets[result.n_scored], None)
+    np.testing.assert_array_equal(shifted.delta.values[tail], result.delta.values[tail])
+
+
+def test_distance_bins():
+    delta = random_operator(1)
+    result = Difference(delta, 27, np.zeros(0, int), np.zeros(27, bool))
+    distances = np.where(delta.onsite, 0.0, 1.0 + delta.pair_index.sum(axis=1))
+    absolute, elements, pairs = distance_sums(result, distances, np.array([0, 2, 9.0]))
+    near = [p for p in range(27) if not delta.onsite[p] and distances[p] < 2]
+    assert pairs.tolist() == [len(near), 24 - len(near)]
+    assert elements[0] == sum(delta.gather(np.array([p])).size for p in near)
+    assert absolute[0] == pytest.approx(sum(np.abs(delta.gather(np.array([p]))).sum() for p in near))
+    assert absolute.sum() == pytest.approx(sum(loop_sums(delta)["offsite", "full"]))

@@ -1,0 +1,59 @@
+"""The cache of reference levels: same numbers, keyed by content, damaged files made again."""
+
+import numpy as np
+import pytest
+
+from slembench.metrics import reference
+from slembench.metrics.reference import LevelCache
+from slembench.metrics.spectrum import k_mesh, levels, overlap_minimum
+
+KPOINTS, _ = k_mesh((3, 3, 1))
+
+
+@pytest.fixture
+def operators(crystals):
+    blocks = crystals.sample("s00").operators
+    return blocks["hamiltonian"], blocks["overlap"]
+
+
+@pytest.fixture
+def solved(monkeypatch):
+    """Counts how often levels are computed."""
+    calls = []
+    monkeypatch.setattr(reference, "levels", lambda *args: calls.append(1) or levels(*args))
+    return calls
+
+
+def test_stored_levels_are_the_computed_ones(tmp_path, operators, solved):
+    first = LevelCache(tmp_path, "f1", KPOINTS).get("a", *operators)
+    again = LevelCache(tmp_path, "f1", KPOINTS).get("a", *operators)
+    assert len(solved) == 1
+    np.testing.assert_array_equal(again.eps, first.eps)
+    np.testing.assert_array_equal(first.eps, levels(*operators, KPOINTS))
+    assert again.s_min_eig == first.s_min_eig == overlap_minimum(operators[1], KPOINTS)
+
+
+def test_other_content_is_another_entry(tmp_path, operators, solved):
+    for fingerprint, kpoints, structure in (("f1", KPOINTS, "a"), ("f2", KPOINTS, "a"), ("f1", KPOINTS[:1], "a")):
+        LevelCache(tmp_path, fingerprint, kpoints).get(structure, *operators)
+    LevelCache(tmp_path, "f1", KPOINTS).get("b", *operators)
+    assert len(solved) == 4
+
+
+@pytest.mark.parametrize("kept", [0, 10, 200])
+def test_a_damaged_file_is_made_again(tmp_path, operators, solved, kept):
+    cache = LevelCache(tmp_path, "f1", KPOINTS)
+    first = cache.get("a", *operators)
+    (file,) = tmp_path.rglob("*.npz")
+    content = file.read_bytes()
+    file.write_bytes(content[:kept])
+    np.testing.assert_array_equal(cache.get("a", *operators).eps, first.eps)
+    assert len(solved) == 2
+    assert file.read_bytes() == content
+
+
+def test_no_folder_no_cache(operators, solved):
+    cache = LevelCache(None, "f1", KPOINTS)
+    cache.get("a", *operators)
+    cache.get("a", *operators)
+    assert len(solved) == 2
