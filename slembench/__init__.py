@@ -4,8 +4,9 @@ The public functions are loaded on first use, so that ``import slembench`` costs
 
     import slembench
 
-    record = slembench.run("mos2-mini", "slem", out="runs/first")
-    print(slembench.leaderboard(runs=["runs"]).text())
+    records = slembench.run("mos2-mini", "slem", variant="quickstart", out="runs/first")
+    print(records["test"].scores["hamiltonian.mae_all.full.pooled"])
+    print(slembench.leaderboard("mos2-mini", runs=["runs"]).text())
 """
 
 from __future__ import annotations

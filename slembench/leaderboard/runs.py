@@ -149,5 +149,5 @@ def _why_not(record: RunRecord, score: str) -> str:
     for key in (score, f"{operator}.{metric}", metric):
         if key in record.unavailable:
             return record.unavailable[key]
-    levels = metric.startswith(("band_", "eps_", "homo_", "lumo_", "gap_"))
+    levels = operator == "hamiltonian" and metric.startswith(("band_", "eps_", "homo_", "lumo_", "gap_"))
     return record.unavailable.get("levels", "") if levels else ""

@@ -239,6 +239,9 @@ def _row(board: Board, ranked: Ranked, floor: float) -> dict[str, Cell]:
 
 def _cost(entry: Entry) -> dict[str, Cell]:
     record, row = entry.record, dict[str, Cell]()
+    partition = record.training.partition if record.training else record.config.get("partition")
+    if partition is not None:
+        row["partition"] = str(partition)
     if record.training:
         row |= {"n_train": str(record.training.n_train), "seeds": str(len(entry.runs))}
     if record.cost.parameters is not None:

@@ -99,6 +99,14 @@ def test_published_rows_keep_text_spread_and_operator():
     assert {row["target"] for row in overlap.rows} == {"S"}
 
 
+def test_floors_of_other_training_sets_are_told_apart(add_run):
+    for partition in (100, 20):
+        config = {"partition": partition}
+        add_run(f"mean-{partition}", [0.3], kind="floor", model="floor-irreps-mean", config=config)
+    floors, _ = slembench.leaderboard("mos2-mini", runs=[add_run.root], committed=False).sections()
+    assert [row["partition"] for row in floors.rows] == ["100", "20"]
+
+
 def test_no_run_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=r"no run of data set 'x' found .*slembench run"):
         slembench.leaderboard("x", runs=[tmp_path], committed=False)
