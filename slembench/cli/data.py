@@ -36,12 +36,12 @@ ASSEMBLE_HELP = """Make a data set of the calculations that a work directory hol
 
 Every structure is verified from its stored, rounded values; nothing appears at --out unless all of them pass.
 
-    slembench data assemble mos2-mini --workdir generated/mos2-mini --out datasets/mos2-mini
+    slembench data assemble mos2-mini --workdir data/mos2-mini --out datasets/mos2-mini
 """
 
 Name = Annotated[str, typer.Argument(help="Name from `slembench data list`, or a folder that holds a card.yaml.")]
 Recipe = Annotated[str, typer.Argument(help="Data set that has a recipe, such as mos2-mini.")]
-Workdir = Annotated[Path | None, typer.Option(help="Folder of the calculations (default: generated/NAME).")]
+Workdir = Annotated[Path | None, typer.Option(help="Folder of the calculations (default: data/NAME).")]
 Out = Annotated[
     Path | None, typer.Option(help="Folder of the data set, replaced if it exists (default: WORKDIR/NAME).")
 ]
@@ -107,7 +107,7 @@ def generate_command(
 
     from slembench.data.generate import run_recipe
 
-    folder = workdir or Path("generated") / name
+    folder = workdir or Path("data") / name
     run_recipe(name, folder, jobs, Console())
     assemble_command(name, folder, out)
 
@@ -118,7 +118,7 @@ def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> 
 
     from slembench.data.assemble import assemble
 
-    console, source = Console(highlight=False), workdir or Path("generated") / name
+    console, source = Console(highlight=False), workdir or Path("data") / name
     folder = out or source / name
     dataset = assemble(name, source, folder, console.print)
     console.print(f"{dataset!r} written to {folder}; see: slembench data info {folder}", soft_wrap=True)

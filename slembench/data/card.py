@@ -96,7 +96,7 @@ class Origin(_Part):
     """Where the data come from: the recipe or address, and the sha256 of every data file (relative to the card)."""
 
     recipe: str
-    files: dict[str, str]
+    files: Annotated[dict[str, str], Field(min_length=1)]
 
 
 class Card(_Part):

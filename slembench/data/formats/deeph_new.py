@@ -56,8 +56,8 @@ def detect(path: Path) -> list[str]:
 
 def structure_folders(path: Path) -> Iterator[Path]:
     """Folders with a POSCAR and an info.json, at ``path`` or up to two levels below it, in natural order of names."""
-    for pattern in (".", "*", "*/*"):
-        for folder in sorted(path.glob(pattern), key=_natural) if path.is_dir() else ():
+    for level in ([path], path.glob("*"), path.glob("*/*")):
+        for folder in sorted(level, key=_natural):
             if (folder / "POSCAR").is_file() and (folder / "info.json").is_file():
                 yield folder
 

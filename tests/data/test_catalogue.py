@@ -1,0 +1,35 @@
+import shutil
+
+import pytest
+
+from slembench.data import list_datasets, load_card, load_dataset
+from slembench.errors import DataError
+
+
+def test_folder_of_the_user_is_found_by_name(crystals, tmp_path, monkeypatch):
+    shutil.copytree(crystals.root, tmp_path / "mine")
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setenv("SLEMBENCH_DATA", str(tmp_path))
+    assert "mine" in list_datasets()
+    assert "notes" not in list_datasets()
+    assert load_dataset("mine").ids == crystals.ids
+    assert load_card("mine") == crystals.card
+
+
+def test_folder_given_as_path(crystals):
+    assert load_dataset(crystals.root).ids == crystals.ids
+    assert load_dataset(str(crystals.root)).name == crystals.name
+
+
+def test_relative_path_without_a_slash(crystals, monkeypatch):
+    monkeypatch.chdir(crystals.root.parent)
+    assert load_dataset(crystals.root.name).root.name == crystals.root.name
+
+
+def test_unknown_name_lists_the_known_ones(crystals, tmp_path, monkeypatch):
+    shutil.copytree(crystals.root, tmp_path / "mine")
+    monkeypatch.setenv("SLEMBENCH_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"no data set 'yours': give a folder with a card.yaml, or one of: .*mine"):
+        load_dataset("yours")
+    with pytest.raises(DataError, match="no data set"):
+        load_dataset(tmp_path)
