@@ -145,7 +145,7 @@ def prepare(
     }
     name = name or _run_name(settings, request)
     folder = Path(out) if out is not None else Path("runs") / data.name / name
-    _claim(folder, {"name": name, **request}, fresh)
+    _claim(folder, {**request, "name": name}, fresh)
     if threads is not None:
         torch.set_num_threads(threads)
     return Job(name, folder, data, settings, targets, partition, config, tell)
@@ -187,7 +187,7 @@ class Job:
         return splits
 
     def run(self, splits: Sequence[str] | None = None, floors: bool = True) -> dict[str, RunRecord]:
-        """All stages that are not done yet; arguments and result as in `slembench.harness.run.run`."""
+        """All stages that are not done yet; arguments and result as in `run`."""
         chosen = self.test_splits(splits)
         records = self.finished(chosen)
         if records is None:
@@ -217,10 +217,11 @@ class Job:
         graphs, val_graphs = self.graphs(model, ids), self.graphs(model, self.data.split("val"))
         self.tell(f"model: {self.settings.source}, {model.n_parameters} parameters; training in {self.folder}")
         result = train(model, graphs, val_graphs, training, self.folder, source=self.settings.source)
-        errors = ", ".join(f"{op} {mae:.4g}" for op, mae in result.validation.items())
+        unit = {"hamiltonian": f" {self.data.card.units.energy}"}
+        errors = ", ".join(f"{op} {mae:.4g}{unit.get(op, '')}" for op, mae in result.validation.items())
         self.tell(
             f"trained: {result.steps} steps, {result.wall_s:.0f} s; best at step {result.best_step}, "
-            f"validation MAE ({self.data.card.units.energy}; overlap: 1): {errors}"
+            f"validation MAE: {errors}"
         )
         return model, result
 

@@ -1,0 +1,95 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from slembench.cli import app
+
+ROOT = Path(__file__).parents[2]
+STEPS = ["--set", "training.max_steps=6", "--set", "training.validate_every=3"]
+
+
+@pytest.fixture(scope="module")
+def toy_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "toy"
+    folder.mkdir()
+    shutil.copy(ROOT / "tests" / "training" / "toy.py", folder / "model.py")
+    return str(folder)
+
+
+def command(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_run_shows_scores_beside_floors_and_resumes(crystals, toy_folder, tmp_path):
+    arguments = [
+        "run",
+        "--dataset",
+        crystals.root,
+        "--model",
+        toy_folder,
+        *STEPS,
+        "--out",
+        tmp_path / "a",
+        "--name",
+        "first",
+    ]
+    code, out, err = command(*arguments)
+    assert code == 0, err
+    assert "hamiltonian.mae_all.full.pooled" in out
+    assert all(word in out for word in ("first", "zero", "irreps-mean", "leaderboard"))
+    assert "trained: 6 steps" in err
+    code, out, err = command(*arguments)
+    assert (code, "finished already" in err, "hamiltonian.mae_all" in out) == (0, True, True)
+
+
+def test_train_then_predict_then_evaluate(crystals, toy_folder, tmp_path):
+    code, out, err = command(
+        "train", "--dataset", crystals.root, "--model", toy_folder, *STEPS, "--out", tmp_path / "t"
+    )
+    assert code == 0, err
+    assert Path(out.strip()).is_dir()
+    file = tmp_path / "new" / "p.h5"
+    for checkpoint in (tmp_path / "t", tmp_path / "t" / "checkpoint", out.strip()):
+        code, _, err = command("predict", "--checkpoint", checkpoint, "--dataset", crystals.root, "--out", file)
+        assert code == 0, err
+        assert "4 structures" in err
+    code, out, err = command("evaluate", "--dataset", crystals.root, "--predictions", file, "--no-bands")
+    assert code == 0, err
+    assert "mae_all" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--dataset", "{data}", "--model", "{model}"], "max_steps or max_wall_s"),
+        (["run", "--dataset", "{data}", "--model", "{model}", "--set", "training.steps=3"], "steps: Extra inputs"),
+        (["train", "--dataset", "nowhere", "--model", "{model}", *STEPS], "no data set 'nowhere'"),
+        (["train", "--dataset", "{data}", "--model", "nothing"], "no model 'nothing'"),
+        (["train", "--dataset", "{data}", "--model", "{model}", *STEPS, "--partition", "30"], "partition 30 %"),
+        (["predict", "--dataset", "{data}", "--checkpoint", "no", "--out", "p.h5"], "no: no checkpoint here"),
+    ],
+)
+def test_mistakes_are_one_line(crystals, toy_folder, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = command(*(a.format(data=crystals.root, model=toy_folder) for a in arguments))
+    assert code == 1
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+@pytest.mark.parametrize("name", ["run", "train", "predict"])
+def test_help_teaches_without_heavy_imports(name):
+    code = f"import sys; from slembench.cli import app\ntry: app(['{name}', '--help'])\nfinally: print(*sys.modules)"
+    environment = os.environ | {"COLUMNS": "120"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert f"slembench {name} --" in done.stdout
+    assert "--dataset" in done.stdout
+    assert not {"torch", "datasets", "pandas"} & set(done.stdout.split())
