@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -74,8 +73,7 @@ def build_app() -> typer.Typer:
         """Options that stand before the command."""
 
     for area in AREAS:
-        if find_spec(f"slembench.cli.{area}"):
-            import_module(f"slembench.cli.{area}").register(app)
+        import_module(f"slembench.cli.{area}").register(app)
     return app
 
 

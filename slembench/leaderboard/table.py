@@ -20,11 +20,11 @@ from slembench.leaderboard.runs import Entry, Run, join_seeds
 from slembench.metrics.catalogue import catalogue
 from slembench.results.published import RelatedSet
 
-MATRIX = ("mae_all", "mae_diag", "mae_off", "mae_gauge", "rmse_all", "max_abs")
-"""Metrics with a value for each counting and average that a board shows, in order."""
-
-LEVELS = ("band_mae_occ", "band_mae_window", "eps_mae_occ", "homo_mae", "lumo_mae", "gap_mae", "s_min_eig")
-"""Metrics with one value a structure that a board shows, in order."""
+METRICS = (
+    "mae_all", "mae_diag", "mae_off", "band_mae_occ", "band_mae_window", "eps_mae_occ", "homo_mae", "lumo_mae",
+    "gap_mae", "s_min_eig", "mae_gauge", "rmse_all", "max_abs",
+)  # fmt: skip
+"""Metrics that a board shows, in order."""
 
 HEADINGS = {
     "mae_all": "MAE all", "mae_diag": "MAE on-site", "mae_off": "MAE off-site", "mae_gauge": "MAE gauge",
@@ -127,7 +127,7 @@ def board_sections(board: Board) -> list[Section]:
         sections.append(with_columns(Section(title, "measured", _columns(board), rows, tuple(notes))))
     if board.floors:
         rows = tuple(_row(board, ranked, math.nan) for ranked in board.floors)
-        columns = tuple(c for c in _columns(board) if c.key not in ("rank", "verdict"))
+        columns = tuple(c for c in _columns(board) if c.key not in ("rank", "verdict", "model"))
         note = "a model worse than a floor says something about the data"
         sections.append(with_columns(Section(f"{_title(board)}: floors", "floors", columns, rows, (note,))))
     return sections
@@ -189,7 +189,7 @@ def _title(board: Board) -> str:
 
 
 def _metrics(board: Board) -> list[str]:
-    return [board.metric, *(metric for metric in (*MATRIX, *LEVELS) if metric != board.metric)]
+    return [board.metric, *(metric for metric in METRICS if metric != board.metric)]
 
 
 def _unit(board: Board, metric: str) -> str:
@@ -209,9 +209,9 @@ def _columns(board: Board) -> tuple[Column, ...]:
             columns += [Column("range", "range over seeds", columns[-1].unit), Column("of_floor", "of best floor", "%")]
             columns += [Column("verdict", "vs. row above", align="left")]
     columns += [
-        Column("n_train", "training structures"), Column("seeds", "seeds"), Column("parameters", "parameters"),
-        Column("train_minutes", "training", "min"), Column("inference", "prediction", "ms/atom"),
-        Column("missing", "not predicted"),
+        Column("partition", "training set", "%"), Column("n_train", "training structures"), Column("seeds", "seeds"),
+        Column("parameters", "parameters"), Column("train_minutes", "training", "min"),
+        Column("inference", "prediction", "ms/atom"), Column("missing", "not predicted"),
     ]  # fmt: skip
     return tuple(columns)
 

@@ -105,6 +105,7 @@ def test_floors_of_other_training_sets_are_told_apart(add_run):
         add_run(f"mean-{partition}", [0.3], kind="floor", model="floor-irreps-mean", config=config)
     floors, _ = slembench.leaderboard("mos2-mini", runs=[add_run.root], committed=False).sections()
     assert [row["partition"] for row in floors.rows] == ["100", "20"]
+    assert "training set (%)" in [column.title for column in floors.columns]
 
 
 def test_no_run_is_an_error(tmp_path):
