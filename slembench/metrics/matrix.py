@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from slembench.blocks import BlockMatrix, concatenate, pair_keys
@@ -29,26 +30,18 @@ class Difference:
     """Delta of one structure.
 
     Attributes:
-        delta: prediction - reference; the first ``n_scored`` pairs are scored ones, the others extra predicted ones.
-        n_scored: number of scored pairs in ``delta``.
+        delta: prediction - reference; the first ``n_scored`` pairs are the scored ones, then the extra predicted ones.
+        n_scored: number of scored pairs.
         missing: numbers of scored pairs that the prediction lacks (neither direction is there).
-        mirrored: (P,) bool | blocks that stand also for the pair (j, i, -R), which ``delta`` does not hold because it is
-            the Hermitian conjugate.
     """
 
     delta: BlockMatrix
     n_scored: int
     missing: IntArray
-    mirrored: NDArray[np.bool_]
-
-    @property
-    def scored(self) -> NDArray[np.bool_]:
-        """(P,) bool | scored pairs of ``delta``."""
-        return np.arange(self.delta.n_pairs) < self.n_scored
 
     @property
     def extra(self) -> tuple[IntArray, IntArray]:
-        """Atoms (e, 2) and translations (e, 3) of predicted pairs that are not scored."""
+        """Atoms (e, 2) and translations (e, 3) of predicted pairs that are not scored, both directions."""
         return self.delta.pair_index[self.n_scored :], self.delta.pair_shift[self.n_scored :]
 
 
@@ -70,35 +63,43 @@ def difference(
         raise ValueError("prediction and reference have different atoms")
     if prediction.basis.restrict(prediction.numbers).shells != reference.basis.restrict(reference.numbers).shells:
         raise ValueError("prediction and reference have different bases")
-    if prediction.n_pairs == reference.n_pairs and _is_triangle(reference, pair_keys(pair_index, pair_shift)):
-        ours, missing, _ = _reordered(prediction, reference)
-        if not len(missing):
-            delta = reference.with_values(ours.values - reference.values)
-            return Difference(delta, delta.n_pairs, missing, ~delta.onsite)
-    predicted = prediction.complete()
-    ours, missing, extra = predicted.align(pair_index, pair_shift)
-    theirs = reference.complete().align(pair_index, pair_shift)[0]
+    ours, missing = completed_on(prediction, pair_index, pair_shift)
+    theirs, _ = completed_on(reference, pair_index, pair_shift)
     delta = theirs.with_values(ours.values - theirs.values)
+    extra = np.flatnonzero(~np.isin(prediction.pair_keys(), pair_keys(pair_index, pair_shift)))
     if len(extra):
-        delta = concatenate([delta, predicted.take(extra)])
-    return Difference(delta, len(pair_index), missing, np.zeros(delta.n_pairs, dtype=bool))
+        delta = concatenate([delta, prediction.take(extra).complete()])
+    return Difference(delta, len(pair_index), missing)
 
 
-def _is_triangle(operator: BlockMatrix, scored: IntArray) -> bool:
-    """Whether the operator holds one direction of each pair, and they are the pairs with the ``scored`` keys."""
-    offsite = ~operator.onsite
-    if (operator.reverse[offsite] >= 0).any():
-        return False
-    reverse = pair_keys(operator.pair_index[offsite, ::-1], -operator.pair_shift[offsite])
-    return np.array_equal(np.sort(np.concatenate([operator.pair_keys(), reverse])), np.sort(scored))
+def completed_on(operator: BlockMatrix, pair_index: IntArray, pair_shift: IntArray) -> tuple[BlockMatrix, IntArray]:
+    """The operator on a list of pairs, the same as ``complete().align(...)`` but several times faster.
 
+    Args:
+        operator: blocks in one or both directions.
+        pair_index: (Q, 2) atoms of the wanted pairs.
+        pair_shift: (Q, 3) their translations.
 
-def _reordered(operator: BlockMatrix, like: BlockMatrix) -> tuple[BlockMatrix, IntArray, IntArray]:
-    """The operator as it is on the pairs of another one, and what is missing and extra, as `BlockMatrix.align` says."""
-    if np.array_equal(operator.pair_keys(), like.pair_keys()):
-        nothing = np.zeros(0, dtype=np.int64)
-        return operator, nothing, nothing
-    return operator.align(like.pair_index, like.pair_shift)
+    Returns:
+        The operator on that list: the block itself, else the conjugate transpose of the reverse pair's, else zero; and
+        the numbers of wanted pairs of which neither direction is there.
+    """
+    held = pd.Index(operator.pair_keys())
+    direct = held.get_indexer(pair_keys(pair_index, pair_shift))
+    reverse = np.where(direct < 0, held.get_indexer(pair_keys(pair_index[:, ::-1], -pair_shift)), -1)
+    result = BlockMatrix.zeros(
+        operator.basis, operator.numbers, pair_index, pair_shift, dtype=operator.values.dtype.type
+    )
+    for z_i, z_j, pairs in result.pair_type_groups():
+        rows, columns = operator.basis.size(z_i), operator.basis.size(z_j)
+        place = np.arange(rows * columns)
+        forward, backward = pairs[direct[pairs] >= 0], pairs[reverse[pairs] >= 0]
+        values = operator.values[operator.offsets[direct[forward]][:, None] + place]
+        result.values[result.offsets[forward][:, None] + place] = values
+        across = place.reshape(columns, rows).T.reshape(-1)
+        values = operator.values[operator.offsets[reverse[backward]][:, None] + across]
+        result.values[result.offsets[backward][:, None] + place] = values.conj()
+    return result, np.flatnonzero((direct < 0) & (reverse < 0))
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,6 @@ class OrbitalSums:
             np.maximum(self.largest, other.largest),
         )
 
-    def transposed(self) -> OrbitalSums:
-        """The same blocks seen as those of (j, i, -R)."""
-        return OrbitalSums(self.count, self.absolute.T, self.square.T, self.largest.T)
-
 
 BlockType = tuple[int, int, str]
 """Atomic number of i, atomic number of j, part."""
@@ -143,20 +140,16 @@ def orbital_sums(result: Difference) -> dict[BlockType, OrbitalSums]:
     Returns:
         One entry for each type that has blocks; everything else in this module follows from it.
     """
-    delta, onsite, found = result.delta, result.delta.onsite, []
+    delta, sums = result.delta, {}
     for z_i, z_j, pairs in delta.pair_type_groups():
-        for part, belongs in zip(PARTS, (onsite[pairs], ~onsite[pairs])):
-            for mirrored in (False, True):
-                members = pairs[belongs & (result.mirrored[pairs] == mirrored)]
-                if not len(members):
-                    continue
+        onsite = delta.onsite[pairs]
+        for part, members in zip(PARTS, (pairs[onsite], pairs[~onsite])):
+            if len(members):
                 size = np.abs(delta.gather(members))
                 square = np.einsum("pij,pij->ij", size, size)
-                sums = OrbitalSums(int((members < result.n_scored).sum()), size.sum(axis=0), square, size.max(axis=0))
-                found.append({(z_i, z_j, part): sums})
-                if mirrored:
-                    found.append({(z_j, z_i, part): sums.transposed()})
-    return add_sums(found)
+                scored = int((members < result.n_scored).sum())
+                sums[z_i, z_j, part] = OrbitalSums(scored, size.sum(axis=0), square, size.max(axis=0))
+    return sums
 
 
 def add_sums(parts: Iterable[Mapping[BlockType, OrbitalSums]]) -> dict[BlockType, OrbitalSums]:
@@ -270,12 +263,12 @@ def gauge_shift(result: Difference, overlap: BlockMatrix) -> float:
     Raises:
         ValueError: S vanishes on all pairs.
     """
-    s, delta = _completed(overlap, result.delta).values, result.delta.values
-    weight = np.where(result.mirrored, 2.0, 1.0)
-    norm = float(weight @ _pair_sums(result.delta, np.abs(s) ** 2))
+    delta = result.delta
+    s = completed_on(overlap, delta.pair_index, delta.pair_shift)[0].values
+    norm = float(np.vdot(s, s).real)
     if norm == 0:
         raise ValueError("the overlap vanishes on all pairs; the energy zero cannot be fitted")
-    return float(weight @ _pair_sums(result.delta, (s.conj() * delta).real)) / norm
+    return float(np.vdot(s, delta.values).real) / norm
 
 
 def without_gauge(result: Difference, overlap: BlockMatrix, mu: float) -> Difference:
@@ -288,7 +281,7 @@ def without_gauge(result: Difference, overlap: BlockMatrix, mu: float) -> Differ
     """
     delta, scored = result.delta, slice(0, result.delta.offsets[result.n_scored])
     values = delta.values.copy()
-    values[scored] -= mu * _completed(overlap, delta).values[scored]
+    values[scored] -= mu * completed_on(overlap, delta.pair_index, delta.pair_shift)[0].values[scored]
     return replace(result, delta=delta.with_values(values))
 
 
@@ -307,22 +300,10 @@ def distance_sums(
         Sum of |Delta| (B,), number of scored elements (B,) and number of scored pairs (B,), both directions.
     """
     delta, offsite = result.delta, ~result.delta.onsite
-    weight = np.where(result.mirrored, 2, 1)
-    absolute = weight * _pair_sums(delta, np.abs(delta.values))
-    elements, scored = weight * np.diff(delta.offsets), offsite & result.scored
+    absolute = np.add.reduceat(np.abs(delta.values), delta.offsets[:-1]) if delta.n_pairs else np.zeros(0)
+    scored = offsite & (np.arange(delta.n_pairs) < result.n_scored)
     return (
         np.histogram(distances[offsite], edges, weights=absolute[offsite])[0],
-        np.histogram(distances[scored], edges, weights=elements[scored])[0].astype(np.int64),
-        np.histogram(distances[scored], edges, weights=weight[scored])[0].astype(np.int64),
+        np.histogram(distances[scored], edges, weights=np.diff(delta.offsets)[scored])[0].astype(np.int64),
+        np.histogram(distances[scored], edges)[0].astype(np.int64),
     )
-
-
-def _pair_sums(matrix: BlockMatrix, values: FloatArray) -> FloatArray:
-    """(P,) | sum over the elements of each block."""
-    return np.add.reduceat(values, matrix.offsets[:-1]) if matrix.n_pairs else np.zeros(0)
-
-
-def _completed(operator: BlockMatrix, like: BlockMatrix) -> BlockMatrix:
-    """The operator on the pairs of another one, completed where need be; absent blocks are zero."""
-    same, missing, _ = _reordered(operator, like)
-    return same if not len(missing) else operator.complete().align(like.pair_index, like.pair_shift)[0]

@@ -1,8 +1,8 @@
 """Levels of the generalised problem H c = eps S c and the errors of predicted levels, float64.
 
 Of H(k) and S(k) the lower triangle counts, as in LAPACK and most codes; take `BlockMatrix.hermitise` first where both
-directions of a pair disagree. Levels are (n_k, n) arrays, ascending in each row; a direction that was projected out of a nearly singular S is NaN at
-the end of its row. Weights are (n_k,) and sum to 1. Energies are in the unit of H.
+directions of a pair disagree. Levels are (n_k, n) arrays, ascending in each row; a direction that was projected out of
+a nearly singular S is NaN at the end of its row. Weights are (n_k,) and sum to 1. Energies are in the unit of H.
 """
 
 from __future__ import annotations

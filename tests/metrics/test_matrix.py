@@ -8,6 +8,7 @@ from slembench.metrics.matrix import (
     Difference,
     add_sums,
     average,
+    completed_on,
     difference,
     distance_sums,
     element_sums,
@@ -94,26 +95,21 @@ def test_missing_block_counts_as_zero_and_is_listed():
     np.testing.assert_array_equal(result.delta.values, expected)
 
 
-def test_triangles_give_the_sums_of_both_directions():
-    reference, prediction = random_operator(2).hermitise(), random_operator(1).hermitise()
-    overlap = random_operator(5).hermitise()
-    found = {}
-    for half in (True, False):
-        pair = [m.triangle() if half else m for m in (prediction, reference)]
-        result = difference(*pair, *pair_list())
-        assert len(result.missing) == 0
-        assert result.mirrored.any() == half
-        d = 1.0 + result.delta.pair_index.sum(axis=1) + np.abs(result.delta.pair_shift).sum(axis=1)
-        mu = gauge_shift(result, overlap)
-        sums = element_sums(orbital_sums(without_gauge(result, overlap, mu)), BASIS)
-        found[half] = (mu, sums, distance_sums(result, d, np.array([0, 2, 3, 9.0])))
-    assert found[True][0] == pytest.approx(found[False][0], rel=1e-13)
-    for key, sums in found[False][1].items():
-        assert found[True][1][key].count == sums.count
-        for name in ("absolute", "square", "largest"):
-            assert getattr(found[True][1][key], name) == pytest.approx(getattr(sums, name), rel=1e-13)
-    for ours, theirs in zip(found[True][2], found[False][2]):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+def test_completed_on_equals_complete_and_align():
+    whole = random_operator(2).hermitise()
+    index, shift = pair_list(((0, 0, 1), (0, 0, 0), (0, 0, -1), (0, 1, 0)))
+    for operator in (whole, whole.triangle(), whole.triangle().take(np.arange(9)), random_operator(3)):
+        found, missing = completed_on(operator, index, shift)
+        expected, absent, _ = operator.complete().align(index, shift)
+        np.testing.assert_array_equal(found.values, expected.values)
+        np.testing.assert_array_equal(missing, absent)
+
+
+def test_complex_blocks_are_conjugated():
+    whole = random_operator(2)
+    whole = whole.with_values(whole.values + 1j * random_operator(3).values).hermitise()
+    found, _ = completed_on(whole.triangle(), whole.pair_index, whole.pair_shift)
+    np.testing.assert_array_equal(found.values, whole.values)
 
 
 def test_one_given_direction_is_completed():
@@ -205,7 +201,7 @@ def test_gauge_leaves_extra_blocks_alone():
 
 def test_distance_bins():
     delta = random_operator(1)
-    result = Difference(delta, 27, np.zeros(0, int), np.zeros(27, bool))
+    result = Difference(delta, 27, np.zeros(0, int))
     distances = np.where(delta.onsite, 0.0, 1.0 + delta.pair_index.sum(axis=1))
     absolute, elements, pairs = distance_sums(result, distances, np.array([0, 2, 9.0]))
     near = [p for p in range(27) if not delta.onsite[p] and distances[p] < 2]

@@ -1,0 +1,188 @@
+"""The record of a finished run: what was trained on what, how it scored and what it cost, as checked YAML.
+
+A finished run is a folder with ``record.yaml``, ``per_structure.parquet`` (all scores follow from it) and
+``blocks.parquet``; predictions, checkpoints and logs stay beside them on the machine that made them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slembench.errors import DataError
+from slembench.evaluate import Evaluation
+from slembench.files import atomic_file, write_text
+
+RECORD_FILE = "record.yaml"
+PER_STRUCTURE_FILE = "per_structure.parquet"
+BLOCKS_FILE = "blocks.parquet"
+DISTANCES_FILE = "distances.parquet"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScoreValue(_Part):
+    """A score and its unit word ("1": dimensionless)."""
+
+    value: float = Field(allow_inf_nan=False)
+    unit: str
+
+
+class TrainingSummary(_Part):
+    """How a model was trained.
+
+    Attributes:
+        seed: of weights and data order.
+        partition: per cent of the training split.
+        n_train: training structures.
+        steps: optimiser steps.
+        structures_seen: structures in all steps together.
+        wall_s: wall time of the training.
+        budget: what ended it, e.g. "8000 steps" or "1800 s".
+    """
+
+    seed: int
+    partition: int
+    n_train: int
+    steps: int
+    structures_seen: int
+    wall_s: float
+    budget: str
+
+
+class Cost(_Part):
+    """What a run cost; absent where it was not measured.
+
+    Attributes:
+        parameters: trainable parameters.
+        train_wall_s: wall seconds of training.
+        peak_memory_bytes: resident set on a CPU, allocator peak on a GPU.
+        inference_ms_per_atom: prediction time, at ``pairs_per_atom`` pairs an atom.
+        pairs_per_atom: scored pairs per atom.
+    """
+
+    parameters: int | None = None
+    train_wall_s: float | None = None
+    peak_memory_bytes: int | None = None
+    inference_ms_per_atom: float | None = None
+    pairs_per_atom: float | None = None
+
+
+class Hardware(_Part):
+    """Where and in what precision it ran."""
+
+    cpu: str
+    threads: int
+    dtype: str
+    gpu: str | None = None
+
+
+class RunRecord(_Part):
+    """One run on one split.
+
+    Attributes:
+        name: of the run.
+        model: name of the model.
+        model_kind: a floor is shown apart.
+        config: configuration of model and training, as given.
+        dataset_fingerprint: sha256 of the data set's content.
+        split_hash: sha256 over ids and scored pair sets of the split.
+        targets: operators predicted.
+        training: absent for floors and foreign predictions.
+        scores: name (see `slembench.metrics.catalogue`) -> value and unit.
+        unavailable: score -> why it has no value.
+        missing: structures without a prediction (counted as zero).
+        versions: package -> version.
+        created: UTC, ISO 8601.
+        files: file name -> sha256, e.g. of the predictions file.
+    """
+
+    name: str
+    model: str
+    model_kind: Literal["model", "floor"]
+    config: dict[str, Any] = {}
+    dataset: str
+    dataset_revision: int
+    dataset_fingerprint: str
+    split: str
+    split_hash: str
+    targets: tuple[str, ...]
+    training: TrainingSummary | None = None
+    scores: dict[str, ScoreValue]
+    unavailable: dict[str, str] = {}
+    missing: tuple[str, ...] = ()
+    cost: Cost = Cost()
+    versions: dict[str, str] = {}
+    hardware: Hardware | None = None
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    files: dict[str, str] = {}
+
+
+def score_values(evaluation: Evaluation) -> dict[str, ScoreValue]:
+    """Scores of an evaluation in the form of a record."""
+    return {name: ScoreValue(value=score.value, unit=score.unit) for name, score in evaluation.scores.items()}
+
+
+def write_record(record: RunRecord, folder: str | Path) -> Path:
+    """Write ``folder``/record.yaml atomically; returns its path."""
+    content = record.model_dump(mode="json", exclude_none=True)
+    text = yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True)
+    return write_text(Path(folder) / RECORD_FILE, text)
+
+
+def read_record(path: str | Path) -> RunRecord:
+    """Record of a run.
+
+    Args:
+        path: a run folder, or its record.yaml.
+
+    Raises:
+        DataError: no such file, not YAML, an unknown, missing or ill-typed key; names file and key.
+    """
+    path = Path(path)
+    path = path / RECORD_FILE if path.is_dir() else path
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return RunRecord.model_validate(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: not readable: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "(whole record)"
+        raise DataError(f"{path}: key {key!r}: {first['msg']}") from error
+
+
+def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
+    """Write per-structure, per-block and by-distance tables as Parquet, each atomically; returns their paths."""
+    tables = {
+        PER_STRUCTURE_FILE: evaluation.per_structure,
+        BLOCKS_FILE: evaluation.blocks,
+        DISTANCES_FILE: evaluation.distances,
+    }
+    return [write_table(table, Path(folder) / name) for name, table in tables.items()]
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> Path:
+    """Write a table as Parquet, atomically; returns its path."""
+    with atomic_file(path) as temporary:
+        table.to_parquet(temporary, index=False)
+    return Path(path)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A table that `write_table` wrote.
+
+    Raises:
+        DataError: no such file, truncated or not Parquet.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as Parquet: {error}") from error

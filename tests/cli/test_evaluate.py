@@ -1,0 +1,84 @@
+"""``slembench evaluate`` from the command line."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from slembench.cli import app
+from slembench.floors import floor_predictions
+from slembench.metrics.scores import scores_from_table
+from slembench.predictions import PredictionWriter
+from slembench.results.record import read_table
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *args: CliRunner().invoke(app, ["evaluate", *map(str, args)])
+
+
+@pytest.fixture
+def file(crystals, tmp_path):
+    """Predictions of the validation floor as a file, one structure short."""
+    path, floor = tmp_path / "mine.h5", floor_predictions(crystals, "irreps-mean")
+    header = {
+        key: getattr(floor.attrs, key) for key in ("dataset", "dataset_fingerprint", "split", "basis", "energy_unit")
+    }
+    with PredictionWriter(path, model="mine", **header) as writer:
+        for structure in floor.ids[1:]:
+            writer.add(structure, floor[structure]["hamiltonian"].numbers, floor[structure])
+    return path
+
+
+def test_table(run, crystals, file):
+    result = run("--dataset", crystals.root, "--predictions", file, "--floors")
+    assert result.exit_code == 0, result.output
+    for text in ("mine", "floor-zero", "floor-irreps-mean", "4 structures", "meV", "hamiltonian.mae_all.full.pooled *"):
+        assert text in result.output
+    assert "mine: 1 structures without a prediction, counted as zero: s08" in result.output
+    assert "reduced" not in result.output
+    assert "hamiltonian.mae_all.reduced.pooled" in run("--dataset", crystals.root, "--floors", "--all").output
+
+
+def test_files_and_json(run, crystals, file, tmp_path):
+    out = tmp_path / "scores"
+    result = run("--dataset", crystals.root, "--predictions", file, "--floors", "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert [entry["model"] for entry in content] == ["mine", "floor-zero", "floor-irreps-mean"]
+    for folder, entry in zip((out, out / "floor-zero", out / "floor-irreps-mean"), content):
+        assert json.loads((folder / "scores.json").read_text()) == entry
+        scores, _ = scores_from_table(read_table(folder / "per_structure.parquet"))
+        assert {name: score._asdict() for name, score in scores.items()} == entry["scores"]
+        assert len(read_table(folder / "blocks.parquet")) > 0
+    assert content[0]["missing_structures"] == ["s08"]
+    assert content[0]["scores"]["hamiltonian.mae_all.full.pooled"]["unit"] == "eV"
+
+
+def test_reference_levels_are_cached(run, crystals, tmp_path):
+    arguments = ("--dataset", crystals.root, "--floors")
+    assert run(*arguments, "--no-bands").exit_code == 0
+    assert not (tmp_path / "cache").exists()
+    assert run(*arguments, "--no-cache").exit_code == 0
+    assert not (tmp_path / "cache").exists()
+    assert run(*arguments).exit_code == 0
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 4
+
+
+def test_errors_are_one_line(run, crystals, file):
+    result = run("--dataset", crystals.root)
+    assert (result.exit_code, result.stderr) == (1, "error: nothing to score: give --predictions FILE, or --floors\n")
+    file.write_bytes(file.read_bytes()[:5000])
+    result = run("--dataset", crystals.root, "--predictions", file)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {file}: truncated or not an HDF5 file")
+    assert result.stderr.count("\n") == 1
+
+
+def test_help_teaches(run):
+    result = run("--help")
+    assert result.exit_code == 0
+    for text in ("--predictions", "--floors", "slembench evaluate --dataset mos2-mini --predictions mine.h5"):
+        assert text in result.output
