@@ -55,6 +55,19 @@ def test_operators_on_different_pairs_are_written_on_all_of_them(tmp_path):
         }  # fmt: skip
 
 
+def test_atoms_are_grouped_by_element_with_their_blocks(tmp_path):
+    rng, numbers = np.random.default_rng(0), np.array([2, 1, 2, 1, 1, 2])
+    basis, matrix = Basis.parse({"H": "1s", "He": "1s"}), rng.normal(size=(6, 6))
+    matrix += matrix.T
+    atoms = ase.Atoms(numbers, positions=rng.uniform(0, 5, (6, 3)), cell=[9, 9, 9], pbc=True)
+    operator = BlockMatrix.from_dense(basis, numbers, matrix)
+    write_samples([Sample("a", atoms, basis, {"overlap": operator})], tmp_path, "deeph-new")
+    back, order = read_structure(tmp_path / "a"), [0, 2, 5, 1, 3, 4]
+    assert back.atoms.numbers.tolist() == [2, 2, 2, 1, 1, 1]
+    np.testing.assert_array_equal(back.atoms.positions, atoms.positions[order])
+    np.testing.assert_array_equal(back.operators["overlap"].dense(), matrix[order][:, order])
+
+
 def test_existing_folder_is_refused_and_left_alone(molecules, tmp_path):
     write_samples([molecules.sample("s01")], tmp_path, "deeph-new")
     before = (tmp_path / "s01/info.json").read_bytes()
