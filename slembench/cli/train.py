@@ -83,7 +83,9 @@ def run_command(
 ) -> None:
     """Train, predict, score and record."""
     from slembench.harness import load_settings, prepare
+    from slembench.training.allocator import keep_freed_memory
 
+    keep_freed_memory()
     settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
     job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=_tell)
     _show(job, job.run(split, floors))
@@ -104,7 +106,9 @@ def train_command(
 ) -> None:
     """Train only."""
     from slembench.harness import load_settings, prepare
+    from slembench.training.allocator import keep_freed_memory
 
+    keep_freed_memory()
     settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
     job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=_tell)
     _, result = job.train()
@@ -124,8 +128,10 @@ def predict_command(
     from slembench.data import load_dataset
     from slembench.harness import progress
     from slembench.inference import predict
+    from slembench.training.allocator import keep_freed_memory
     from slembench.training.checkpoint import load_model
 
+    keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
     model = load_model(checkpoint)

@@ -13,9 +13,7 @@ is given again.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from rich.console import Console
 from rich.progress import track
 
@@ -33,6 +30,7 @@ from slembench.errors import ConfigError
 from slembench.evaluate import Evaluation, evaluate
 from slembench.files import sha256, write_text
 from slembench.floors import FLOORS, floor_predictions
+from slembench.harness.folder import claim_folder, run_name
 from slembench.harness.machine import hardware, versions
 from slembench.harness.recipe import Settings, load_settings
 from slembench.inference import InferenceCost, predict
@@ -52,7 +50,6 @@ from slembench.results.record import (
 from slembench.training import TrainResult, train
 from slembench.training.loop import DTYPES
 
-CONFIG_FILE = "config.yaml"
 PREDICTIONS_FILE = "predictions.h5"
 COST_FILE = "inference.json"
 
@@ -143,9 +140,9 @@ def prepare(
         "targets": list(targets),
         **config,
     }
-    name = name or _run_name(settings, request)
+    name = name or run_name(settings, request)
     folder = Path(out) if out is not None else Path("runs") / data.name / name
-    _claim(folder, {**request, "name": name}, fresh)
+    claim_folder(folder, {**request, "name": name}, fresh)
     if threads is not None:
         torch.set_num_threads(threads)
     return Job(name, folder, data, settings, targets, partition, config, tell)
@@ -346,43 +343,3 @@ def progress(ids: Iterable[str], text: str) -> Iterable[str]:
 def _budget(steps: int | None, wall_s: float | None) -> str:
     parts = [f"{steps} steps"] if steps is not None else []
     return " or ".join(parts + ([f"{wall_s:g} s"] if wall_s is not None else []))
-
-
-def _run_name(settings: Settings, request: Mapping[str, Any]) -> str:
-    """Model, variant and the first digits of the sha256 of everything that was asked for."""
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
-    model = Path(settings.source).name.replace(":", "-")
-    return "-".join(part for part in (model, settings.variant, digest) if part)
-
-
-def _claim(folder: Path, request: dict[str, Any], fresh: bool) -> None:
-    """Make the folder this run's own, or recognise it as such.
-
-    Raises:
-        ConfigError: it holds a run with other settings, or files of something else.
-    """
-    path = folder / CONFIG_FILE
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not path.is_file())):
-        raise ConfigError(f"{folder}: exists and is not a run (no {CONFIG_FILE}); choose another --out")
-    if fresh and path.is_file():
-        shutil.rmtree(folder)
-    if path.is_file():
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-        key = _first_difference(stored, request)
-        if key:
-            raise ConfigError(
-                f"{folder}: holds a run with another {key}; begin again with --fresh, or choose another --out or --name"
-            )
-        return
-    write_text(path, yaml.safe_dump(request, sort_keys=False, width=120))
-
-
-def _first_difference(stored: Any, given: Any, prefix: str = "") -> str:
-    """Dotted key of the first value that differs, with both values; "" where none does."""
-    if isinstance(stored, dict) and isinstance(given, dict):
-        for key in [*given, *(key for key in stored if key not in given)]:
-            found = _first_difference(stored.get(key), given.get(key), f"{prefix}.{key}" if prefix else str(key))
-            if found:
-                return found
-        return ""
-    return "" if stored == given else f"{prefix} ({stored}, now {given})"

@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
 
 from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
 from slembench.models.contract import OperatorModel
+from slembench.training.batches import Batches
 from slembench.training.checkpoint import (
     Checkpoint,
     find_checkpoint,
@@ -131,6 +130,8 @@ class _Run:
         """Build optimiser, schedule and loss, and continue from the last checkpoint if there is one."""
         config, self.device = self.config, torch.device(self.config.device)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.train_batches = Batches(self.train_graphs, config.batch_size, self.device)
+        self.val_batches = Batches(self.val_graphs, config.batch_size, self.device)
         self.log = JsonLog(self.folder / "log.jsonl")
         self.model.to(self.device, DTYPES[config.dtype])
         self.description = model_description(self.model, self.source)
@@ -178,17 +179,6 @@ class _Run:
         steps, wall = self.config.max_steps, self.config.max_wall_s
         return (steps is not None and self.step >= steps) or (wall is not None and wall_s >= wall)
 
-    def batch(self, step: int) -> OperatorGraph:
-        """Batch of one step: the structures of an epoch in the order that (seed, epoch) gives."""
-        size, n = self.config.batch_size, len(self.train_graphs)
-        epoch, position = divmod(step, math.ceil(n / size))
-        order = np.random.default_rng((self.config.seed, epoch)).permutation(n)
-        return self._collate([self.train_graphs[i] for i in order[position * size : (position + 1) * size]])
-
-    def _collate(self, graphs: Sequence[OperatorGraph]) -> OperatorGraph:
-        batch: OperatorGraph = Batch.from_data_list(list(graphs)).to(self.device)
-        return batch
-
     def loop(self, bar: Bar) -> None:
         """Steps until the budget is used up, with a validation and a checkpoint every ``validate_every`` of them."""
         self.model.train()
@@ -196,7 +186,7 @@ class _Run:
         while not done:
             wall = self.wall()
             lr = self.schedule.lr(self.step, wall)
-            loss, gradient = self.train_step(self.batch(self.step), lr)
+            loss, gradient = self.train_step(self.train_batches.of_step(self.step, self.config.seed), lr)
             self.step += 1
             done = self.exhausted(self.wall())
             if self.step % self.config.log_every == 0:
@@ -255,10 +245,8 @@ class _Run:
             self.save("best")
 
     def _score(self) -> tuple[float, dict[str, float]]:
-        loss, size = 0.0, self.config.batch_size
-        sums = {name: ErrorSums(0.0, 0.0, 0.0, 0.0) for name in self.model.targets}
-        for first in range(0, len(self.val_graphs), size):
-            batch = self._collate(self.val_graphs[first : first + size])
+        loss, sums = 0.0, {name: ErrorSums(0.0, 0.0, 0.0, 0.0) for name in self.model.targets}
+        for batch in self.val_batches.in_order():
             prediction = self.model(batch)
             loss += float(self.loss(prediction, batch)) * batch.num_graphs / len(self.val_graphs)
             for name in sums:

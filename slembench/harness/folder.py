@@ -1,0 +1,64 @@
+"""The folder of a run: its name, and whose it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slembench.errors import ConfigError
+from slembench.files import write_text
+from slembench.harness.recipe import Settings
+
+CONFIG_FILE = "config.yaml"
+
+
+def run_name(settings: Settings, request: Mapping[str, Any]) -> str:
+    """Model, variant and the first digits of the sha256 of everything that was asked for."""
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+    model = Path(settings.source).name.replace(":", "-")
+    return "-".join(part for part in (model, settings.variant, digest) if part)
+
+
+def claim_folder(folder: Path, request: dict[str, Any], fresh: bool) -> None:
+    """Make a folder this run's own, or recognise it as such.
+
+    Args:
+        folder: of the run.
+        request: everything that was asked for; becomes ``config.yaml``, or must equal it.
+        fresh: remove what an earlier run left there.
+
+    Raises:
+        ConfigError: it holds a run with other settings, or files of something else.
+    """
+    path = folder / CONFIG_FILE
+    strangers = folder.is_dir() and any(not entry.name.endswith(".part") for entry in folder.iterdir())
+    if not path.is_file() and (strangers or folder.is_file()):
+        raise ConfigError(f"{folder}: exists and is not a run (no {CONFIG_FILE}); choose another --out")
+    if fresh and path.is_file():
+        shutil.rmtree(folder)
+    if path.is_file():
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+        key = _first_difference(stored, request)
+        if key:
+            raise ConfigError(
+                f"{folder}: holds a run with another {key}; begin again with --fresh, or choose another --out or --name"
+            )
+        return
+    write_text(path, yaml.safe_dump(request, sort_keys=False, width=120))
+
+
+def _first_difference(stored: Any, given: Any, prefix: str = "") -> str:
+    """Dotted key of the first value that differs, with both values; "" where none does."""
+    if isinstance(stored, dict) and isinstance(given, dict):
+        for key in [*given, *(key for key in stored if key not in given)]:
+            found = _first_difference(stored.get(key), given.get(key), f"{prefix}.{key}" if prefix else str(key))
+            if found:
+                return found
+        return ""
+    return "" if stored == given else f"{prefix} ({stored}, now {given})"
