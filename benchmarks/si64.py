@@ -21,9 +21,7 @@ def read_si64(folder: Path) -> Sample:
     inner = folder / "Si64.0"
     positions, cell = np.loadtxt(inner / "positions.dat"), np.loadtxt(inner / "cell.dat")
     atoms = ase.Atoms(np.loadtxt(inner / "atomic_numbers.dat", dtype=int), positions, cell=cell, pbc=True)
-    operators = {
-        name: _read_blocks(inner / f"{name}s.h5", atoms.numbers) for name in ("hamiltonian", "overlap")
-    }
+    operators = {name: _read_blocks(inner / f"{name}s.h5", atoms.numbers) for name in ("hamiltonian", "overlap")}
     return Sample("Si64", atoms, BASIS, operators)
 
 

@@ -22,7 +22,7 @@ from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField, type_cutoffs
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
-from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
+from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
 from slembench.nn.pack import Packing
 from slembench.nn.radial import BesselBasis, polynomial_envelope
 from slembench.nn.readout import OperatorFeatures
@@ -50,6 +50,9 @@ class SlemConfig(ModelConfig):
     learnable_residual: bool = False
     pair_bias: bool = Field(
         False, description="bias of the pair scalars, as in dptb; it makes blocks step at the cutoff"
+    )
+    activation_factors: ActivationFactors = Field(
+        ActivationFactors(), description="unit-variance factors of SiLU and sigmoid; imported weights need their own"
     )
     overlap_channels: tuple[int, ...] = Field((64, 64), description="hidden widths of the two-body overlap head")
 
@@ -84,14 +87,16 @@ class Slem(OperatorModel):
         self.bessel = BesselBasis(config.n_bessel, self.pair_cutoff)
         self.register_buffer("type_cutoffs", type_cutoffs(self))
         self.register_buffer("average_neighbours", torch.tensor(1.0))
-        self.two_body = ScalarMLP((2 * n_species + config.n_bessel, *config.latent_channels, config.latent_dim))
+        sizes = (2 * n_species + config.n_bessel, *config.latent_channels, config.latent_dim)
+        self.two_body = ScalarMLP(sizes, config.activation_factors.silu)
         self.init_weights = ScalarMLP((config.latent_dim, init.total))
         self.init_affine_node, self.init_affine_pair = NormAffine(init), NormAffine(init)
         self.init, self.norm = init, SeparableNorm(init)
         self.trunk_targets = tuple(t for t in targets if t != "overlap")
         states = [init] + [hidden] * (config.n_layers - 1)
         outputs = [hidden] * (config.n_layers - 1) + [out]
-        edges = [init] + [hidden.only(out)] * (config.n_layers - 1) + [out]
+        usable = hidden.only(out) if config.symmetry == "O3" else hidden
+        edges = [init] + [usable] * (config.n_layers - 1) + [out]
         self.layers = nn.ModuleList()
         for before, after, edge_before, edge_after in zip(states, outputs, edges, edges[1:]):
             if self.trunk_targets:
@@ -192,7 +197,7 @@ class SlemLayer(nn.Module):
         self.hidden_norm_out = SeparableNorm(hidden)
         self.node_affine, self.node_affine_message = NormAffine(before), NormAffine(before)
         self.hidden_affine_in, self.hidden_affine_out = NormAffine(before), NormAffine(hidden)
-        options = (config.latent_dim, config.radial_channels, config.symmetry == "O3")
+        options = (config.latent_dim, config.radial_channels, config.symmetry == "O3", config.activation_factors)
         self.hidden_update = SO2Update((before, before), hidden, *options)
         self.edge_update = SO2Update((before, hidden, before), edge_after, *options)
         self.node_update = SO2Update((before, hidden), after, *options)
@@ -201,7 +206,8 @@ class SlemLayer(nn.Module):
         self.node_residual = ChannelMixing(before, after)
         self.latent_norm, self.latent_norm_input = nn.LayerNorm(config.latent_dim), nn.LayerNorm(config.latent_dim)
         self.latent_update = ScalarMLP(
-            (2 * n_species + config.latent_dim + hidden.scalars, *config.latent_channels, config.latent_dim)
+            (2 * n_species + config.latent_dim + hidden.scalars, *config.latent_channels, config.latent_dim),
+            config.activation_factors.silu,
         )
         ratio = torch.logit(torch.tensor(config.residual_ratio))
         if config.learnable_residual:

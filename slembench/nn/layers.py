@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from scipy.integrate import quad
@@ -204,7 +205,21 @@ class NormAffine(nn.Module):
         return [scaled[0] + nn.functional.pad(self.offset, (0, c.counts[0] - c.scalars)), *scaled[1:]]
 
 
-def gate(state: FrameState, channels: Channels, weights: FrameState | None = None) -> FrameState:
+class ActivationFactors(NamedTuple):
+    """Factors that keep unit variance through the activations; e3nn-based models carry sampled values of their own.
+
+    Attributes:
+        silu: of scalars and latent networks.
+        sigmoid: of gates.
+    """
+
+    silu: float = SILU_FACTOR
+    sigmoid: float = SIGMOID_FACTOR
+
+
+def gate(
+    state: FrameState, channels: Channels, weights: FrameState | None = None, factors: ActivationFactors | None = None
+) -> FrameState:
     """SiLU on true scalars, sigmoid gates on all other channels, each with its second-moment factor.
 
     Args:
@@ -212,14 +227,16 @@ def gate(state: FrameState, channels: Channels, weights: FrameState | None = Non
         channels: of the feature without the gates.
         weights: optional radial weights of the product, (P, width) for each m as the m = 0 tensor and one of the
             two of m > 0, applied first.
+        factors: of the activations; exact ones by default.
 
     Returns:
         Frame feature of ``channels``.
     """
     n_gates = channels.total - channels.scalars
     first = state[0] if weights is None else state[0] * weights[0]
-    gates = torch.sigmoid(first[:, :n_gates]) * SIGMOID_FACTOR
-    scalars = nn.functional.silu(first[:, n_gates : n_gates + channels.scalars]) * SILU_FACTOR
+    factors = factors or ActivationFactors()
+    gates = torch.sigmoid(first[:, :n_gates]) * factors.sigmoid
+    scalars = nn.functional.silu(first[:, n_gates : n_gates + channels.scalars]) * factors.silu
     result = [torch.cat([scalars, first[:, n_gates + channels.scalars :] * gates], dim=1)]
     for m, tensor in enumerate(state[1:], start=1):
         factor = gates[:, channels.first(m) - channels.scalars :]

@@ -9,7 +9,7 @@ from torch import nn
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
-from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, gate, weigh
+from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, gate, weigh
 from slembench.nn.so2 import SO2Linear
 
 
@@ -45,6 +45,7 @@ class SO2Update(nn.Module):
         latent_dim: width of the latent scalar of a pair.
         radial_channels: hidden width of the radial weights, or None for none.
         reflections: see `SO2Linear`.
+        factors: of the activations.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class SO2Update(nn.Module):
         latent_dim: int,
         radial_channels: int | None,
         reflections: bool,
+        factors: ActivationFactors,
     ) -> None:
         super().__init__()
-        self.inputs, self.output = tuple(inputs), output
+        self.inputs, self.output, self.factors = tuple(inputs), output, factors
         n_gates = output.total - output.scalars
         self.product = SO2Linear(inputs, output, n_gates, reflections)
         self.radial_on_input = sum(c.dim for c in inputs) <= output.dim + n_gates
@@ -96,7 +98,7 @@ class SO2Update(nn.Module):
             radial = None
         else:
             product = self.product(states, [a.gain for a in affines], [a.offset for a in affines])
-        mixed = self.mixing.on_frames(gate(product, self.output, radial))
+        mixed = self.mixing.on_frames(gate(product, self.output, radial, self.factors))
         scalars = mixed[0][:, : self.output.scalars]
         return weigh(mixed, self.output, self.channel_weights(weight_latent) * factor), scalars
 
