@@ -1,5 +1,7 @@
 """Runs are found once each, seeds are joined, and missing scores say why."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,10 @@ from slembench.leaderboard.runs import collect_runs, join_seeds
 MAE = "hamiltonian.mae_all.full.pooled"
 
 
-def test_a_run_found_twice_counts_once(add_run):
+def test_a_run_found_twice_counts_once(add_run, tmp_path):
     folder = add_run("a", [0.1, 0.2])
-    assert len(collect_runs([add_run.root, folder, add_run.root])) == 1
+    shutil.copytree(folder, tmp_path / "copy")
+    assert len(collect_runs([add_run.root, folder, tmp_path / "copy"])) == 1
 
 
 def test_seeds_are_joined_and_the_mean_is_shown(add_run):
@@ -70,6 +73,7 @@ def test_missing_scores_say_why(add_run):
 def test_a_score_that_only_some_seeds_have_is_not_averaged(add_run):
     folder = add_run("a-1", [0.1], seed=1)
     add_run("a-2", [0.2], seed=2)
+    add_run("a-3", [0.3], seed=3)
     text = (folder / "record.yaml").read_text()
     (folder / "record.yaml").write_text(
         text.replace("hamiltonian.max_abs.full.pooled", "hamiltonian.max_abs.other.pooled")
