@@ -305,7 +305,7 @@ def _irrep_classes(shells: Sequence[int], shell_pairs: IntArray) -> tuple[IrrepC
 def _couple(values: torch.Tensor, index: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """values[..., index] in rows of matrix.shape[0], times the matrix, flat again."""
     picked = values.index_select(-1, index)
-    rows = picked.reshape(*picked.shape[:-1], -1, matrix.shape[0])
+    rows = picked.reshape(*picked.shape[:-1], picked.shape[-1] // matrix.shape[0], matrix.shape[0])
     return (rows @ matrix).reshape(picked.shape)
 
 

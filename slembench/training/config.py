@@ -35,9 +35,6 @@ class ScheduleConfig(_Section):
     name: Literal["constant", "cosine", "plateau"] = "cosine"
     warmup_steps: int = Field(0, ge=0, description="linear rise from 0 over so many steps, with every schedule")
     final_factor: float = Field(0.01, ge=0, le=1, description="cosine: factor at the end; plateau: smallest factor")
-    progress: Literal["steps", "wall"] = Field(
-        "steps", description="cosine: part of the budget that is used up, by max_steps or by max_wall_s"
-    )
     plateau_factor: float = Field(0.5, gt=0, lt=1, description="plateau: multiply the factor by this")
     plateau_patience: int = Field(10, ge=0, description="plateau: after more than so many validations without a gain")
 
@@ -62,7 +59,8 @@ class LossConfig(_Section):
 class TrainConfig(_Section):
     """One training run. At least one budget, ``max_steps`` or ``max_wall_s``, must be given.
 
-    Wall time is that of the loop, validation included, summed over resumed parts.
+    Wall time is that of the loop, validation included, summed over resumed parts. A cosine schedule ends with the
+    budget that is used up first; where that may be the wall time, losses depend on the speed of the machine.
     """
 
     seed: int = Field(0, ge=0, description="initial weights and order of the structures")
@@ -87,10 +85,6 @@ class TrainConfig(_Section):
     def _budget(self) -> Self:
         if self.max_steps is None and self.max_wall_s is None:
             raise ValueError("give max_steps or max_wall_s (or both), else the training would never end")
-        if self.schedule.name == "cosine":
-            needed = "max_steps" if self.schedule.progress == "steps" else "max_wall_s"
-            if getattr(self, needed) is None:
-                raise ValueError(f"schedule.progress is '{self.schedule.progress}', which needs {needed}")
         return self
 
 

@@ -2,8 +2,8 @@
 
 Reproducible to the bit on a CPU with the same number of threads: the order of an epoch is a permutation drawn from
 (seed, epoch), everything else that a step reads stands in the checkpoint, and only deterministic algorithms are
-used. A killed run is resumed by calling `train` again with the same folder. (A cosine schedule driven by wall time
-depends on the speed of the machine and is the exception.)
+used. A killed run is resumed by calling `train` again with the same folder. (A cosine schedule with a wall budget
+follows the speed of the machine and is the exception.)
 """
 
 from __future__ import annotations

@@ -33,17 +33,14 @@ class Schedule:
     bad: int = 0
 
     def progress(self, step: int, wall_s: float) -> float:
-        """Used part of the budget that drives the cosine, in [0, 1].
+        """Used part of the budget, in [0, 1]; with two budgets, of the one that is used up more.
 
         Args:
             step: optimiser steps done.
             wall_s: seconds spent, earlier parts of a resumed run included.
         """
-        if self.config.schedule.progress == "steps":
-            budget = self.config.max_steps
-            return min(1.0, step / budget) if budget else 0.0
-        wall = self.config.max_wall_s
-        return min(1.0, wall_s / wall) if wall else 0.0
+        used = [(step, self.config.max_steps), (wall_s, self.config.max_wall_s)]
+        return min(1.0, max(done / budget for done, budget in used if budget))
 
     def lr(self, step: int, wall_s: float) -> float:
         """Learning rate of the step after ``step`` finished ones (0-based), ``wall_s`` seconds into the run."""

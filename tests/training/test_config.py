@@ -21,13 +21,6 @@ def test_unknown_and_wrong_keys_are_named_together():
     assert "batch_size" in text  # the known keys are listed
 
 
-def test_a_cosine_needs_the_budget_that_drives_it():
-    with pytest.raises(ConfigError, match=r"schedule\.progress is 'wall', which needs max_wall_s"):
-        validated(TrainConfig, {"max_steps": 10, "schedule": {"progress": "wall"}}, "x")
-    plateau = {"max_wall_s": 10.0, "schedule": {"name": "plateau"}}
-    assert validated(TrainConfig, plateau, "x").max_steps is None
-
-
 def test_round_trip_through_json_values():
     config = TrainConfig(max_steps=5, loss={"operators": {"overlap": {"weight": 0.5, "onsite_share": None}}})
     assert TrainConfig.model_validate(config.model_dump(mode="json")) == config

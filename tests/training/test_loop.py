@@ -62,7 +62,7 @@ def test_batches_cover_an_epoch_with_a_smaller_last_one(toy, train_graphs, val_g
 
 
 def test_wall_budget_ends_the_run_and_the_schedule(toy, train_graphs, val_graphs, tmp_path):
-    schedule = {"name": "cosine", "progress": "wall", "final_factor": 0.0}
+    schedule = {"name": "cosine", "final_factor": 0.0}
     settings = config(max_steps=None, max_wall_s=0.5, validate_every=10_000, schedule=schedule)
     result = train(toy.model(), train_graphs, val_graphs, settings, tmp_path)
     rows = JsonLog(tmp_path / "log.jsonl").rows("train")

@@ -22,11 +22,17 @@ def test_cosine_equals_torch():
 
 
 def test_cosine_driven_by_wall_time_depends_on_nothing_else():
-    ours = schedule(max_steps=None, max_wall_s=60.0, name="cosine", progress="wall", final_factor=0.0)
+    ours = schedule(max_steps=None, max_wall_s=60.0, name="cosine", final_factor=0.0)
     assert ours.lr(0, 0.0) == 1.0
     assert ours.lr(12345, 30.0) == pytest.approx(0.5)
     assert ours.lr(3, 60.0) == pytest.approx(0.0, abs=1e-12)
     assert ours.lr(3, 75.0) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_cosine_ends_with_the_budget_that_is_used_up_first():
+    ours = schedule(max_steps=100, max_wall_s=60.0, name="cosine", final_factor=0.0)
+    assert ours.lr(50, 10.0) == pytest.approx(0.5)
+    assert ours.lr(50, 60.0) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_warm_up_rises_linearly_and_is_then_over():
