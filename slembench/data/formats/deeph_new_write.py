@@ -18,14 +18,18 @@ from slembench.data.formats.deeph_new import MATRIX_FILES
 from slembench.data.sample import Sample, check_sample
 from slembench.errors import DataError
 from slembench.files import atomic_folder, write_text
+from slembench.orbitals import FloatArray
 from slembench.units import energy_factor
+
+VACUUM = 20.0
+"""Angstrom between a molecule and its images in the box that stands for a missing cell."""
 
 
 def write(samples: Iterable[Sample], path: Path) -> None:
     """Write every sample as a folder ``path``/<id>; each folder appears whole or not at all.
 
     Energies are turned into eV, both directions of every pair are written, all operators on the same pairs, and atoms
-    are grouped by element (in order of first appearance) as the layout wants it.
+    are grouped by element (in order of first appearance) as the layout wants it. A molecule gets a box.
 
     Raises:
         DataError: a folder that exists already, or an id that cannot be a folder's name.
@@ -79,8 +83,9 @@ def _write_matrix(file: Path, matrix: BlockMatrix) -> None:
 
 def _poscar(atoms: ase.Atoms) -> str:
     """POSCAR text with every digit of the coordinates, Cartesian."""
+    cell = _filled_cell(atoms)
     counts = {symbol: int((np.array(atoms.symbols) == symbol).sum()) for symbol in dict.fromkeys(atoms.symbols)}
-    rows = ["  ".join(map(repr, row)) for row in (*atoms.cell.array.tolist(), *atoms.positions.tolist())]
+    rows = ["  ".join(map(repr, row)) for row in (*cell.tolist(), *atoms.positions.tolist())]
     lines = [
         "written by slembench",
         "1.0",
@@ -90,6 +95,14 @@ def _poscar(atoms: ase.Atoms) -> str:
         "Cartesian",
     ]
     return "\n".join([*lines, *rows[3:], ""])
+
+
+def _filled_cell(atoms: ase.Atoms) -> FloatArray:
+    """The cell, each missing vector replaced by one that leaves `VACUUM` around the atoms (a POSCAR needs three)."""
+    cell = np.array(atoms.cell.complete().array)
+    for axis in np.flatnonzero(~atoms.cell.array.any(axis=1)):
+        cell[axis] *= np.ptp(atoms.positions @ cell[axis]) + VACUUM
+    return cell
 
 
 def _grouped(sample: Sample) -> Sample:

@@ -33,6 +33,9 @@ def test_triangle_becomes_both_directions_and_hartree_becomes_ev(molecules, tmp_
         np.testing.assert_allclose(back.operators[name].dense(), dense * factor, rtol=1e-14)
     assert back.atoms.get_chemical_symbols() == ["B", "B", "N"]
     np.testing.assert_array_equal(back.atoms.positions, sample.atoms.positions[[0, 2, 1]])
+    assert not sample.atoms.cell.array.any()
+    box = np.ptp(sample.atoms.positions, axis=0) + 20
+    np.testing.assert_allclose(back.atoms.cell.array, np.diag(box), atol=1e-12)
 
 
 def test_operators_on_different_pairs_are_written_on_all_of_them(tmp_path):
