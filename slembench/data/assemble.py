@@ -115,6 +115,11 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
         rounding=dict(template.card["rounding"]),
     )
     splits = divide([file.stem for file in files], template)
+    divided, planned = sum(len(splits[name]) for name in template.splits.shares), sum(template.splits.shares.values())
+    if divided < planned:
+        progress(
+            f"provisional: {divided} of {planned} {template.splits.main} structures are there, split in proportion"
+        )
     with TemporaryDirectory() as cache, atomic_folder(out, replace=True) as folder:
         write_samples(folder / DATA_FILE, _samples(files, first), header)
         progress(f"{len(files)} structures written, {(folder / DATA_FILE).stat().st_size / 1e6:.1f} MB")

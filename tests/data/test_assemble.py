@@ -101,6 +101,7 @@ def test_whole_road(workdir, tmp_path):
     }  # fmt: skip
     assert dataset.split("test_large") == ["bn-large-0000", "bn-large-0001"]
     assert lines[-1] == "10 of 10 structures verified"
+    assert not any("provisional" in line for line in lines)
     card = dataset.card
     assert card.counts.structures == 10
     assert card.counts.atoms == 20
@@ -123,6 +124,14 @@ def test_stored_values_are_the_records_own_rounded(workdir, tmp_path):
         values = record.align(stored.pair_index, stored.pair_shift)[0].values
         assert np.abs(stored.values - values).max() <= quantum / 2
         assert stored.hermiticity_error() == 0
+
+
+def test_incomplete_work_directory_is_announced(workdir, tmp_path):
+    (workdir / "structures/bn-small-0001.npz").unlink()
+    lines = []
+    dataset = assemble("bn", workdir, tmp_path / "bn", lines.append)
+    assert lines[0] == "provisional: 7 of 8 small structures are there, split in proportion"
+    assert len(dataset) == 9
 
 
 def test_same_structures_give_the_same_data_and_splits(workdir, tmp_path):
