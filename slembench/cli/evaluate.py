@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,7 +93,9 @@ def _evaluate(data: Dataset, source: PredictionSource, split: str, bands: bool, 
         split,
         bands=bands,
         cache=folder,
-        progress=lambda ids: track(ids, source.attrs.model, console=console, transient=True),
+        progress=partial(
+            track, description=source.attrs.model, console=console, transient=True, disable=not console.is_terminal
+        ),
     )
 
 

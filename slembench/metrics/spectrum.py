@@ -8,12 +8,15 @@ a nearly singular S is NaN at the end of its row. Weights are (n_k,) and sum to 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from slembench.blocks import BlockMatrix
 from slembench.orbitals import FloatArray
@@ -25,6 +28,18 @@ S_THRESHOLD = 1e-8
 """Eigenvalues of S below this are projected out (canonical) or raised to it (legacy, as QH9 does)."""
 
 _BATCH_BYTES = 1 << 28
+_ONE_THREAD_BELOW = 512
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadpoolController:
+    """The BLAS libraries of NumPy and SciPy that are loaded."""
+    return ThreadpoolController()
+
+
+def _blas(size: int) -> AbstractContextManager[Any]:
+    """One BLAS thread for small matrices: more cost more than they bring, and much more on a busy machine."""
+    return _threads().limit(limits=1, user_api="blas") if size < _ONE_THREAD_BELOW else nullcontext()
 
 
 def k_mesh(size: Sequence[int]) -> tuple[FloatArray, FloatArray]:
@@ -66,7 +81,8 @@ def overlap_minimum(overlap: BlockMatrix, kpoints: FloatArray) -> float:
     Returns:
         Dimensionless.
     """
-    return min(float(np.linalg.eigvalsh(s).min()) for (s,) in _at_k(kpoints, overlap))
+    with _blas(overlap.n_orbitals):
+        return min(float(np.linalg.eigvalsh(s).min()) for (s,) in _at_k(kpoints, overlap))
 
 
 def levels(
@@ -85,11 +101,12 @@ def levels(
         (n_k, n) in the unit of H, ascending; NaN for projected directions.
     """
     rows = []
-    for matrices in _at_k(kpoints, hamiltonian, *([overlap] if overlap is not None else [])):
-        if len(matrices) == 1:
-            rows.append(np.linalg.eigvalsh(matrices[0]))
-        else:
-            rows.extend(_generalised(h, s, treatment)[None] for h, s in zip(*matrices))
+    with _blas(hamiltonian.n_orbitals):
+        for matrices in _at_k(kpoints, hamiltonian, *([overlap] if overlap is not None else [])):
+            if len(matrices) == 1:
+                rows.append(np.linalg.eigvalsh(matrices[0]))
+            else:
+                rows.extend(_generalised(h, s, treatment)[None] for h, s in zip(*matrices))
     return np.concatenate(rows)
 
 
