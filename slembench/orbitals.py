@@ -177,11 +177,35 @@ def _positive(lmax: int = 6) -> dict[int, tuple[int, ...]]:
     return {l: (1,) * (2 * l + 1) for l in range(lmax + 1)}
 
 
+def _from_zero(lmax: int = 6) -> dict[int, tuple[int, ...]]:
+    """The source has m = 0, +1, -1, +2, -2 ..."""
+    return {l: tuple(2 * m - 1 if m > 0 else -2 * m for m in range(-l, l + 1)) for l in range(lmax + 1)}
+
+
+def _odd_flipped(lmax: int = 6) -> dict[int, tuple[int, ...]]:
+    """The source has a factor (-1)^m."""
+    return {l: tuple(-1 if m % 2 else 1 for m in range(-l, l + 1)) for l in range(lmax + 1)}
+
+
 CONVENTIONS: dict[str, OrbitalConvention] = {
     c.name: c
     for c in (
         OrbitalConvention("canonical", _natural(), _positive(), "m = -l..l, this project's own"),
         OrbitalConvention("deeph-new", _natural(), _positive(), "m = -l..l; s-p direction test on real files"),
+        OrbitalConvention(
+            "openmx",
+            {0: (0,), 1: (1, 2, 0), 2: (2, 4, 0, 3, 1), 3: (6, 4, 2, 0, 1, 3, 5)},
+            _positive(3),
+            "p = x,y,z; d = 3z2-r2,x2-y2,xy,xz,yz; also of legacy DeepH; equal to deeph-new on a real file",
+        ),
+        OrbitalConvention(
+            "abacus", _from_zero(), _odd_flipped(), "m = 0,+1,-1 ..; equal to deeph-new on a real file with s to f"
+        ),
+        OrbitalConvention("siesta", _natural(), _odd_flipped(), "m = -l..l; equal to deeph-new on a real file, s to d"),
+        OrbitalConvention(
+            "orca", _from_zero(2), _positive(2), "m = 0,+1,-1 ..; f and beyond have signs of their own, not defined here"
+        ),
+        OrbitalConvention("psi4", _from_zero(), _positive(), "m = 0,+1,-1 ..; rotation test of PySCF overlaps"),
         OrbitalConvention("gpaw", _natural(), _positive(), "y,z,x; xy,yz,3z2-r2,zx,x2-y2; f m = -3..3"),
         OrbitalConvention(
             "pyscf", {**_natural(), 1: (1, 2, 0)}, _positive(), "p = x,y,z, others m = -l..l; overlap rotation test"
