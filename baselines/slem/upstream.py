@@ -1,11 +1,11 @@
-"""Outputs of DeePTB's own SLEM with its own initial weights, kept as a small fixture for the parity test.
+"""Outputs of DeePTB's own SLEM and LEM with its own initial weights, kept as a small fixture for the parity test.
 
 Runs in an environment of its own (benchmarks/README.md says how to make one with dptb 2.2.1), not in ours:
 
     python baselines/slem/upstream.py tests/models/fixtures
 
-For each structure one safetensors file: the weights under DeePTB's names, positions (Angstrom), cell, pairs, and the
-raw irreps of nodes and pairs that the embedding returns before scale and shift, in DeePTB's own order, all float64.
+For each method and structure one safetensors file: the weights under DeePTB's names, positions (Angstrom), cell,
+pairs, and the raw irreps of nodes and pairs that the embedding returns before scale and shift, in DeePTB's own order, all float64.
 The configuration stands in the metadata as JSON.
 """
 
@@ -24,6 +24,7 @@ import ase  # noqa: E402
 import torch  # noqa: E402
 from ase.build import bulk, mx2  # noqa: E402
 from dptb.data import AtomicData, AtomicDataDict  # noqa: E402
+from dptb.nn.embedding.lem import Lem  # noqa: E402
 from dptb.nn.embedding.slem import Slem  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
@@ -60,43 +61,53 @@ def configuration(index: int) -> dict:
     }
 
 
+def write(method: str, name: str, index: int, folder: Path) -> None:
+    """One fixture file."""
+    atoms, basis, radii, irreps = structures()[name]
+    torch.manual_seed(index)
+    options = configuration(index)
+    kind = {"slem": Slem, "lem": Lem}[method]
+    model = kind(basis=basis, r_max=radii, irreps_hidden=irreps, dtype="float64", **options)
+    with torch.no_grad():  # no bias or gain left at its trivial initial value
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    data = AtomicData.from_ase(atoms, r_max=radii)
+    batch = model.idp(AtomicData.to_AtomicDataDict(data))
+    pairs = {key: batch[key].clone() for key in ("edge_index", "edge_cell_shift")}
+    with torch.no_grad():
+        result = model(batch)
+    gate = model.layers[0].edge_update.activation
+    metadata = {
+        **options, "method": method, "basis": basis, "radii": radii, "irreps_hidden": irreps, "dptb": "2.2.1",
+        "silu_factor": float(gate.act_scalars.acts[0].cst), "sigmoid_factor": float(gate.act_gates.acts[0].cst),
+        "elements": list(model.idp.type_names),
+    }  # fmt: skip
+    tensors = {f"weights.{key}": value.contiguous() for key, value in model.state_dict().items() if value.numel()}
+    tensors = {
+        key: value for key, value in tensors.items() if not key.endswith(("output_mask", "balance_degree_weight"))
+    }
+    tensors |= {
+        "positions": torch.tensor(atoms.positions),
+        "cell": torch.tensor(atoms.cell.array),
+        "numbers": torch.tensor(atoms.numbers),
+        "pair_index": pairs["edge_index"].contiguous(),
+        "pair_shift": pairs["edge_cell_shift"].contiguous(),
+        "node_features": result[AtomicDataDict.NODE_FEATURES_KEY].contiguous(),
+        "pair_features": result[AtomicDataDict.EDGE_FEATURES_KEY].contiguous(),
+    }
+    save_file(tensors, folder / f"dptb_{method}_{name}.safetensors", metadata={"config": json.dumps(metadata)})
+
+
 def main() -> None:
-    """Write one file a structure."""
+    """Write one file a method and structure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     torch.set_default_dtype(torch.float64)
-    for index, (name, (atoms, basis, radii, irreps)) in enumerate(structures().items()):
-        torch.manual_seed(index)
-        options = configuration(index)
-        model = Slem(basis=basis, r_max=radii, irreps_hidden=irreps, dtype="float64", **options)
-        with torch.no_grad():  # no bias or gain left at its trivial initial value
-            for parameter in model.parameters():
-                parameter.add_(0.2 * torch.randn_like(parameter))
-        data = AtomicData.from_ase(atoms, r_max=radii)
-        batch = model.idp(AtomicData.to_AtomicDataDict(data))
-        pairs = {key: batch[key].clone() for key in ("edge_index", "edge_cell_shift")}
-        with torch.no_grad():
-            result = model(batch)
-        gate = model.layers[0].hidden_update.activation
-        metadata = {
-            **options, "basis": basis, "radii": radii, "irreps_hidden": irreps, "dptb": "2.2.1",
-            "orbital_pairs": {key: [s.start, s.stop] for key, s in model.idp.orbpair_maps.items()},
-            "silu_factor": float(gate.act_scalars.acts[0].cst), "sigmoid_factor": float(gate.act_gates.acts[0].cst),
-            "elements": list(model.idp.type_names),
-        }  # fmt: skip
-        tensors = {f"weights.{key}": value.contiguous() for key, value in model.state_dict().items() if value.numel()}
-        tensors |= {
-            "positions": torch.tensor(atoms.positions),
-            "cell": torch.tensor(atoms.cell.array),
-            "numbers": torch.tensor(atoms.numbers),
-            "pair_index": pairs["edge_index"].contiguous(),
-            "pair_shift": pairs["edge_cell_shift"].contiguous(),
-            "node_features": result[AtomicDataDict.NODE_FEATURES_KEY].contiguous(),
-            "pair_features": result[AtomicDataDict.EDGE_FEATURES_KEY].contiguous(),
-        }
-        save_file(tensors, out / f"dptb_slem_{name}.safetensors", metadata={"config": json.dumps(metadata)})
+    for method in ("slem", "lem"):
+        for index, name in enumerate(structures()):
+            write(method, name, index, out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Weights of DeePTB's SLEM (package dptb, method "slem") under our names and in our order.
+"""Weights of DeePTB's SLEM and LEM (package dptb, methods "slem" and "lem") under our names and in our order.
 
 Facts about its state dict: channels of a product come in order of the inputs, each l ascending; gates follow the
 scalars; within an l odd parity comes first; m > 0 weights act on (-m, +m), so the imaginary part has the other sign;
@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 from slembench.layout import OperatorLayout
-from slembench.models.slem import OperatorHead, Slem, SlemLayer
+from slembench.models.lem import LemLayer
+from slembench.models.pair_frame import OperatorHead, PairFrameModel
+from slembench.models.slem import Slem, SlemLayer
 from slembench.nn.channels import Channels
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP
 from slembench.nn.update import SO2Update
@@ -49,8 +51,17 @@ def _channel_order(channels: Channels) -> torch.Tensor:
     return torch.argsort(theirs)
 
 
-def load_slem(model: Slem, weights: Weights) -> None:
-    """Copy DeePTB's embedding weights into a model of the same shape.
+def _input_order(inputs: Sequence[Channels], m: int) -> torch.Tensor:
+    """For each of our input channels with l >= m, input after input, where it stands among DeePTB's."""
+    orders, start = [], 0
+    for channels in inputs:
+        orders.append(_channel_order(channels)[channels.first(m) :] - channels.first(m) + start)
+        start += channels.count_from(m)
+    return torch.cat(orders)
+
+
+def load_embedding(model: PairFrameModel, weights: Weights) -> None:
+    """Copy DeePTB's embedding weights into a SLEM or LEM of the same shape.
 
     Args:
         model: SO3 model with ``pair_bias`` and DeePTB's activation factors, one target besides the overlap.
@@ -59,17 +70,17 @@ def load_slem(model: Slem, weights: Weights) -> None:
     Raises:
         KeyError: a weight that is not there; RuntimeError: one of another shape.
     """
-    elements = model.basis.elements
     with torch.no_grad():
         _mlp(model.two_body, weights, "init_layer.two_body_latent")
         _mlp(model.init_weights, weights, "init_layer.env_embed_mlp")
         model.bessel.frequencies.copy_(weights["init_layer.bessel.bessel_weights"])
         _affine(model.init_affine_node, weights, "init_layer.sln_n")
-        _affine(model.init_affine_pair, weights, "init_layer.sln_h")
+        if isinstance(model, Slem):
+            _affine(model.init_affine_pair, weights, "init_layer.sln_h")
         model.average_neighbours.copy_(weights["init_layer.env_sum_normalizations"] ** -2)
         for number, layer in enumerate(model.layers):
-            assert isinstance(layer, SlemLayer)
-            _layer(layer, weights, f"layers.{number}", len(elements))
+            assert isinstance(layer, SlemLayer | LemLayer)
+            _layer(layer, weights, f"layers.{number}", len(model.basis.elements))
         (head,) = model.heads.values()
         assert isinstance(head, OperatorHead)
         classes = _class_order(model.layout)
@@ -77,25 +88,42 @@ def load_slem(model: Slem, weights: Weights) -> None:
         _mixing(head.pair, weights, "out_edge", classes)
 
 
-def _layer(layer: SlemLayer, weights: Weights, name: str, n_species: int) -> None:
-    _affine(layer.node_affine, weights, f"{name}.sln_n")
-    _affine(layer.hidden_affine_out, weights, f"{name}.sln_h")
-    _affine(layer.hidden_affine_in, weights, f"{name}.hidden_update.sln")
-    _affine(layer.node_affine_message, weights, f"{name}.node_update.sln")
-    updates = {"hidden": "hid_embed_mlps", "edge": "edge_embed_mlps", "node": "env_embed_mlps"}
-    for k, (kind, network) in enumerate(updates.items()):
+_SLEM_NAMES = {
+    "node_affine": "sln_n",
+    "hidden_affine_out": "sln_h",
+    "hidden_affine_in": "hidden_update.sln",
+    "node_affine_message": "node_update.sln",
+    "latent_norm": "hidden_update.ln",
+    "latent_norm_input": "hidden_update.ln_o",
+    "latent_update": "hidden_update.latents",
+}
+_LEM_NAMES = {
+    "node_affine": "edge_update.sln_n",
+    "edge_affine_in": "edge_update.sln_e",
+    "edge_affine_out": "node_update.sln_e",
+    "node_affine_message": "node_update.sln",
+    "latent_norm": "edge_update.ln",
+    "latent_update": "edge_update.latents",
+}
+_NETWORKS = {"hidden": "hid_embed_mlps", "edge": "edge_embed_mlps", "node": "env_embed_mlps"}
+
+
+def _layer(layer: SlemLayer | LemLayer, weights: Weights, name: str, n_species: int) -> None:
+    for own, theirs in (_SLEM_NAMES if isinstance(layer, SlemLayer) else _LEM_NAMES).items():
+        module = getattr(layer, own)
+        load = _affine if isinstance(module, NormAffine) else _mlp if isinstance(module, ScalarMLP) else _copy
+        load(module, weights, f"{name}.{theirs}")
+    kinds = [kind for kind in _NETWORKS if hasattr(layer, f"{kind}_update")]
+    for k, kind in enumerate(kinds):
         update = getattr(layer, f"{kind}_update")
         assert isinstance(update, SO2Update)
         _update(update, weights, f"{name}.{kind}_update")
         channels = update.output
         extra = torch.arange(channels.total, channels.total + channels.scalars)
         columns = torch.cat([_channel_order(channels), extra])
-        _mlp(update.channel_weights, weights, f"{name}.{kind}_update.{network}", columns)
+        _mlp(update.channel_weights, weights, f"{name}.{kind}_update.{_NETWORKS[kind]}", columns)
         _mixing(getattr(layer, f"{kind}_residual"), weights, f"{name}.{kind}_update.linear_res")
         layer.ratio[k] = weights[f"{name}.{kind}_update._res_update_params"].reshape(())
-    for own, theirs in ((layer.latent_norm, "ln"), (layer.latent_norm_input, "ln_o")):
-        _copy(own, weights, f"{name}.hidden_update.{theirs}")
-    _mlp(layer.latent_update, weights, f"{name}.hidden_update.latents")
     # theirs reads (species i, latent, scalars, species j), ours (species i, species j, latent, scalars)
     first = layer.latent_update.weights[0]
     rows = torch.arange(len(first))
@@ -111,10 +139,11 @@ def _update(update: SO2Update, weights: Weights, name: str) -> None:
     place = torch.where(channels < scalars, channels, channels + gates)
     columns = torch.cat([channels[scalars:], place])
     by_m = [columns] + [channels[output.first(m) :] - output.first(m) for m in range(1, output.lmax + 1)]
-    product.weight_0.copy_(weights[f"{name}.tp.fc_m0.weight"].T[:, columns])
+    rows = [_input_order(product.inputs, m) for m in range(output.lmax + 1)]
+    product.weight_0.copy_(weights[f"{name}.tp.fc_m0.weight"].T[rows[0]][:, columns])
     product.bias.copy_(weights[f"{name}.tp.fc_m0.bias"][columns])
     for m, weight in enumerate(product.weights, start=1):
-        real, imaginary = weights[f"{name}.tp.m_linear.{m - 1}.fc.weight"].T.chunk(2, dim=1)
+        real, imaginary = weights[f"{name}.tp.m_linear.{m - 1}.fc.weight"].T[rows[m]].chunk(2, dim=1)
         weight.copy_(torch.stack([real[:, by_m[m]], -imaginary[:, by_m[m]]]))
     _mixing(update.mixing, weights, f"{name}.lin_post")
     if update.radial is not None:
@@ -122,12 +151,12 @@ def _update(update: SO2Update, weights: Weights, name: str) -> None:
         first, norm, _, last = update.radial.network
         for own, number in ((first, 0), (norm, 1), (last, 3)):
             _copy(own, weights, f"{net}.{number}")
-        if not update.radial_on_input:
-            starts = [0, *torch.tensor(update.radial.widths).cumsum(0).tolist()]
-            order = torch.cat([part + start for part, start in zip(by_m, starts)])
-            assert isinstance(last, nn.Linear)
-            last.weight.copy_(last.weight[order].clone())
-            last.bias.copy_(last.bias[order].clone())
+        starts = [0, *torch.tensor(update.radial.widths).cumsum(0).tolist()]
+        orders = [_input_order(product.inputs, m) for m in range(len(starts) - 1)] if update.radial_on_input else by_m
+        order = torch.cat([part + start for part, start in zip(orders, starts)])
+        assert isinstance(last, nn.Linear)
+        last.weight.copy_(last.weight[order].clone())
+        last.bias.copy_(last.bias[order].clone())
 
 
 def _copy(module: nn.Module, weights: Weights, name: str) -> None:
@@ -143,7 +172,7 @@ def _mlp(network: ScalarMLP, weights: Weights, name: str, columns: torch.Tensor 
 
 
 def _affine(affine: NormAffine, weights: Weights, name: str) -> None:
-    affine.gain.copy_(weights[f"{name}.affine_weight"][0])
+    affine.gain.copy_(weights[f"{name}.affine_weight"][0][_channel_order(affine.channels)])
     affine.offset.copy_(weights[f"{name}.affine_bias"][0])
 
 

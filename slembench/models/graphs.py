@@ -5,20 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
+import ase
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from slembench.blocks import BlockMatrix
 from slembench.data.graph import OperatorGraph, build_graph
-from slembench.data.sample import Sample
 from slembench.models.contract import OperatorModel
 from slembench.nn.frames import pair_frames
 
 CACHE_VERSION = 1
 """Raised whenever the content of a graph changes."""
+
+
+class Labelled(Protocol):
+    """A structure with its operators, such as `slembench.data.Sample`."""
+
+    @property
+    def atoms(self) -> ase.Atoms:
+        """Positions and cell in Angstrom."""
+
+    @property
+    def operators(self) -> Mapping[str, BlockMatrix]:
+        """Operator name -> blocks."""
 
 
 def attach_frames(graph: OperatorGraph, lmax: int) -> OperatorGraph:
@@ -28,7 +42,7 @@ def attach_frames(graph: OperatorGraph, lmax: int) -> OperatorGraph:
     return graph
 
 
-def model_graph(model: OperatorModel, sample: Sample, dtype: torch.dtype, targets: bool = True) -> OperatorGraph:
+def model_graph(model: OperatorModel, sample: Labelled, dtype: torch.dtype, targets: bool = True) -> OperatorGraph:
     """Graph of one sample for one model; built in float64, then cast.
 
     Args:
@@ -51,7 +65,7 @@ def model_graph(model: OperatorModel, sample: Sample, dtype: torch.dtype, target
 
 def cached_graphs(
     model: OperatorModel,
-    load: Callable[[str], Sample],
+    load: Callable[[str], Labelled],
     ids: Sequence[str],
     fingerprint: str,
     dtype: torch.dtype,

@@ -22,7 +22,7 @@ from slembench.assets import asset_path, list_assets
 from slembench.errors import ConfigError
 from slembench.models.contract import OperatorModel
 
-SHIPPED = {"slem": "slembench.models.slem:Slem"}
+SHIPPED = {"slem": "slembench.models.slem:Slem", "lem": "slembench.models.lem:Lem"}
 """Name -> class of the models inside the package; imported only when asked for."""
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from ase.build import mx2
 
-from slembench.models.slem import Slem, SlemConfig
+from slembench.models.slem import Slem
 from slembench.orbitals import Basis
 
 IRREPS = {"SO3": "8x0e+6x1o+6x2e+4x3o+4x4e", "O3": "8x0e+3x0o+6x1o+3x1e+6x2e+3x2o+4x3o+2x3e+4x4e+2x4o"}
@@ -39,12 +39,12 @@ def chain():
     return ase.Atoms("MoS" * 6, positions=positions)
 
 
-def small_slem(symmetry="O3", targets=("hamiltonian", "overlap"), **changes):
-    """SLEM with generic (not initial) parameters, so that no term is hidden by a zero."""
+def small_slem(symmetry="O3", targets=("hamiltonian", "overlap"), kind=Slem, **changes):
+    """SLEM (or LEM) with generic (not initial) parameters, so that no term is hidden by a zero."""
     torch.manual_seed(0)
     options = {"n_layers": 2, "init_multiplicity": 5, "latent_dim": 16, "latent_channels": (16,), "radial_channels": 8}
-    config = SlemConfig(symmetry=symmetry, irreps_hidden=IRREPS[symmetry], **(options | changes))
-    model = Slem(config, BASIS, CUTOFFS, targets)
+    config = kind.Config(symmetry=symmetry, irreps_hidden=IRREPS[symmetry], **(options | changes))
+    model = kind(config, BASIS, CUTOFFS, targets)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

@@ -1,4 +1,4 @@
-"""Parity with DeePTB's SLEM: its weights give the same irreps (fixtures from `baselines/slem/upstream.py`)."""
+"""Parity with DeePTB's SLEM and LEM: their weights give their irreps (fixtures by `baselines/slem/upstream.py`)."""
 
 import json
 from pathlib import Path
@@ -10,19 +10,21 @@ from ase.data import atomic_numbers
 from safetensors import safe_open
 
 from slembench.data.graph import build_graph
-from slembench.models.deeptb import load_slem, orbital_pair_order
-from slembench.models.slem import Slem, SlemConfig
+from slembench.models.deeptb import load_embedding, orbital_pair_order
+from slembench.models.lem import Lem
+from slembench.models.slem import Slem
 from slembench.orbitals import Basis
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-def load_case(name):
+def load_case(method, name):
     """Our model with DeePTB's weights, the graph in DeePTB's structure, and DeePTB's outputs by pair."""
-    with safe_open(FIXTURES / f"dptb_slem_{name}.safetensors", framework="pt") as stored:
+    with safe_open(FIXTURES / f"dptb_{method}_{name}.safetensors", framework="pt") as stored:
         facts = json.loads(stored.metadata()["config"])
         tensors = {key: stored.get_tensor(key) for key in list(stored.keys())}
-    config = SlemConfig(
+    kind = {"slem": Slem, "lem": Lem}[method]
+    config = kind.Config(
         symmetry="SO3",
         irreps_hidden=facts["irreps_hidden"],
         init_multiplicity=facts["env_embed_multiplicity"],
@@ -37,9 +39,9 @@ def load_case(name):
     )
     basis = Basis.parse(facts["basis"])
     cutoffs = {atomic_numbers[symbol]: radius for symbol, radius in facts["radii"].items()}
-    model = Slem(config, basis, cutoffs)
+    model = kind(config, basis, cutoffs)
     assert [atomic_numbers[s] for s in facts["elements"]] == list(basis.elements)
-    load_slem(model, {key.removeprefix("weights."): t for key, t in tensors.items() if key.startswith("weights.")})
+    load_embedding(model, {key.removeprefix("weights."): t for key, t in tensors.items() if key.startswith("weights.")})
     pbc = name != "water"
     atoms = ase.Atoms(tensors["numbers"].numpy(), tensors["positions"].numpy(), cell=tensors["cell"].numpy(), pbc=pbc)
     return model, atoms, tensors
@@ -50,9 +52,10 @@ def rows_of(tensors):
     return {tuple(key): row for row, key in enumerate(keys.tolist())}
 
 
+@pytest.mark.parametrize("method", ["slem", "lem"])
 @pytest.mark.parametrize("name", ["mos2", "silicon", "water"])
-def test_dptb_weights_give_dptb_irreps(name):
-    model, atoms, tensors = load_case(name)
+def test_dptb_weights_give_dptb_irreps(method, name):
+    model, atoms, tensors = load_case(method, name)
     graph = build_graph(atoms, model.cutoffs, model.layout, dtype=torch.float64)
     with torch.no_grad():
         found = model.raw(graph)["hamiltonian"]
@@ -71,8 +74,8 @@ def test_dptb_weights_give_dptb_irreps(name):
 
 
 def test_a_missing_weight_is_named():
-    model, _, tensors = load_case("silicon")
+    model, _, tensors = load_case("slem", "silicon")
     weights = {key.removeprefix("weights."): t for key, t in tensors.items() if key.startswith("weights.")}
     del weights["out_edge.bias"]
     with pytest.raises(KeyError, match=r"out_edge\.bias"):
-        load_slem(model, weights)
+        load_embedding(model, weights)

@@ -1,0 +1,111 @@
+"""LEM: the semi-local variant of SLEM. The pair state is the message, and its update reads both ends.
+
+Source: arXiv 2407.06053; package dptb, method "lem", whose facts are followed, not its code. After L layers an on-site
+block reads L + 1 cutoffs, a pair block L cutoffs around both ends: long reach for small, dense molecules.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from slembench.models.contract import ReceptiveField
+from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, State, Surroundings
+from slembench.nn.channels import Channels
+from slembench.nn.frames import FrameState
+from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
+from slembench.nn.update import SO2Update
+
+
+class LemConfig(PairFrameConfig):
+    """Hyper-parameters of LEM."""
+
+
+class Lem(PairFrameModel):
+    """Semi-local model: every layer widens the receptive field by one cutoff."""
+
+    Config = LemConfig
+    name = "lem"
+
+    @property
+    def receptive_field(self) -> ReceptiveField:
+        """L + 1 cutoffs around i for on-site blocks, L cutoffs around i and j for pairs."""
+        n = self.config.n_layers
+        return ReceptiveField(onsite=(n + 1) * self.pair_cutoff, pair=n * self.pair_cutoff, strict=False)
+
+    def build_layers(self, init: Channels, hidden: Channels, out: Channels) -> list[nn.Module]:
+        """LEM layers."""
+        n = self.config.n_layers
+        befores, afters = [init] + [hidden] * (n - 1), [hidden] * (n - 1) + [out]
+        return [LemLayer(self.config, len(self.basis.elements), a, b) for a, b in zip(befores, afters)]
+
+    def start_hidden(self, start: FrameState) -> FrameState:
+        """LEM has no hidden pair states."""
+        return []
+
+
+class LemLayer(nn.Module):
+    """One layer: pair state, then node state.
+
+    Args:
+        config: hyper-parameters.
+        n_species: number of elements.
+        before: channels that come in.
+        after: channels that go out.
+    """
+
+    ratio: torch.Tensor
+
+    def __init__(self, config: PairFrameConfig, n_species: int, before: Channels, after: Channels) -> None:
+        super().__init__()
+        self.before, self.after = before, after
+        self.node_norm, self.edge_norm_in, self.edge_norm_out = (SeparableNorm(c) for c in (before, before, after))
+        self.node_affine, self.node_affine_message = NormAffine(before), NormAffine(before)
+        self.edge_affine_in, self.edge_affine_out = NormAffine(before), NormAffine(after)
+        options = (config.latent_dim, config.radial_channels, config.symmetry == "O3", config.activation_factors)
+        self.edge_update = SO2Update((before, before, before), after, *options)
+        self.node_update = SO2Update((before, after), after, *options)
+        self.edge_residual = ChannelMixing(before, after, config.pair_bias)
+        self.node_residual = ChannelMixing(before, after)
+        self.latent_norm = nn.LayerNorm(config.latent_dim)
+        self.latent_update = ScalarMLP(
+            (2 * n_species + config.latent_dim + after.scalars, *config.latent_channels, config.latent_dim),
+            config.activation_factors.silu,
+        )
+        ratio = torch.logit(torch.tensor(config.residual_ratio))
+        if config.learnable_residual:
+            self.ratio = nn.Parameter(ratio.expand(2).clone())
+        else:
+            self.register_buffer("ratio", ratio.expand(2).clone())
+
+    def forward(self, state: State, around: Surroundings) -> State:
+        """New edge and node states and latent."""
+        share = torch.sigmoid(self.ratio)
+        old = torch.rsqrt(share.square() + 1.0)
+        new = share * old
+        normed = self.node_norm.on_nodes(state.node)
+        at_centre = around.frames.rotate_in([x.index_select(0, around.centre) for x in normed], self.before)
+        at_neighbour = around.frames.rotate_in([x.index_select(0, around.neighbour) for x in normed], self.before)
+
+        update, scalars = self.edge_update(
+            (at_centre, self.edge_norm_in.on_frames(state.edge), at_neighbour),
+            (self.node_affine, self.edge_affine_in, self.node_affine),
+            state.latent,
+            state.latent,
+            new[0],
+        )
+        edge = self.edge_residual.add_to_frames(update, state.edge, old[0])
+        inputs = torch.cat([around.ends, self.latent_norm(state.latent), scalars], dim=1)
+        latent = new[0] * around.envelope * self.latent_update(inputs) + old[0] * state.latent
+
+        message, _ = self.node_update(
+            (at_centre, self.edge_norm_out.on_frames(edge)),
+            (self.node_affine_message, self.edge_affine_out),
+            latent,
+            latent,
+            new[1],
+        )
+        rotated = around.frames.rotate_out(message, self.after)
+        kept = self.node_residual.on_nodes(state.node)
+        node = [around.gather_sum(x, len(k)) + old[1] * k for x, k in zip(rotated, kept)]
+        return State(node, [], edge, latent)

@@ -1,0 +1,256 @@
+"""What SLEM and LEM share: the two-body start, pair states that live in their frames, heads and read-out.
+
+What is done to pair states commutes with the rotation into the pair's frame, so they stay there through all layers:
+the Wigner matrices are built once a structure, node states are rotated in and messages out once a layer, and the
+read-out rotates once. Facts of the architecture (order of operations, normalisations) follow arXiv 2407.06053 and the
+public implementation, package dptb.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import nn
+
+from slembench.data.graph import OperatorGraph
+from slembench.errors import ConfigError
+from slembench.models.contract import ModelConfig, OperatorModel, type_cutoffs
+from slembench.nn.channels import Channels
+from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
+from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
+from slembench.nn.pack import Packing
+from slembench.nn.radial import BesselBasis, polynomial_envelope
+from slembench.nn.readout import OperatorFeatures
+from slembench.nn.segment import segment_sum
+from slembench.orbitals import Basis
+
+
+class PairFrameConfig(ModelConfig):
+    """Hyper-parameters of SLEM and LEM."""
+
+    symmetry: Literal["O3", "SO3"] = Field("O3", description="exact symmetry; SO3 ignores parity as dptb does")
+    irreps_hidden: str = Field(
+        "32x0e+8x0o+16x1o+16x1e+16x2e+8x2o+8x3o+4x3e+4x4e+4x4o",
+        description="e3nn irreps of node and pair states; O3 wants both parities",
+    )
+    init_multiplicity: int = Field(16, ge=1, description="copies of every l in the initial states")
+    n_layers: int = Field(3, ge=1)
+    n_bessel: int = Field(10, ge=1, description="radial Bessel functions")
+    envelope_power: int = Field(6, ge=2, description="p of the polynomial envelope")
+    latent_dim: int = Field(64, ge=1, description="width of the two-body latent scalar")
+    latent_channels: tuple[int, ...] = Field((64,), description="hidden widths of the latent networks")
+    radial_channels: int | None = Field(32, ge=1, description="width of the products' radial weights; null: none")
+    residual_ratio: float = Field(0.5, gt=0, lt=1, description="s of new*s/sqrt(1+s^2) + old/sqrt(1+s^2)")
+    learnable_residual: bool = False
+    pair_bias: bool = Field(
+        False, description="bias of the pair scalars, as in dptb; it makes blocks step at the cutoff"
+    )
+    activation_factors: ActivationFactors = Field(
+        ActivationFactors(), description="unit-variance factors of SiLU and sigmoid; imported weights need their own"
+    )
+    overlap_channels: tuple[int, ...] = Field((64, 64), description="hidden widths of the two-body overlap head")
+
+    @field_validator("irreps_hidden")
+    @classmethod
+    def _parses(cls, value: str) -> str:
+        if Channels.parse(value).scalars == 0:
+            raise ValueError(f"irreps_hidden {value!r} needs 0e channels")
+        return value
+
+
+@dataclass
+class Surroundings:
+    """What all layers read and none changes.
+
+    Attributes:
+        frames: of the pairs.
+        ends: (P, 2 n_elements) | species of both ends, one-hot.
+        envelope: (P, 1) | smooth step to zero at the cutoff.
+        centre: (P,) | atom i of every pair.
+        neighbour: (P,) | atom j of every pair.
+        scale: () | 1 / sqrt(average number of neighbours).
+    """
+
+    frames: Frames
+    ends: torch.Tensor
+    envelope: torch.Tensor
+    centre: torch.Tensor
+    neighbour: torch.Tensor
+    scale: torch.Tensor
+
+    def gather_sum(self, rows: torch.Tensor, n_atoms: int) -> torch.Tensor:
+        """Sum of pair rows (P, ...) into their centres, normalised: (n_atoms, ...)."""
+        return segment_sum(rows, self.centre, n_atoms) * self.scale
+
+
+@dataclass
+class State:
+    """What a layer takes and returns.
+
+    Attributes:
+        node: node states.
+        hidden: hidden pair states, in their frames (SLEM; empty for LEM).
+        edge: pair states that the read-out takes.
+        latent: (P, latent_dim) | two-body latent scalars.
+    """
+
+    node: NodeState
+    hidden: FrameState
+    edge: FrameState
+    latent: torch.Tensor
+
+
+class PairFrameModel(OperatorModel):
+    """Base of SLEM and LEM; a subclass builds the layers and says how far they look."""
+
+    Config = PairFrameConfig
+    config: PairFrameConfig
+    type_cutoffs: torch.Tensor
+    average_neighbours: torch.Tensor
+
+    def __init__(
+        self,
+        config: PairFrameConfig,
+        basis: Basis,
+        cutoffs: Mapping[int, float],
+        targets: Sequence[str] = ("hamiltonian",),
+    ) -> None:
+        super().__init__(config, basis, cutoffs, targets)
+        self.symmetry = config.symmetry
+        hidden, out = Channels.parse(config.irreps_hidden), Channels.of_classes(self.layout.classes)
+        _check_output(config, hidden, out)
+        self.init = init = Channels((config.init_multiplicity,) * (hidden.lmax + 1), (0,) * (hidden.lmax + 1))
+        self.bessel = BesselBasis(config.n_bessel, self.pair_cutoff)
+        self.register_buffer("type_cutoffs", type_cutoffs(self))
+        self.register_buffer("average_neighbours", torch.tensor(1.0))
+        sizes = (2 * len(basis.elements) + config.n_bessel, *config.latent_channels, config.latent_dim)
+        self.two_body = ScalarMLP(sizes, config.activation_factors.silu)
+        self.init_weights = ScalarMLP((config.latent_dim, init.total))
+        self.norm, self.init_affine_node = SeparableNorm(init), NormAffine(init)
+        self.trunk_targets = tuple(t for t in targets if t != "overlap")
+        self.layers = nn.ModuleList(self.build_layers(init, hidden, out) if self.trunk_targets else [])
+        self.heads = nn.ModuleDict({t: OperatorHead(out, config.pair_bias) for t in self.trunk_targets})
+        self.packing = Packing(self.layout, out)
+        if "overlap" in targets:
+            self.overlap_head = OverlapHead(config, out)
+
+    @abstractmethod
+    def build_layers(self, init: Channels, hidden: Channels, out: Channels) -> list[nn.Module]:
+        """Layers, each a map (State, Surroundings) -> State; channels init -> hidden ... -> out."""
+
+    @abstractmethod
+    def start_hidden(self, start: FrameState) -> FrameState:
+        """Hidden pair states before the first layer, from the pair features without envelope (m = 0 alone)."""
+
+    @property
+    def frame_lmax(self) -> int:
+        """Largest l of the hidden states."""
+        return self.init.lmax
+
+    def set_average_neighbours(self, value: float) -> None:
+        """Normalises the sums over neighbours by 1 / sqrt(value)."""
+        self.average_neighbours.fill_(value)
+
+    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+        """Unit-scale features of every target."""
+        flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.frame_lmax)
+        length = graph.pair_vector.norm(dim=1)
+        around = Surroundings(
+            frames=Frames(flat, self.frame_lmax, separate_parity=self.symmetry == "O3"),
+            ends=_one_hot_ends(graph, len(self.basis.elements), flat.dtype),
+            envelope=polynomial_envelope(
+                length, self.type_cutoffs[graph.pair_type], self.config.envelope_power
+            ).unsqueeze(1),
+            centre=graph.pair_index[0],
+            neighbour=graph.pair_index[1],
+            scale=self.average_neighbours.rsqrt(),
+        )
+        two_body = self.two_body(torch.cat([around.ends, self.bessel(length)], dim=1))
+        latent = two_body * around.envelope
+        result: dict[str, OperatorFeatures] = {}
+        if "overlap" in self.targets:
+            result["overlap"] = self.overlap_head(latent, around.frames, graph, self.packing)
+        if self.trunk_targets:
+            state = self._start(two_body, latent, around, int(graph.num_nodes))
+            for layer in self.layers:
+                state = layer(state, around)
+            for name in self.trunk_targets:
+                result[name] = self.heads[name](state.node, state.edge, around.frames, self.packing)
+        return result
+
+    def _start(self, two_body: torch.Tensor, latent: torch.Tensor, around: Surroundings, n_atoms: int) -> State:
+        """Two-body states: weights(x) Y_l(r) for pairs, their sums over neighbours for nodes."""
+        weights = torch.split(self.init_weights(two_body), list(self.init.counts), dim=1)
+        node = [around.gather_sum(weights[0][:, None, :] * around.envelope[:, :, None], n_atoms)]
+        for l in range(1, self.init.lmax + 1):
+            message = around.frames.harmonics(l)[:, :, None] * (weights[l] * around.envelope)[:, None, :]
+            node.append(around.gather_sum(message, n_atoms))
+        start = torch.cat([w * (2 * l + 1) ** 0.5 for l, w in enumerate(weights)], dim=1)
+        node = self.init_affine_node.on_nodes(self.norm.on_nodes(node))
+        return State(node, self.start_hidden([start]), [start * around.envelope], latent)
+
+
+class OperatorHead(nn.Module):
+    """Last channel mixing of node and pair states of one target, and the packing into features."""
+
+    def __init__(self, out: Channels, pair_bias: bool) -> None:
+        super().__init__()
+        self.out = out
+        self.node, self.pair = ChannelMixing(out, out), ChannelMixing(out, out, pair_bias)
+
+    def forward(self, node: NodeState, pair: FrameState, frames: Frames, packing: Packing) -> OperatorFeatures:
+        """Features of the target, unit scale."""
+        rotated = frames.rotate_out(self.pair.on_frames(pair), self.out)
+        return OperatorFeatures(packing.features(self.node.on_nodes(node)), packing.features(rotated))
+
+
+class OverlapHead(nn.Module):
+    """Overlap as the two-body quantity it is: S_ij in the pair frame depends on species and distance alone.
+
+    In that frame only m = 0 of natural-parity irreps is not zero. The on-site block depends on the species only and is
+    left to the statistics (shift of the scalars).
+    """
+
+    def __init__(self, config: PairFrameConfig, out: Channels) -> None:
+        super().__init__()
+        self.out = out
+        self.network = ScalarMLP((config.latent_dim, *config.overlap_channels, sum(out.natural)))
+
+    def forward(self, latent: torch.Tensor, frames: Frames, graph: OperatorGraph, packing: Packing) -> OperatorFeatures:
+        """Features of the overlap, unit scale."""
+        parts = torch.split(self.network(latent), list(self.out.natural), dim=1)
+        pair = [_pad_channels(parts[0][:, None, :], self.out.counts[0])]
+        for l in range(1, self.out.lmax + 1):
+            value = frames.harmonics(l)[:, :, None] * parts[l][:, None, :]
+            pair.append(_pad_channels(value, self.out.counts[l]))
+        features = packing.features(pair)
+        onsite = features.new_zeros(graph.num_nodes, features.shape[1])
+        return OperatorFeatures(onsite, features)
+
+
+def _pad_channels(value: torch.Tensor, count: int) -> torch.Tensor:
+    return nn.functional.pad(value, (0, count - value.shape[-1]))
+
+
+def _one_hot_ends(graph: OperatorGraph, n_species: int, dtype: torch.dtype) -> torch.Tensor:
+    """(P, 2 n_species) | species of both ends."""
+    one_hot = nn.functional.one_hot(graph.species, n_species).to(dtype)
+    return torch.cat([one_hot[graph.pair_index[0]], one_hot[graph.pair_index[1]]], dim=1)
+
+
+def _check_output(config: PairFrameConfig, hidden: Channels, out: Channels) -> None:
+    if out.lmax > hidden.lmax:
+        raise ConfigError(
+            f"irreps_hidden {config.irreps_hidden!r} ends at l = {hidden.lmax}; "
+            f"the blocks of this basis need l = {out.lmax}"
+        )
+    if config.symmetry == "O3" and any(out.unnatural) and not any(hidden.unnatural):
+        raise ConfigError(
+            f"irreps_hidden {config.irreps_hidden!r} has natural parity only; "
+            "the blocks of this basis need unnatural irreps (such as 1e of p-p) as well: add some, or set symmetry: SO3"
+        )
