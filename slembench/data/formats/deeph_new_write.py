@@ -83,7 +83,7 @@ def _write_matrix(file: Path, matrix: BlockMatrix) -> None:
 
 def _poscar(atoms: ase.Atoms) -> str:
     """POSCAR text with every digit of the coordinates, Cartesian."""
-    cell = _filled_cell(atoms)
+    cell = filled_cell(atoms)
     counts = {symbol: int((np.array(atoms.symbols) == symbol).sum()) for symbol in dict.fromkeys(atoms.symbols)}
     rows = ["  ".join(map(repr, row)) for row in (*cell.tolist(), *atoms.positions.tolist())]
     lines = [
@@ -97,7 +97,7 @@ def _poscar(atoms: ase.Atoms) -> str:
     return "\n".join([*lines, *rows[3:], ""])
 
 
-def _filled_cell(atoms: ase.Atoms) -> FloatArray:
+def filled_cell(atoms: ase.Atoms) -> FloatArray:
     """The cell, each missing vector replaced by one that leaves `VACUUM` around the atoms (a POSCAR needs three)."""
     cell = np.array(atoms.cell.complete().array)
     for axis in np.flatnonzero(~atoms.cell.array.any(axis=1)):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slembench.data.formats import deeph_new, deeph_new_write
+from slembench.data.formats import deeph_legacy, deeph_legacy_write, deeph_new, deeph_new_write
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -42,6 +42,13 @@ FORMATS: dict[str, Format] = {
             deeph_new.detect,
             deeph_new.read,
             deeph_new_write.write,
+        ),
+        Format(
+            "deeph-legacy",
+            "DeepH-pack before 2026, DeepH-E3 (element.dat, lat.dat, hamiltonians.h5 ...; eV, Angstrom)",
+            deeph_legacy.detect,
+            deeph_legacy.read,
+            deeph_legacy_write.write,
         ),
     )
 }
