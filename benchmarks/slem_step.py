@@ -49,7 +49,7 @@ def worker(args: argparse.Namespace) -> None:
     import torch
     from si64 import BASIS, CUTOFFS, read_si64
 
-    from slembench.models.graphs import model_graph
+    from slembench.graphs import model_graph
     from slembench.models.slem import Slem, SlemConfig
     from slembench.training.allocator import keep_freed_memory
 

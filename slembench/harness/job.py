@@ -30,12 +30,12 @@ from slembench.errors import ConfigError
 from slembench.evaluate import Evaluation, evaluate
 from slembench.files import sha256, write_text
 from slembench.floors import FLOORS, floor_predictions
+from slembench.graphs import cached_graphs, graph_cache
 from slembench.harness.folder import claim_folder, run_name
 from slembench.harness.machine import hardware, versions
 from slembench.harness.recipe import Settings, load_settings
 from slembench.inference import InferenceCost, predict
 from slembench.models.contract import OperatorModel
-from slembench.models.graphs import model_graph
 from slembench.predictions import PredictionSource, read_predictions
 from slembench.results.record import (
     RECORD_FILE,
@@ -225,7 +225,15 @@ class Job:
     def graphs(self, model: OperatorModel, ids: Sequence[str]) -> list[OperatorGraph]:
         """Graphs of structures with their targets, as ``model`` wants them."""
         dtype = DTYPES[self.settings.training.dtype]
-        return [model_graph(model, self.data.sample(i), dtype) for i in progress(ids, "graphs")]
+        return cached_graphs(
+            model,
+            self.data.sample,
+            ids,
+            self.data.fingerprint,
+            dtype,
+            graph_cache(),
+            progress=partial(progress, text="graphs"),
+        )
 
     def score(self, split: str, model: OperatorModel, result: TrainResult) -> RunRecord:
         """Predict a split (unless its predictions are there), score them, and write the record."""

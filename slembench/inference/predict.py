@@ -14,8 +14,8 @@ from slembench.blocks import BlockMatrix
 from slembench.data import Dataset
 from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
+from slembench.graphs import model_graph
 from slembench.models.contract import OperatorModel
-from slembench.models.graphs import model_graph
 from slembench.predictions import PredictionWriter
 from slembench.training.numerics import numerics
 

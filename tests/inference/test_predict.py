@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from slembench.errors import ConfigError
+from slembench.graphs import model_graph
 from slembench.inference import predict
 from slembench.inference.predict import predict_blocks
-from slembench.models.graphs import model_graph
 from slembench.orbitals import Basis
 from slembench.predictions import read_predictions
 

@@ -21,8 +21,7 @@ def double_precision():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.fixture
-def layer():
+def make_layer():
     """Rattled MoS2 2x2 with an extra S right above and one right below a Mo: pairs along + and - the polar axis."""
     atoms = mx2("MoS2", size=(2, 2, 1), vacuum=8.0)
     atoms.pbc = (True, True, False)
@@ -31,12 +30,15 @@ def layer():
     return atoms + ase.Atoms("S2", positions=mo + np.array([[0, 0, 3.5], [0, 0, -3.5]]))
 
 
-@pytest.fixture
-def chain():
+def make_chain():
     """Long molecule-like row of Mo and S, for locality."""
     rng = np.random.default_rng(2)
     positions = np.arange(12)[:, None] * np.array([2.3, 0, 0]) + rng.normal(scale=0.3, size=(12, 3))
     return ase.Atoms("MoS" * 6, positions=positions)
+
+
+layer = pytest.fixture(make_layer, name="layer")
+chain = pytest.fixture(make_chain, name="chain")
 
 
 def small_slem(symmetry="O3", targets=("hamiltonian", "overlap"), kind=Slem, **changes):

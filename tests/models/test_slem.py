@@ -6,7 +6,7 @@ import torch
 
 from slembench.data.graph import build_graph
 from slembench.errors import ConfigError
-from slembench.models.graphs import attach_frames
+from slembench.graphs import attach_frames
 from slembench.models.slem import Slem, SlemConfig
 from slembench.rotations import random_rotation
 from slembench.testing import contract_report, equivariance_error, outside_gradient, predict_blocks

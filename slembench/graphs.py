@@ -11,6 +11,7 @@ from typing import Protocol
 
 import ase
 import torch
+from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -33,6 +34,11 @@ class Labelled(Protocol):
     @property
     def operators(self) -> Mapping[str, BlockMatrix]:
         """Operator name -> blocks."""
+
+
+def graph_cache() -> Path:
+    """Folder of the graph cache: the user's cache folder of this program (XDG_CACHE_HOME on Linux)."""
+    return user_cache_path("slembench") / "graphs"
 
 
 def attach_frames(graph: OperatorGraph, lmax: int) -> OperatorGraph:

@@ -1,13 +1,21 @@
 """The graph cache: what comes back equals what was built; a damaged file is rebuilt."""
 
 import numpy as np
+import pytest
 import torch
 
 from slembench.blocks import BlockMatrix
 from slembench.data.sample import Sample
-from slembench.models.graphs import cached_graphs, model_graph
+from slembench.graphs import cached_graphs, model_graph
 
-from .conftest import BASIS, small_slem
+from .models.conftest import BASIS, make_chain, make_layer, small_slem
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def sample_of(atoms, name="a"):
@@ -18,7 +26,8 @@ def sample_of(atoms, name="a"):
     return Sample(name, atoms, BASIS, {"hamiltonian": blocks, "overlap": blocks})
 
 
-def test_cache_returns_what_was_built(layer, chain, tmp_path):
+def test_cache_returns_what_was_built(tmp_path):
+    layer, chain = make_layer(), make_chain()
     model = small_slem()
     samples = {"a": sample_of(layer), "b": sample_of(chain, "b")}
     calls = []
@@ -39,7 +48,8 @@ def test_cache_returns_what_was_built(layer, chain, tmp_path):
     assert len(calls) == 4
 
 
-def test_a_damaged_cache_is_rebuilt(layer, tmp_path):
+def test_a_damaged_cache_is_rebuilt(tmp_path):
+    layer = make_layer()
     model = small_slem()
     sample = sample_of(layer)
     arguments = (model, lambda _: sample, ["a"], "f", torch.float64, tmp_path)
@@ -51,7 +61,8 @@ def test_a_damaged_cache_is_rebuilt(layer, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_frames_are_exact_in_float32(layer):
+def test_frames_are_exact_in_float32():
+    layer = make_layer()
     graph = model_graph(small_slem(), sample_of(layer), torch.float32)
     exact = model_graph(small_slem(), sample_of(layer), torch.float64)
     assert graph.frames.dtype == torch.float32
