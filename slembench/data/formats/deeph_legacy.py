@@ -130,7 +130,9 @@ def _pairs(names: list[str], n_atoms: int, place: str) -> tuple[IntArray, IntArr
     try:
         rows = np.array(json.loads(f"[{','.join(names)}]"))
     except ValueError as error:
-        raise DataError(f"{place}: dataset names must look like '[0, 0, -1, 1, 2]', the first is {names[0]!r}") from error
+        raise DataError(
+            f"{place}: dataset names must look like '[0, 0, -1, 1, 2]', the first is {names[0]!r}"
+        ) from error
     if rows.dtype.kind != "i" or rows.ndim != 2 or rows.shape[1] != 5:
         raise DataError(f"{place}: dataset names must be [Rx, Ry, Rz, i, j], found {', '.join(names[:1]) or 'none'}")
     index, shift = rows[:, 3:] - 1, rows[:, :3]
@@ -164,7 +166,12 @@ def _read_info(folder: Path) -> StructureInfo:
 def _numbers(folder: Path) -> IntArray:
     file = folder / "element.dat"
     values = _table(file, None).ravel()
-    if not len(values) or (values != np.round(values)).any() or values.min() < 1 or values.max() >= len(chemical_symbols):
+    if (
+        not len(values)
+        or (values != np.round(values)).any()
+        or values.min() < 1
+        or values.max() >= len(chemical_symbols)
+    ):
         raise DataError(f"{file}: structure {folder.name!r}: must hold one atomic number a line")
     return values.astype(np.int64)
 
@@ -176,7 +183,9 @@ def _table(file: Path, shape: tuple[int, int] | None) -> NDArray[np.float64]:
     except (OSError, ValueError) as error:
         raise DataError(f"{place}: not readable as a table of numbers: {error}") from error
     if shape is not None and table.shape != shape:
-        raise DataError(f"{place}: has {table.shape[0]} rows of {table.shape[1]} numbers, must be {shape[0]} of {shape[1]}")
+        raise DataError(
+            f"{place}: has {table.shape[0]} rows of {table.shape[1]} numbers, must be {shape[0]} of {shape[1]}"
+        )
     if not np.isfinite(table).all():
         raise DataError(f"{place}: holds a value that is not finite")
     return table

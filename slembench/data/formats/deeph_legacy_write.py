@@ -58,7 +58,7 @@ def _write_structure(sample: Sample, folder: Path) -> None:
     write_text(folder / "element.dat", "".join(f"{z}\n" for z in numbers.tolist()))
     write_text(folder / "orbital_types.dat", _table(sample.basis.shells[z] for z in numbers.tolist()))
     write_text(folder / "lat.dat", _columns(cell))
-    write_text(folder / "rlat.dat", _columns(2 * np.pi * np.linalg.inv(cell).T))
+    write_text(folder / "rlat.dat", _table((2 * np.pi * np.linalg.inv(cell)).tolist()))
     write_text(folder / "site_positions.dat", _columns(sample.atoms.positions))
 
 

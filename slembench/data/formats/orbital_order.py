@@ -70,9 +70,10 @@ def check_hermitian(matrix: BlockMatrix, place: str, key: str) -> None:
     largest = float(np.abs(matrix.values).max(initial=0.0))
     if difference.max(initial=0.0) > HERMITIAN_TO * largest:
         worst = int(difference.argmax())
+        block = pair_name(there, int(there.element_pair[worst]))
         raise DataError(
-            f"{place}: key {key!r}: not Hermitian: block {pair_name(there, int(there.element_pair[worst]))} and the block"
-            f" of the reverse pair differ by {difference[worst]:.3g} (largest value {largest:.3g}); the file is damaged"
+            f"{place}: key {key!r}: not Hermitian: block {block} and the block of the reverse pair differ by"
+            f" {difference[worst]:.3g} (largest value {largest:.3g}); the file is damaged"
         )
 
 
