@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
-from slembench.data.formats import deeph_legacy, deeph_legacy_write, deeph_new, deeph_new_write
+from slembench.data.formats import deeph_legacy, deeph_legacy_write, deeph_new, deeph_new_write, qh9, qh9_write
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -22,15 +24,22 @@ class Format:
         name: used on the command line.
         title: one line for people.
         detect: path -> what speaks for this format (file names or keys that were found); empty if it is not this one.
-        read: path -> samples, in canonical order and signs, one after the other.
+        read: path -> samples, in canonical order and signs, one after the other; further keywords are its options.
         write: samples, path -> files; None where the format is only read.
+        notes: path -> lines worth knowing before it is read: how much there is, a unit and what speaks for it.
     """
 
     name: str
     title: str
     detect: Callable[[Path], list[str]]
-    read: Callable[[Path], Iterator[Sample]]
+    read: Callable[..., Iterator[Sample]]
     write: Callable[[Iterable[Sample], Path], None] | None = None
+    notes: Callable[[Path], list[str]] | None = None
+
+    @property
+    def options(self) -> list[str]:
+        """Names of the keywords that `read` takes beside the path."""
+        return list(signature(self.read).parameters)[1:]
 
 
 FORMATS: dict[str, Format] = {
@@ -49,6 +58,14 @@ FORMATS: dict[str, Format] = {
             deeph_legacy.detect,
             deeph_legacy.read,
             deeph_legacy_write.write,
+        ),
+        Format(
+            "qh9",
+            "QH9 (sqlite or LMDB of H, C, N, O, F molecules in def2-SVP; Hartree, Angstrom or Bohr)",
+            qh9.detect,
+            qh9.read,
+            qh9_write.write,
+            qh9.notes,
         ),
     )
 }
@@ -73,18 +90,24 @@ def detect_format(path: str | Path) -> tuple[Format, list[str]]:
     return found[0]
 
 
-def read_samples(path: str | Path, name: str | None = None) -> Iterator[Sample]:
+def read_samples(path: str | Path, name: str | None = None, **options: Any) -> Iterator[Sample]:
     """Samples of a path, in the canonical convention.
 
     Args:
         path: file or folder.
         name: a key of `FORMATS`; detected where it is not given.
+        options: further keywords of the format's reader; those that are None are left out.
 
     Raises:
-        DataError: unknown format, or whatever is wrong with the files.
+        DataError: unknown format or option, or whatever is wrong with the files.
     """
-    chosen = _format(name) if name is not None else detect_format(path)[0]
-    return chosen.read(Path(path))
+    chosen = find_format(name) if name is not None else detect_format(path)[0]
+    given = {key: value for key, value in options.items() if value is not None}
+    unknown = sorted(set(given) - set(chosen.options))
+    if unknown:
+        known = ", ".join(chosen.options) or "none"
+        raise DataError(f"format {chosen.name} has no option {unknown[0]!r}; it has: {known}")
+    return chosen.read(Path(path), **given)
 
 
 def write_samples(samples: Iterable[Sample], path: str | Path, name: str) -> None:
@@ -93,13 +116,18 @@ def write_samples(samples: Iterable[Sample], path: str | Path, name: str) -> Non
     Raises:
         DataError: unknown format, one that is only read, or a sample that it cannot hold.
     """
-    chosen = _format(name)
+    chosen = find_format(name)
     if chosen.write is None:
         raise DataError(f"format {name} can be read, not written")
     chosen.write(samples, Path(path))
 
 
-def _format(name: str) -> Format:
+def find_format(name: str) -> Format:
+    """The format of a name.
+
+    Raises:
+        DataError: no such format; names those there are.
+    """
     if name not in FORMATS:
         raise DataError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
     return FORMATS[name]

@@ -1,0 +1,125 @@
+"""QH9: the Hamiltonians of 130,831 molecules and of molecular dynamics, as sqlite or LMDB files.
+
+Stable sets are in Angstrom, dynamic ones (with ``geo_id``) in Bohr; the shortest bonds have to agree with that. There
+is no overlap in the files; it can be computed again with PySCF. `qh9_molecule` and `qh9_files` describe the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from slembench.data.formats.evidence import Evidence, length_evidence
+from slembench.data.formats.qh9_files import LmdbRows, Rows, SqliteRows, open_rows, sqlite_file
+from slembench.data.formats.qh9_molecule import BOHR, Molecule, PaddedBlocks, decode, padded_blocks
+from slembench.data.lmdb import lmdb_file
+from slembench.data.sample import Sample
+from slembench.errors import DataError
+
+LengthUnit = Literal["Angstrom", "Bohr"]
+
+
+class QH9Database:
+    """Molecules of a QH9 file by row number; memory does not grow with their number.
+
+    Attributes:
+        path: the file.
+        dynamic: whether rows are geometries of molecular dynamics.
+        length_unit: unit of the positions in the file.
+        evidence: what the shortest bond of the first row says about that.
+
+    Args:
+        path: a ``.db``, or an LMDB file or its folder.
+        length_unit: overrules what the layout says.
+
+    Raises:
+        DataError: no QH9 file, no rows, or positions that contradict the unit.
+    """
+
+    def __init__(self, path: str | Path, length_unit: LengthUnit | None = None) -> None:
+        self._rows: Rows = open_rows(Path(path))
+        self.path, self.dynamic = self._rows.path, self._rows.dynamic
+        self.length_unit: LengthUnit = length_unit or ("Bohr" if self.dynamic else "Angstrom")
+        if self.length_unit not in ("Angstrom", "Bohr"):
+            raise DataError(f"unknown length unit {self.length_unit!r}; use Angstrom or Bohr")
+        self._scale = BOHR if self.length_unit == "Bohr" else 1.0
+        self.evidence = self._check_unit(forced=length_unit is not None)
+
+    def _check_unit(self, forced: bool) -> Evidence:
+        fields = next(self._rows.stream(), None)
+        if fields is None:
+            raise DataError(f"{self.path}: holds no rows")
+        first = decode(fields, f"{self.path}: row 0")
+        found = length_evidence(first.numbers, first.positions)
+        if found.unit not in (None, self.length_unit) and not forced:
+            raise DataError(
+                f"{self.path}: row 0: key 'pos': {found.reason}: {found.unit}, where this layout has"
+                f" {self.length_unit}; say which with length_unit"
+            )
+        return found
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> Molecule:
+        """Molecule of a row, 0 to len - 1 in the order of the file (the numbers that official splits hold).
+
+        Raises:
+            IndexError: no such row.
+            DataError: a row that is damaged.
+        """
+        if not 0 <= row < len(self):
+            raise IndexError(f"{self.path}: no row {row}; there are {len(self)}")
+        return decode(self._rows.fields(row), f"{self.path}: row {row}", self._scale)
+
+    def __iter__(self) -> Iterator[Molecule]:
+        """All molecules in order, one in memory at a time."""
+        for row, fields in enumerate(self._rows.stream()):
+            yield decode(fields, f"{self.path}: row {row}", self._scale)
+
+    def batch(self, rows: Iterable[int]) -> PaddedBlocks:
+        """Padded blocks of some rows, errors as for one."""
+        return padded_blocks(self[row] for row in rows)
+
+
+def detect(path: Path) -> list[str]:
+    """Evidence that ``path`` is, or holds, a QH9 file."""
+    try:
+        file = sqlite_file(path)
+        if file is not None:
+            kind = "dynamic" if SqliteRows(file).dynamic else "stable"
+            return [f"{file.name}: sqlite table 'data' with the columns id, N, Z, pos, Ham ({kind})"]
+        file = lmdb_file(path)
+        if file is not None:
+            kind = "dynamic" if LmdbRows(file).dynamic else "stable"
+            return [f"{file.name}: LMDB records with the keys 'atoms' and 'Ham' ({kind})"]
+    except (DataError, OSError):
+        return []
+    return []
+
+
+def read(path: Path, *, overlap: bool = False, length_unit: LengthUnit | None = None) -> Iterator[Sample]:
+    """Samples of all rows, in Hartree and Angstrom; ids are the molecule's number, in dynamic sets ``number_geometry``.
+
+    Args:
+        path: as in `QH9Database`.
+        overlap: compute S with PySCF as well.
+        length_unit: overrules what the layout says.
+
+    Raises:
+        DataError: as in `QH9Database`, or a damaged row.
+    """
+    samples = (molecule.sample() for molecule in QH9Database(path, length_unit))
+    if not overlap:
+        return samples
+    from slembench.data.formats.qh9_overlap import with_overlap
+
+    return map(with_overlap, samples)
+
+
+def notes(path: Path) -> list[str]:
+    """What is worth knowing of a file before it is read: rows, length unit with its evidence."""
+    database = QH9Database(path)
+    kind = "geometries of molecular dynamics" if database.dynamic else "molecules"
+    return [f"{len(database)} {kind}", f"positions in {database.length_unit}: {database.evidence.reason}"]
