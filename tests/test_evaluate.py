@@ -59,6 +59,7 @@ def test_errors_levels_and_gauge_of_a_crystal(crystals):
     given = Given(crystals)
     table = evaluate(crystals, given).per_structure.set_index("id")
     assert list(table.index) == crystals.split("test")
+    assert table["group"].tolist() == ["g4", "g4", "g5", "g5"]
     points = np.array([(a / 3, b / 3, 0) for a in range(3) for b in range(3)])
     for structure, row in table.iterrows():
         delta, sample = errors(crystals, given, "hamiltonian", structure), crystals.sample(structure)
@@ -77,6 +78,11 @@ def test_errors_levels_and_gauge_of_a_crystal(crystals):
         assert row["hamiltonian.band_mae_occ"] == pytest.approx(
             np.abs(predicted - mu - reference)[:, :4].mean(), abs=1e-12
         )
+        levels = np.sort(reference, axis=None)
+        fermi = (levels[9 * 4 - 1] + levels[9 * 4]) / 2  # 8 electrons fill 4 of the levels at each of 9 k points
+        chosen = np.abs(reference - fermi) <= 5.0
+        window = np.abs(predicted - mu - reference)[chosen].mean()
+        assert row["hamiltonian.band_mae_window"] == pytest.approx(window, abs=1e-12)
         gaps = [max(0, e[:, 4].min() - e[:, 3].max()) for e in (predicted, reference)]
         assert row["hamiltonian.gap_mae"] == pytest.approx(abs(gaps[0] - gaps[1]), abs=1e-12)
         assert row["reference.s_min_eig"] == pytest.approx(np.linalg.eigvalsh(s).min(), abs=1e-12)
@@ -175,8 +181,11 @@ def test_both_directions_that_disagree_count_each(crystals):
     values = matrix.values.copy()
     values[matrix.offsets[pair] : matrix.offsets[pair + 1]] += 1.0
     given.blocks["s08"]["hamiltonian"] = matrix.with_values(values)
-    row = evaluate(crystals, given, bands=False).per_structure.set_index("id").loc["s08"]
+    row = evaluate(crystals, given).per_structure.set_index("id").loc["s08"]
     size = matrix.offsets[pair + 1] - matrix.offsets[pair]
+    given.blocks["s08"]["hamiltonian"] = matrix.with_values(values).hermitise()  # levels are those of this part
+    same = evaluate(crystals, given).per_structure.set_index("id").loc["s08"]
+    assert row["hamiltonian.band_mae_occ"] == pytest.approx(same["hamiltonian.band_mae_occ"], rel=1e-9)
     assert row["hamiltonian.offsite.full.abs_sum"] == pytest.approx(size)
 
 

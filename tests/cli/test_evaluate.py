@@ -54,7 +54,10 @@ def test_files_and_json(run, crystals, file, tmp_path):
         assert {name: score._asdict() for name, score in scores.items()} == entry["scores"]
         assert len(read_table(folder / "blocks.parquet")) > 0
     assert content[0]["missing_structures"] == ["s08"]
-    assert content[0]["scores"]["hamiltonian.mae_all.full.pooled"]["unit"] == "eV"
+    score = content[0]["scores"]["hamiltonian.mae_all.full.pooled"]
+    assert score["unit"] == "eV"
+    shown = run("--dataset", crystals.root, "--predictions", file, "--no-bands").output
+    assert f"{1000 * score['value']:.4g} meV" in shown
 
 
 def test_reference_levels_are_cached(run, crystals, tmp_path):
