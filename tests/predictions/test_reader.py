@@ -170,3 +170,13 @@ def test_truncated_file(file, kept):
 def test_no_file(tmp_path):
     with pytest.raises(PredictionError, match="no such file"):
         read_predictions(tmp_path / "p.h5")
+
+
+def test_single_atoms_may_share_their_only_pair(tmp_path, header, structures):
+    numbers, operators = structures["b/1"]
+    atom = {"overlap": operators["overlap"].take(np.array([0]))}
+    with PredictionWriter(tmp_path / "p.h5", **header) as writer:
+        for id in ("one", "two"):
+            writer.add(id, numbers, atom)
+    with read_predictions(tmp_path / "p.h5") as predictions:
+        assert predictions["two"]["overlap"].n_pairs == 1
