@@ -12,6 +12,7 @@ from torch import nn
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState, NodeState
+from slembench.nn.fused import divide_by_rms, scale_both
 
 
 def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
@@ -163,13 +164,9 @@ class SeparableNorm(nn.Module):
     def on_frames(self, state: FrameState) -> FrameState:
         """Normalised frame feature; tensors may be missing for large m (zero)."""
         c = self.channels
-        rest = state[0][:, c.scalars :]
-        square = rest.square() @ self.weight[c.scalars :]
-        for m, tensor in enumerate(state[1:], start=1):
-            square = square + (tensor.square() @ self.weight[c.first(m) :]).sum(dim=1)
-        factor = (square + self.eps).rsqrt()
-        first = torch.cat([self._scalars(state[0][:, : c.scalars]), rest * factor[:, None]], dim=1)
-        return [first] + [tensor * factor[:, None, None] for tensor in state[1:]]
+        weights = [self.weight[c.scalars :]] + [self.weight[c.first(m) :] for m in range(1, len(state))]
+        rest, *others = divide_by_rms([state[0][:, c.scalars :], *state[1:]], weights, self.eps)
+        return [torch.cat([self._scalars(state[0][:, : c.scalars]), rest], dim=1), *others]
 
     def on_nodes(self, state: NodeState) -> NodeState:
         """Normalised node feature."""
@@ -240,7 +237,7 @@ def gate(
     result = [torch.cat([scalars, first[:, n_gates + channels.scalars :] * gates], dim=1)]
     for m, tensor in enumerate(state[1:], start=1):
         factor = gates[:, channels.first(m) - channels.scalars :]
-        result.append(tensor * (factor if weights is None else factor * weights[m])[:, None, :])
+        result.append(scale_both(tensor, factor if weights is None else factor * weights[m]))
     return result
 
 
@@ -255,4 +252,4 @@ def weigh(state: FrameState, channels: Channels, weights: torch.Tensor) -> Frame
     factor, offset = weights[:, : channels.total], weights[:, channels.total :]
     first = state[0] * factor
     first = torch.cat([first[:, : channels.scalars] + offset, first[:, channels.scalars :]], dim=1)
-    return [first] + [t * factor[:, None, channels.first(m) :] for m, t in enumerate(state[1:], start=1)]
+    return [first] + [scale_both(t, factor[:, channels.first(m) :]) for m, t in enumerate(state[1:], start=1)]
