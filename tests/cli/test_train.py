@@ -13,6 +13,11 @@ ROOT = Path(__file__).parents[2]
 STEPS = ["--set", "training.max_steps=6", "--set", "training.validate_every=3"]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="module")
 def toy_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "toy"

@@ -25,3 +25,11 @@ def toy_folder(tmp_path_factory):
     shutil.copy(TOY, folder / "model.py")
     (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """The graph cache of these tests is a temporary folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
