@@ -11,7 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from slembench.data.formats import deeph_legacy, deeph_legacy_write, deeph_new, deeph_new_write, qh9, qh9_write
+from slembench.data.formats import abacus, deeph_legacy, deeph_legacy_write, deeph_new, deeph_new_write, qh9, qh9_write
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -58,6 +58,9 @@ FORMATS: dict[str, Format] = {
             deeph_legacy.detect,
             deeph_legacy.read,
             deeph_legacy_write.write,
+        ),
+        Format(
+            "abacus", "ABACUS (OUT.* with csr text of H(R), S(R), DM(R); STRU; nspin 1)", abacus.detect, abacus.read
         ),
         Format(
             "qh9",
