@@ -107,7 +107,11 @@ def test_interrupted_at_any_stage_it_goes_on(crystals, toy_folder, tmp_path, mon
             run(crystals.root, str(toy_folder), **arguments)
     assert not (tmp_path / "run" / "test" / "record.yaml").exists()
     rows = JsonLog(tmp_path / "run" / "log.jsonl").rows("train")
+    written = [path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("predictions.h5")]
+    assert len(written) == (stage != "predict")
     records = run(crystals.root, str(toy_folder), **arguments)
+    if written:
+        assert (tmp_path / "run" / "test" / "predictions.h5").stat().st_mtime_ns == written[0]
     assert JsonLog(tmp_path / "run" / "log.jsonl").rows("train") == rows
     assert records["test"].scores == finished[1]["test"].scores
     assert records["test"].training.wall_s == pytest.approx(rows[-1]["wall_s"], abs=1.0)
