@@ -95,6 +95,7 @@ class State:
     Attributes:
         node: node states.
         hidden: hidden pair states, in their frames (SLEM; empty for LEM).
+        hidden_normed: the same normalised, where a layer has done it already; None otherwise.
         edge: pair states that the read-out takes.
         latent: (P, latent_dim) | two-body latent scalars.
     """
@@ -103,6 +104,7 @@ class State:
     hidden: FrameState
     edge: FrameState
     latent: torch.Tensor
+    hidden_normed: FrameState | None = None
 
 
 class PairFrameModel(OperatorModel):

@@ -109,7 +109,7 @@ class SlemLayer(nn.Module):
         at_neighbour = around.frames.rotate_in([x.index_select(0, around.neighbour) for x in normed], self.before)
 
         update, scalars = self.hidden_update(
-            (at_centre, self.hidden_norm_in.on_frames(state.hidden)),
+            (at_centre, state.hidden_normed or self.hidden_norm_in.on_frames(state.hidden)),
             (self.node_affine, self.hidden_affine_in),
             state.latent,
             self.latent_norm(state.latent),
@@ -139,4 +139,4 @@ class SlemLayer(nn.Module):
         rotated = around.frames.rotate_out(message, self.after)
         kept = self.node_residual.on_nodes(state.node)
         node = [around.gather_sum(x, len(k)) + old[2] * k for x, k in zip(rotated, kept)]
-        return State(node, hidden, edge, latent)
+        return State(node, hidden, edge, latent, hidden_normed)
