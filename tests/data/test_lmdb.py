@@ -118,7 +118,7 @@ def test_the_library_dies_where_this_reader_reports(tmp_path):
     with pytest.raises(DataError, match="cut short or damaged"):
         contents(LmdbFile(file))
     code = "import lmdb, sys\nwith lmdb.open(sys.argv[1], readonly=True, lock=False).begin() as t: list(t.cursor())\n"
-    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True).returncode < 0
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True).returncode
 
 
 def test_random_damage(tmp_path):

@@ -230,7 +230,8 @@ def _matrix(value: Any, numbers: IntArray, orbitals: int, place: str, key: str) 
     raw = _array(value, orbitals**2, "f", place, key).astype(np.float64, copy=False).reshape(orbitals, orbitals)
     order = canonical_order(numbers)
     matrix = raw[order[:, None], order]
-    error = np.abs(matrix - matrix.T).max()
+    with np.errstate(invalid="ignore"):
+        error = np.abs(matrix - matrix.T).max()
     if not np.isfinite(error):
         raise DataError(f"{place}: key {key!r}: holds values that are not finite")
     if error > SYMMETRY:
