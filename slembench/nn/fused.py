@@ -47,7 +47,8 @@ class _RootMeanSquare(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, eps: float, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         values, weights = tensors[: len(tensors) // 2], tensors[len(tensors) // 2 :]
-        square = sum((t.square() @ w).reshape(len(t), -1).sum(dim=1) for t, w in zip(values, weights))
+        squares = [(t.square() @ w).reshape(len(t), -1).sum(dim=1) for t, w in zip(values, weights)]
+        square = torch.stack(squares).sum(dim=0)
         factor = (square + eps).rsqrt()
         ctx.save_for_backward(factor, *tensors)
         return tuple(t * _rows(factor, t) for t in values)

@@ -69,34 +69,51 @@ class TargetStatistics(nn.Module):
         Args:
             parts: (target features, species (N,), pair_type (P,)) of each training structure.
         """
-        parts = list(parts)
-        values = torch.cat([features.onsite for features, _, _ in parts]).double()
-        types = torch.cat([species for _, species, _ in parts])
-        scale, shift = _moments(values, types, self._masks[0], self._scalar, self._path)
-        self.onsite_scale.copy_(scale)
-        self.onsite_shift.copy_(shift)
-        values = torch.cat([features.pair for features, _, _ in parts]).double()
-        types = torch.cat([pair_type for _, _, pair_type in parts])
-        shifted = self._scalar if self.pair_shifts else torch.zeros_like(self._scalar)
-        scale, shift = _moments(values, types, self._masks[1], shifted, self._path)
-        self.pair_scale.copy_(scale)
-        self.pair_shift.copy_(shift)
+        onsite, pair = _Moments(*self.onsite_scale.shape), _Moments(*self.pair_scale.shape)
+        for features, species, pair_type in parts:
+            onsite.add(features.onsite, species)
+            pair.add(features.pair, pair_type)
+        nothing = torch.zeros_like(self._scalar)
+        for name, moments, mask, shifted in (
+            ("onsite", onsite, self._masks[0], self._scalar),
+            ("pair", pair, self._masks[1], self._scalar if self.pair_shifts else nothing),
+        ):
+            scale, shift = moments.result(mask, shifted, self._path)
+            getattr(self, f"{name}_scale").copy_(scale)
+            getattr(self, f"{name}_shift").copy_(shift)
 
 
-def _moments(
-    values: torch.Tensor, types: torch.Tensor, mask: torch.Tensor, shifted: torch.Tensor, path: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Per type (T, F): root mean square over rows and components of each irrep, and mean of the shifted features."""
-    n_types, size = mask.shape
-    one = torch.ones(len(types), dtype=values.dtype)
-    count = torch.zeros(n_types, dtype=values.dtype).index_add(0, types, one).clamp(min=1.0)
-    mean = values.new_zeros(n_types, size).index_add(0, types, values) / count[:, None] * (shifted & mask)
-    square = values.new_zeros(n_types, size).index_add(0, types, (values - mean[types]).square()) / count[:, None]
-    n_paths = int(path.max()) + 1
-    per_path = values.new_zeros(n_types, n_paths).index_add(1, path, square)
-    components = values.new_zeros(n_paths).index_add(0, path, torch.ones(size, dtype=values.dtype))
-    scale = (per_path / components).sqrt()[:, path] * mask
-    return scale, mean
+class _Moments:
+    """Running count, sum and sum of squares of rows by type, float64.
+
+    Args:
+        n_types: number of types.
+        size: features in a row.
+    """
+
+    def __init__(self, n_types: int, size: int) -> None:
+        self.count = torch.zeros(n_types, dtype=torch.float64)
+        self.total = torch.zeros(n_types, size, dtype=torch.float64)
+        self.square = torch.zeros(n_types, size, dtype=torch.float64)
+
+    def add(self, values: torch.Tensor, types: torch.Tensor) -> None:
+        """Rows (n, F) of the given types (n,)."""
+        values, types = values.detach().to("cpu", torch.float64), types.cpu()
+        self.count.index_add_(0, types, torch.ones(len(types), dtype=torch.float64))
+        self.total.index_add_(0, types, values)
+        self.square.index_add_(0, types, values.square())
+
+    def result(
+        self, mask: torch.Tensor, shifted: torch.Tensor, path: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Per type (T, F): root mean square of each irrep around the shift, and the shift (mean, where ``shifted``)."""
+        count = self.count.clamp(min=1.0)[:, None]
+        mean = self.total / count * (shifted & mask)
+        square = (self.square / count - mean.square()).clamp(min=0.0)
+        n_paths = int(path.max()) + 1
+        per_path = square.new_zeros(len(square), n_paths).index_add(1, path, square)
+        components = square.new_zeros(n_paths).index_add(0, path, torch.ones(len(path), dtype=square.dtype))
+        return (per_path / components).sqrt()[:, path] * mask, mean
 
 
 def statistics_of(layout: OperatorLayout, targets: Iterable[str], pair_shifts: bool = False) -> nn.ModuleDict:
