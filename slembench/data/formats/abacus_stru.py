@@ -63,7 +63,7 @@ def read_stru(file: Path, latname: str = "none") -> Stru:
         return _parse(_sections(text), latname)
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
-    except (ValueError, IndexError, KeyError) as error:
+    except (ValueError, IndexError) as error:
         raise DataError(f"{file}: malformed: {error}") from error
 
 
@@ -159,7 +159,10 @@ def _vectors(sections: Mapping[str, list[list[str]]], latname: str) -> FloatArra
     if latname not in LATTICES:
         raise DataError(f"unknown 'latname' {latname!r} in INPUT; known: {', '.join(LATTICES)}")
     parameters = [float(word) for words in sections.get("LATTICE_PARAMETERS", []) for word in words]
-    return np.array(LATTICES[latname](*parameters), dtype=np.float64)
+    try:
+        return np.array(LATTICES[latname](*parameters), dtype=np.float64)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise DataError(f"LATTICE_PARAMETERS {parameters} do not fit the lattice {latname!r}") from error
 
 
 def _trigonal(cosine: float) -> list[list[float]]:

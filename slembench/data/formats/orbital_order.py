@@ -54,26 +54,28 @@ def orbital_maps(shells: Mapping[int, Sequence[int]], convention: str) -> dict[i
 
 
 def check_hermitian(matrix: BlockMatrix, place: str, key: str) -> None:
-    """Refuse an operator whose two directions of a pair contradict each other.
+    """Refuse an operator of a format with both directions of every pair if they contradict each other.
 
     Args:
-        matrix: operator as it was read.
+        matrix: operator as it was read; a block that is not there counts as zero.
         place: file and structure, named in the error.
         key: what in the file, named in the error.
 
     Raises:
         DataError: they differ by more than `HERMITIAN_TO` of the largest value.
     """
-    both = np.flatnonzero(matrix.reverse >= 0)
-    there = matrix.take(both)
-    difference = np.abs(there.values - matrix.take(matrix.reverse[both]).transposed().values)
+    other = np.zeros_like(matrix.values)
+    there = (matrix.reverse >= 0)[matrix.element_pair]
+    other[there] = matrix.take(matrix.reverse[matrix.reverse >= 0]).transposed().values
+    difference = np.abs(matrix.values - other)
     largest = float(np.abs(matrix.values).max(initial=0.0))
     if difference.max(initial=0.0) > HERMITIAN_TO * largest:
         worst = int(difference.argmax())
-        block = pair_name(there, int(there.element_pair[worst]))
+        block = pair_name(matrix, int(matrix.element_pair[worst]))
         raise DataError(
-            f"{place}: key {key!r}: not Hermitian: block {block} and the block of the reverse pair differ by"
-            f" {difference[worst]:.3g} (largest value {largest:.3g}); the file is damaged"
+            f"{place}: key {key!r}: not Hermitian: block {block} and the block of the reverse pair"
+            f"{'' if there[worst] else ' (which is missing)'} differ by {difference[worst]:.3g} (largest value"
+            f" {largest:.3g}); the file is damaged"
         )
 
 
