@@ -1,9 +1,11 @@
 """The rules of the house that a reader relies on: layers, sizes, documentation, no Python among the data."""
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -171,3 +173,15 @@ def test_no_pickle_and_no_unsafe_load():
                 safe = any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
                 found += [] if safe else [f"{path}:{node.lineno}: torch.load without weights_only=True"]
     assert not found
+
+
+def test_every_dependency_has_a_tested_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    pinned = [line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line]
+    names = {name.lower().replace("_", "-") for name, _ in pinned}
+    missing = {re.split(r"[\[<>=!~;]", name)[0].strip().lower() for name in wanted} - {"slembench"} - names
+    assert not missing
