@@ -203,7 +203,7 @@ CONVENTIONS: dict[str, OrbitalConvention] = {
         ),
         OrbitalConvention("siesta", _natural(), _odd_flipped(), "m = -l..l; equal to deeph-new on a real file, s to d"),
         OrbitalConvention(
-            "orca", _from_zero(2), _positive(2), "m = 0,+1,-1 ..; f and beyond have signs of their own, not defined here"
+            "orca", _from_zero(2), _positive(2), "m = 0,+1,-1 ..; f and beyond have signs of their own, not defined"
         ),
         OrbitalConvention("psi4", _from_zero(), _positive(), "m = 0,+1,-1 ..; rotation test of PySCF overlaps"),
         OrbitalConvention("gpaw", _natural(), _positive(), "y,z,x; xy,yz,3z2-r2,zx,x2-y2; f m = -3..3"),

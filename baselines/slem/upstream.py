@@ -5,8 +5,8 @@ Runs in an environment of its own (benchmarks/README.md says how to make one wit
     python baselines/slem/upstream.py tests/models/fixtures
 
 For each method and structure one safetensors file: the weights under DeePTB's names, positions (Angstrom), cell,
-pairs, and the raw irreps of nodes and pairs that the embedding returns before scale and shift, in DeePTB's own order, all float64.
-The configuration stands in the metadata as JSON.
+pairs, and the raw irreps of nodes and pairs that the embedding returns before scale and shift, in DeePTB's own order,
+all float64. The configuration stands in the metadata as JSON.
 """
 
 from __future__ import annotations
