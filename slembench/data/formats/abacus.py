@@ -13,9 +13,10 @@ from pathlib import Path
 from slembench.blocks import BlockMatrix
 from slembench.data.formats.abacus_csr import read_csr
 from slembench.data.formats.abacus_orbitals import run_log, species_shells
-from slembench.data.formats.abacus_stru import Stru, element_of, read_stru
+from slembench.data.formats.abacus_stru import Stru, read_stru
 from slembench.data.formats.elements import OrbitalMap
 from slembench.data.formats.folders import folders_with
+from slembench.data.formats.labels import element_of
 from slembench.data.formats.orbital_order import check_hermitian
 from slembench.data.sample import Sample, SampleInfo, check_sample
 from slembench.errors import DataError

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import ase
 import numpy as np
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from slembench.data.formats.labels import element_of
 from slembench.errors import DataError
 from slembench.orbitals import FloatArray
 from slembench.units import BOHR_ANGSTROM
@@ -65,20 +65,6 @@ def read_stru(file: Path, latname: str = "none") -> Stru:
         raise DataError(f"{file}: {error}") from error
     except (ValueError, IndexError) as error:
         raise DataError(f"{file}: malformed: {error}") from error
-
-
-def element_of(label: str) -> int:
-    """Atomic number of a species label such as Fe, Fe1, C_up.
-
-    Raises:
-        DataError: no chemical symbol begins the label.
-    """
-    letters = re.match(r"[A-Za-z]*", label)
-    word = letters[0].capitalize() if letters else ""
-    for symbol in (label, word, word[:2], word[:1]):
-        if atomic_numbers.get(symbol, 0) > 0:
-            return int(atomic_numbers[symbol])
-    raise DataError(f"species {label!r} begins with no chemical symbol")
 
 
 def _sections(text: str) -> dict[str, list[list[str]]]:

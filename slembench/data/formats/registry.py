@@ -11,7 +11,16 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from slembench.data.formats import abacus, deeph_legacy, deeph_legacy_write, deeph_new, deeph_new_write, qh9, qh9_write
+from slembench.data.formats import (
+    abacus,
+    deeph_legacy,
+    deeph_legacy_write,
+    deeph_new,
+    deeph_new_write,
+    qh9,
+    qh9_write,
+    siesta,
+)
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -62,6 +71,7 @@ FORMATS: dict[str, Format] = {
         Format(
             "abacus", "ABACUS (OUT.* with csr text of H(R), S(R), DM(R); STRU; nspin 1)", abacus.detect, abacus.read
         ),
+        Format("siesta", "SIESTA (HSX, DM; XV beside them; no spin; through sisl)", siesta.detect, siesta.read),
         Format(
             "qh9",
             "QH9 (sqlite or LMDB of H, C, N, O, F molecules in def2-SVP; Hartree, Angstrom or Bohr)",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from ase.cell import Cell
 
-from slembench.data.formats.abacus_stru import LATTICES, element_of, read_stru
+from slembench.data.formats.abacus_stru import LATTICES, read_stru
+from slembench.data.formats.labels import element_of
 from slembench.errors import DataError
 from slembench.units import BOHR_ANGSTROM
 
