@@ -192,6 +192,7 @@ CONVENTIONS: dict[str, OrbitalConvention] = {
     for c in (
         OrbitalConvention("canonical", _natural(), _positive(), "m = -l..l, this project's own"),
         OrbitalConvention("deeph-new", _natural(), _positive(), "m = -l..l; s-p direction test on real files"),
+        OrbitalConvention("deeptb", _natural(), _positive(), "m = -l..l; s-p direction test on real files"),
         OrbitalConvention(
             "openmx",
             {0: (0,), 1: (1, 2, 0), 2: (2, 4, 0, 3, 1), 3: (6, 4, 2, 0, 1, 3, 5)},

@@ -31,15 +31,15 @@ _BIG, _KINDS = 0x01, 0x06  # node flags: value in overflow pages; named database
 _NO_PAGE = (1 << 64) - 1
 
 
-def lmdb_file(path: Path) -> Path | None:
-    """The LMDB file at a path: the path itself, or data.mdb in it or up to three levels below; None without one."""
+def lmdb_files(path: Path) -> list[Path]:
+    """LMDB files at a path: the path itself, or data.mdb in it or up to three levels below, all of the highest level."""
     if path.is_file():
-        return path if _has_magic(path) else None
+        return [path] if _has_magic(path) else []
     for pattern in (FILE, f"*/{FILE}", f"*/*/{FILE}", f"*/*/*/{FILE}"):
-        found = next((file for file in sorted(path.glob(pattern)) if _has_magic(file)), None)
-        if found is not None:
+        found = [file for file in sorted(path.glob(pattern)) if _has_magic(file)]
+        if found:
             return found
-    return None
+    return []
 
 
 class LmdbFile:

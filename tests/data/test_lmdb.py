@@ -8,7 +8,7 @@ import sys
 import lmdb
 import pytest
 
-from slembench.data.lmdb import LmdbFile, lmdb_file, numbered
+from slembench.data.lmdb import LmdbFile, lmdb_files, numbered
 from slembench.errors import DataError
 
 
@@ -64,11 +64,11 @@ def test_records_in_the_order_of_their_numbers(tmp_path):
 def test_where_the_file_may_lie(tmp_path):
     file = write(tmp_path / "a" / "b", {b"k": b"v"}) if (tmp_path / "a").mkdir() is None else None
     for path in (file, file.parent, tmp_path / "a", tmp_path):
-        assert lmdb_file(path) == file
+        assert lmdb_files(path) == [file]
     (tmp_path / "c").mkdir()
-    assert lmdb_file(tmp_path / "c") is None
+    assert lmdb_files(tmp_path / "c") == []
     (tmp_path / "c" / "data.mdb").write_bytes(b"something else" * 20)
-    assert lmdb_file(tmp_path / "c") is None
+    assert lmdb_files(tmp_path / "c") == []
     with pytest.raises(DataError, match="no valid head"):
         LmdbFile(tmp_path / "c" / "data.mdb")
     with pytest.raises(DataError, match="not readable as LMDB"):
@@ -82,7 +82,7 @@ def test_nothing_is_written(tmp_path):
     file.chmod(0o444)
     tmp_path.chmod(0o555)
     try:
-        assert contents(LmdbFile(lmdb_file(tmp_path))) == {b"k": b"v" * 5000}
+        assert contents(LmdbFile(*lmdb_files(tmp_path))) == {b"k": b"v" * 5000}
     finally:
         tmp_path.chmod(0o755)
     assert [path.name for path in tmp_path.iterdir()] == ["data.mdb"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 from ase.data import chemical_symbols, covalent_radii
 from scipy.spatial.distance import cdist
 
+from slembench.blocks import BlockMatrix
 from slembench.orbitals import FloatArray, IntArray
+from slembench.units import HARTREE_EV
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,46 @@ def length_evidence(numbers: IntArray, positions: FloatArray) -> Evidence:
     if 0.6 < ratio[i, j] <= 1.35:
         return Evidence("Angstrom", reason)
     return Evidence("Bohr" if 1.35 < ratio[i, j] < 2.5 else None, reason)
+
+
+def energy_evidence(hamiltonian: BlockMatrix, overlap: BlockMatrix | None) -> Evidence:
+    """Hartree or eV, by the distance between the two lowest levels of each atom's own block.
+
+    An all-electron 1s level lies 0.29 Z^2 Hartree below the next one, which in turn has others close above it; valence
+    levels s and p lie 0.1 to 1.2 Hartree apart. Differences do not depend on where energies are measured from.
+
+    Args:
+        hamiltonian: H with its on-site blocks.
+        overlap: S; None for an orthonormal basis.
+    """
+    units: list[str | None] = []
+    reasons: list[str] = []
+    for z in sorted(set(hamiltonian.numbers.tolist()) - {1, 2}):
+        levels = _onsite_levels(hamiltonian, overlap, z)
+        steps = levels - levels[0]
+        higher = steps[steps > 0.02 * steps[-1]]
+        if not len(higher):
+            continue
+        gap, symbol = float(higher[0]), chemical_symbols[z]
+        if len(levels) > 4 and steps[1] > 5 * (levels[4] - levels[1]):
+            core = 0.29 * z**2
+            kind, sizes = f"the 1s level of {symbol}", {"Hartree": gap / core, "eV": gap / core / HARTREE_EV}
+            units += [unit for unit, ratio in sizes.items() if 0.6 < ratio < 1.6] or [None]
+        else:
+            kind = f"the lowest level of {symbol}"
+            units.append("Hartree" if gap < 1.2 else "eV" if 1.6 < gap < 100 else None)
+        reasons.append(f"{kind} lies {gap:.3g} below the next")
+    unit = units[0] if units and len(set(units)) == 1 else None
+    return Evidence(unit, "; ".join(reasons) or "no element heavier than helium")
+
+
+def _onsite_levels(hamiltonian: BlockMatrix, overlap: BlockMatrix | None, z: int) -> FloatArray:
+    """(n,) generalised eigenvalues of the own block of the first atom of an element, ascending."""
+    atom = int(np.flatnonzero(hamiltonian.numbers == z)[0])
+    blocks = [_onsite_block(matrix, atom) for matrix in (hamiltonian, overlap) if matrix is not None]
+    return np.asarray(scipy.linalg.eigh(*blocks, eigvals_only=True))
+
+
+def _onsite_block(matrix: BlockMatrix, atom: int) -> FloatArray:
+    pair = np.flatnonzero(matrix.onsite & (matrix.pair_index[:, 0] == atom))
+    return np.asarray(matrix.gather(pair[:1])[0])

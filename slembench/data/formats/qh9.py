@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from slembench.data.formats.evidence import Evidence, length_evidence
-from slembench.data.formats.qh9_files import LmdbRows, Rows, SqliteRows, open_rows, sqlite_file
+from slembench.data.formats.qh9_files import Rows, SqliteRows, open_rows
 from slembench.data.formats.qh9_molecule import BOHR, Molecule, PaddedBlocks, decode, padded_blocks
-from slembench.data.lmdb import lmdb_file
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -86,17 +85,13 @@ class QH9Database:
 def detect(path: Path) -> list[str]:
     """Evidence that ``path`` is, or holds, a QH9 file."""
     try:
-        file = sqlite_file(path)
-        if file is not None:
-            kind = "dynamic" if SqliteRows(file).dynamic else "stable"
-            return [f"{file.name}: sqlite table 'data' with the columns id, N, Z, pos, Ham ({kind})"]
-        file = lmdb_file(path)
-        if file is not None:
-            kind = "dynamic" if LmdbRows(file).dynamic else "stable"
-            return [f"{file.name}: LMDB records with the keys 'atoms' and 'Ham' ({kind})"]
+        rows = open_rows(path)
     except (DataError, OSError):
         return []
-    return []
+    kind = "dynamic" if rows.dynamic else "stable"
+    if isinstance(rows, SqliteRows):
+        return [f"{rows.path.name}: sqlite table 'data' with the columns id, N, Z, pos, Ham ({kind})"]
+    return [f"{rows.path.name}: LMDB records with the keys 'atoms' and 'Ham' ({kind})"]
 
 
 def read(path: Path, *, overlap: bool = False, length_unit: LengthUnit | None = None) -> Iterator[Sample]:

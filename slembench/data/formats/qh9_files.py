@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slembench.data.lmdb import LmdbFile, lmdb_file, numbered
+from slembench.data.lmdb import LmdbFile, lmdb_files, numbered
 from slembench.data.unpickle import loads
 from slembench.errors import DataError
 from slembench.orbitals import IntArray
@@ -161,24 +161,26 @@ class LmdbRows:
 
 
 def open_rows(path: Path) -> Rows:
-    """Rows of a QH9 file: a ``.db``, or an LMDB file or a folder that holds one.
+    """Rows of a QH9 file: a ``.db`` or a folder with one, or an LMDB file or a folder with one.
 
     Raises:
-        DataError: neither.
+        DataError: none, or more than one.
     """
-    file = sqlite_file(path)
-    if file is not None:
-        return SqliteRows(file)
-    file = lmdb_file(path)
-    if file is None:
-        raise DataError(f"{path}: no sqlite or LMDB file at or below it")
-    return LmdbRows(file)
+    sqlite, lmdb = sqlite_files(path), lmdb_files(path)
+    if len(sqlite) + len(lmdb) != 1:
+        names = ", ".join(str(file) for file in (*sqlite, *lmdb))
+        raise DataError(f"{path}: must be or hold one sqlite or LMDB file; found: {names or 'none'}")
+    return SqliteRows(sqlite[0]) if sqlite else LmdbRows(lmdb[0])
 
 
-def sqlite_file(path: Path) -> Path | None:
-    """The sqlite file at a path: the path itself or the only ``*.db`` in a folder; None without one."""
-    files = [path] if path.is_file() else sorted(path.glob("*.db"))
-    if len(files) != 1:
-        return None
-    with files[0].open("rb") as stream:
-        return files[0] if stream.read(len(_SQLITE)) == _SQLITE else None
+def sqlite_files(path: Path) -> list[Path]:
+    """Sqlite files at a path: the path itself, or ``*.db`` in a folder."""
+    return [file for file in ([path] if path.is_file() else sorted(path.glob("*.db"))) if _is_sqlite(file)]
+
+
+def _is_sqlite(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False

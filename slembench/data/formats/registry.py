@@ -17,6 +17,9 @@ from slembench.data.formats import (
     deeph_legacy_write,
     deeph_new,
     deeph_new_write,
+    deeptb,
+    deeptb_lmdb,
+    deeptb_write,
     qh9,
     qh9_write,
     siesta,
@@ -72,6 +75,21 @@ FORMATS: dict[str, Format] = {
             "abacus", "ABACUS (OUT.* with csr text of H(R), S(R), DM(R); STRU; nspin 1)", abacus.detect, abacus.read
         ),
         Format("siesta", "SIESTA (HSX, DM; XV beside them; no spin; through sisl)", siesta.detect, siesta.read),
+        Format(
+            "deeptb",
+            "DeePTB folders (positions.dat or *.traj, basis.dat, hamiltonians.h5 ...; eV or Hartree, Angstrom)",
+            deeptb.detect,
+            deeptb.read,
+            deeptb_write.write,
+            deeptb.notes,
+        ),
+        Format(
+            "deeptb-lmdb",
+            "DeePTB LMDB (pickles of geometry and blocks; eV or Hartree, Angstrom)",
+            deeptb_lmdb.detect,
+            deeptb_lmdb.read,
+            notes=deeptb_lmdb.notes,
+        ),
         Format(
             "qh9",
             "QH9 (sqlite or LMDB of H, C, N, O, F molecules in def2-SVP; Hartree, Angstrom or Bohr)",

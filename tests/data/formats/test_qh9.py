@@ -334,7 +334,7 @@ def test_other_files_are_not_taken(tmp_path):
         assert detect(tmp_path / name) == []
     with pytest.raises(DataError, match="no table 'data' with the columns id, N, Z, pos, Ham"):
         QH9Database(tmp_path / "other.db")
-    with pytest.raises(DataError, match="no sqlite or LMDB file"):
+    with pytest.raises(DataError, match="must be or hold one sqlite or LMDB file; found: none"):
         QH9Database(tmp_path / "empty")
 
 
