@@ -56,7 +56,8 @@ def read_hsx(file: Path, name: str) -> Sample:
         name: id of the sample.
 
     Returns:
-        Sample in eV and Angstrom, periodic along all axes; energy zero is SIESTA's own, called "unknown".
+        Sample in eV and Angstrom; energy zero is SIESTA's own, called "unknown". Along an axis of which SIESTA has a
+        single cell (molecules, vacuum, Gamma-point runs) it sums over the translations: that axis is not periodic.
 
     Raises:
         DataError: a damaged file, spin, species of one element with different shells, missing sisl or XV file, matrices
@@ -67,7 +68,7 @@ def read_hsx(file: Path, name: str) -> Sample:
     numbers = xv[0] if xv else np.array([element_of(header.labels[s]) for s in header.species])
     hamiltonian, fermi_level = _through_sisl(file, header, xv)
     geometry = hamiltonian.geometry
-    atoms = ase.Atoms(numbers, positions=geometry.xyz, cell=geometry.cell, pbc=True)
+    atoms = ase.Atoms(numbers, positions=geometry.xyz, cell=geometry.cell, pbc=geometry.nsc > 1)
     orbitals = OrbitalMap(numbers, _shells_by_element(file, header, numbers), "siesta")
     operators = {
         "hamiltonian": _operator(file, hamiltonian, 0, orbitals),
