@@ -131,9 +131,12 @@ def _trajectory(file: Path, periodic: list[bool] | None) -> Geometry:
 def _table(file: Path) -> NDArray[np.float64]:
     """(rows, columns) of a text file of finite numbers."""
     try:
-        table = np.loadtxt(file, ndmin=2)
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+        lines = file.read_text(encoding="utf-8").split("\n")
+        table = np.array([[float(word) for word in line.split()] for line in lines if line.strip()])
+    except (OSError, ValueError) as error:
         raise DataError(f"{file}: not readable as a table of numbers: {error}") from error
+    if table.ndim != 2:
+        raise DataError(f"{file}: holds no table of numbers")
     if not np.isfinite(table).all():
         raise DataError(f"{file}: holds values that are not finite")
     return table
