@@ -8,7 +8,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
-from slembench.blocks import BlockMatrix
+from slembench.blocks import BlockMatrix, pair_keys
 from slembench.errors import DataError
 from slembench.orbitals import Basis
 
@@ -104,6 +104,20 @@ def check_finite(operator: BlockMatrix, place: str, key: str) -> None:
             f"{place}: key {key!r}: {len(bad)} of {len(operator.values)} values are NaN or infinite,"
             f" the first in block {pair_name(operator, pair)}"
         )
+
+
+def on_common_pairs(operators: dict[str, BlockMatrix]) -> dict[str, BlockMatrix]:
+    """Both directions of every pair, the same pairs in every operator: those of the first, then what others add.
+
+    Args:
+        operators: operators of one structure; a pair that one of them lacks is a block of zeros.
+    """
+    full = {name: operator.complete() for name, operator in operators.items()}
+    parts = list(full.values())
+    index = np.concatenate([part.pair_index for part in parts])
+    shift = np.concatenate([part.pair_shift for part in parts])
+    first = np.sort(np.unique(pair_keys(index, shift), return_index=True)[1])
+    return {name: operator.align(index[first], shift[first])[0] for name, operator in full.items()}
 
 
 def pair_name(operator: BlockMatrix, pair: int) -> str:

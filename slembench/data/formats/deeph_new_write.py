@@ -13,9 +13,9 @@ import h5py
 import numpy as np
 from ase.data import atomic_numbers
 
-from slembench.blocks import BlockMatrix, pair_keys
+from slembench.blocks import BlockMatrix
 from slembench.data.formats.deeph_new import MATRIX_FILES
-from slembench.data.sample import Sample, check_sample
+from slembench.data.sample import Sample, check_sample, on_common_pairs
 from slembench.errors import DataError
 from slembench.files import atomic_folder, write_text
 from slembench.orbitals import FloatArray
@@ -46,7 +46,7 @@ def write(samples: Iterable[Sample], path: Path) -> None:
 
 def _write_structure(sample: Sample, folder: Path) -> None:
     to_ev = energy_factor(sample.info.energy_unit, "eV")
-    for name, matrix in _on_common_pairs(sample.operators).items():
+    for name, matrix in on_common_pairs(sample.operators).items():
         _write_matrix(folder / MATRIX_FILES[name], matrix * to_ev if name == "hamiltonian" else matrix)
     symbols, level = dict.fromkeys(sample.atoms.symbols), sample.info.fermi_level
     content: dict[str, Any] = {
@@ -61,16 +61,6 @@ def _write_structure(sample: Sample, folder: Path) -> None:
         content["occupation"] = sample.info.electrons
     write_text(folder / "info.json", json.dumps(content))
     write_text(folder / "POSCAR", _poscar(sample.atoms))
-
-
-def _on_common_pairs(operators: dict[str, BlockMatrix]) -> dict[str, BlockMatrix]:
-    """Both directions of every pair, the same pairs in every operator: those of the first, then what others add."""
-    full = {name: operator.complete() for name, operator in operators.items()}
-    parts = list(full.values())
-    index = np.concatenate([part.pair_index for part in parts])
-    shift = np.concatenate([part.pair_shift for part in parts])
-    first = np.sort(np.unique(pair_keys(index, shift), return_index=True)[1])
-    return {name: operator.align(index[first], shift[first])[0] for name, operator in full.items()}
 
 
 def _write_matrix(file: Path, matrix: BlockMatrix) -> None:
