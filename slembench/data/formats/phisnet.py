@@ -147,6 +147,7 @@ def _array(blob: Any, dtype: str, count: int | None, place: str) -> NDArray[Any]
 
 
 def _square(blob: Any, size: int, place: str) -> FloatArray:
-    matrix = _array(blob, "f4", size * size, place).astype(np.float64).reshape(size, size)
+    with np.errstate(invalid="ignore"):
+        matrix = _array(blob, "f4", size * size, place).astype(np.float64).reshape(size, size)
     check_symmetric(matrix, size, place)
     return matrix

@@ -53,7 +53,8 @@ def read_checkpoint(file: Path) -> Sample:
     """The molecule of one checkpoint.
 
     Returns:
-        Sample in Hartree and Angstrom with hamiltonian, overlap and density (factor 2 of spin inside).
+        Sample in Hartree and Angstrom with hamiltonian (the Fock matrix whose orbitals these are), overlap and density
+        (factor 2 of spin inside).
 
     Raises:
         DataError: a damaged file, a periodic, unrestricted, restricted-open-shell or Cartesian calculation, orbitals
@@ -76,11 +77,12 @@ def read_checkpoint(file: Path) -> Sample:
     if not error < ORTHONORMAL:
         raise DataError(f"{file}: key 'scf/mo_coeff': C^T S C differs from 1 by {error:.1e}; the file is damaged")
     weighted = overlap @ coefficients
-    matrices = {
-        "hamiltonian": _symmetric(weighted * energies @ weighted.T),
-        "overlap": overlap,
-        "density": _symmetric(coefficients * occupations @ coefficients.T),
-    }
+    with np.errstate(invalid="ignore", over="ignore"):
+        matrices = {
+            "hamiltonian": _symmetric(weighted * energies @ weighted.T),
+            "overlap": overlap,
+            "density": _symmetric(coefficients * occupations @ coefficients.T),
+        }
     info = SampleInfo(
         energy_unit="Hartree",
         energy_zero="vacuum",
