@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from slembench.cli import data_files
+
 LIST_HELP = """List the data sets at hand: shipped ones, and those in the folders of the variable SLEMBENCH_DATA.
 
     slembench data list
@@ -54,6 +56,7 @@ def register(app: typer.Typer) -> None:
     area.command("info", help=INFO_HELP)(info_command)
     area.command("generate", help=GENERATE_HELP)(generate_command)
     area.command("assemble", help=ASSEMBLE_HELP)(assemble_command)
+    data_files.register(area)
     app.add_typer(area, name="data")
 
 

@@ -32,7 +32,7 @@ _NO_PAGE = (1 << 64) - 1
 
 
 def lmdb_files(path: Path) -> list[Path]:
-    """LMDB files at a path: the path itself, or data.mdb in it or up to three levels below, all of the highest level."""
+    """LMDB files at a path: itself, or data.mdb in it or up to three levels below, all of the highest level."""
     if path.is_file():
         return [path] if _has_magic(path) else []
     for pattern in (FILE, f"*/{FILE}", f"*/*/{FILE}", f"*/*/*/{FILE}"):

@@ -11,6 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from slembench.data.card import OPERATORS
 from slembench.data.formats import (
     abacus,
     deeph_legacy,
@@ -20,6 +21,7 @@ from slembench.data.formats import (
     deeptb,
     deeptb_lmdb,
     deeptb_write,
+    parquet,
     phisnet,
     pyscf_chk,
     qh9,
@@ -41,6 +43,7 @@ class Format:
         detect: path -> what speaks for this format (file names or keys that were found); empty if it is not this one.
         read: path -> samples, in canonical order and signs, one after the other; further keywords are its options.
         write: samples, path -> files; None where the format is only read.
+        operators: names of the operators that its files can hold.
         notes: path -> lines worth knowing before it is read: how much there is, a unit and what speaks for it.
     """
 
@@ -50,6 +53,7 @@ class Format:
     read: Callable[..., Iterator[Sample]]
     write: Callable[[Iterable[Sample], Path], None] | None = None
     notes: Callable[[Path], list[str]] | None = None
+    operators: tuple[str, ...] = OPERATORS
 
     @property
     def options(self) -> list[str]:
@@ -103,6 +107,14 @@ FORMATS: dict[str, Format] = {
             qh9.read,
             qh9_write.write,
             qh9.notes,
+            operators=("hamiltonian",),
+        ),
+        Format(
+            "parquet",
+            "Parquet files of this project (a data set's folder or data file)",
+            parquet.detect,
+            parquet.read,
+            parquet.write,
         ),
     )
 }
