@@ -1,4 +1,4 @@
-"""Runs the jobs of a recipe: each in its own process, resumable, one NPZ file a job.
+"""Runs the jobs of a recipe in processes of their own, resumable, one NPZ file a job.
 
 A result is written beside its final name and renamed, so that a file that exists is complete. Killing a run
 loses the jobs in flight and nothing else; the next call goes on. A job that fails leaves its reason in
@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -75,11 +76,13 @@ class Plan:
         settings: everything that decides the results, as JSON; kept in the work directory, so that results of
             two different settings are never mixed.
         stages: jobs of a stage run side by side, one stage after the other.
+        short: jobs take seconds, and one process does many of them; otherwise each has a process of its own.
     """
 
     name: str
     settings: Mapping[str, Any]
     stages: tuple[tuple[Job, ...], ...]
+    short: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,9 @@ def generate(plan: Plan, workdir: Path, jobs: int = 1, console: Console | None =
     )
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task(plan.name, total=len(every), completed=len(present))
+        run = _run_short_stage if plan.short else _run_stage
         for stage in plan.stages:
-            for job, reason in _run_stage([job for job in stage if job.id not in present], workdir, jobs):
+            for job, reason in run([job for job in stage if job.id not in present], workdir, jobs):
                 if reason is None:
                     made.append(job.id)
                     progress.console.print(f"{job.id} done", highlight=False)
@@ -181,6 +185,37 @@ def _run_stage(stage: list[Job], workdir: Path, jobs: int) -> Iterator[tuple[Job
         for process, _ in running:
             process.terminate()
             process.join()
+
+
+def _run_short_stage(stage: list[Job], workdir: Path, jobs: int) -> Iterator[tuple[Job, str | None]]:
+    """As `_run_stage`, with ``jobs`` processes in all; one that dies takes what is left of the stage with it."""
+    for name in ONE_THREAD:
+        os.environ[name] = "1"
+    ready: list[Job] = []
+    for job in stage:
+        missing = [need for need in job.needs if not result_path(workdir, need).exists()]
+        if missing:
+            yield job, f"needs {', '.join(missing)}"
+        else:
+            job.reason_path(workdir).unlink(missing_ok=True)
+            ready.append(job)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_attempt, job, workdir): job for job in ready}
+        try:
+            for future in as_completed(futures):
+                error = future.exception()
+                yield futures[future], future.result() if error is None else f"{type(error).__name__}: {error}"
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _attempt(job: Job, workdir: Path) -> str | None:
+    """Do one of many jobs of a process; the reason of a failure, or None."""
+    try:
+        _work(job, workdir)
+    except SystemExit:
+        return job.reason_path(workdir).read_text().splitlines()[0]
+    return None
 
 
 def _outcome(process: SpawnProcess, job: Job, workdir: Path) -> str | None:

@@ -29,6 +29,9 @@ WORKERS = textwrap.dedent("""
             os.kill(os.getpid(), signal.SIGKILL)
         return double(workdir, value)
 
+    def process(workdir):
+        return {"value": np.array(os.getpid())}
+
     def total(workdir, parts):
         return {"value": sum(np.load(workdir / f"{part}.npz")["value"] for part in parts)}
 """)
@@ -107,3 +110,30 @@ def test_other_settings_in_the_same_work_directory_are_refused(workers, tmp_path
 def test_jobs_must_be_positive(tmp_path):
     with pytest.raises(ConfigError, match="at least 1"):
         generate(Plan("toy", {}, ()), tmp_path, 0)
+
+
+def test_short_jobs_share_a_process(workers, tmp_path):
+    first = (
+        Job("a", workers.double, {"value": 1}),
+        Job("b", workers.fragile, {"value": 2}),
+        Job("c", workers.double, {"value": 3}),
+    )
+    second = (
+        Job("sum", workers.total, {"parts": ("a", "b", "c")}, ("a", "b", "c")),
+        Job("process", workers.process, {}, ()),
+        Job("same", workers.process, {}, ()),
+    )
+    plan = Plan("toy", {}, (first, second), short=True)
+    before = run(plan, tmp_path, jobs=1)
+    assert before.failed == {"b": "ValueError: no convergence", "sum": "needs b"}
+    assert set(before.made) == {"a", "c", "process", "same"}
+    assert np.load(tmp_path / "process.npz")["value"] == np.load(tmp_path / "same.npz")["value"]
+    (tmp_path / "mended").touch()
+    assert set(run(plan, tmp_path, jobs=1).made) == {"b", "sum"}
+    assert np.load(tmp_path / "sum.npz")["value"] == 12
+    assert not list(tmp_path.rglob("*.failed.txt"))
+
+
+def test_death_of_the_shared_process_is_a_failure(workers, tmp_path):
+    plan = Plan("toy", {}, ((Job("c", workers.killed, {"value": 3}),),), short=True)
+    assert "BrokenProcessPool" in run(plan, tmp_path, jobs=1).failed["c"]
