@@ -26,15 +26,15 @@ from slembench.files import atomic_folder, sha256, write_text
 TEMPLATES = Path(__file__).parent / "templates"
 DATA_FILE = "data/structures.parquet"
 SPLIT_FILE = "splits/default.json"
-OPERATORS = ("hamiltonian", "overlap")
 
 
 class SplitPlan(BaseModel):
     """How the structures are divided.
 
     Attributes:
-        main: kind of cell (key of ``cells``) that is divided by ``shares``.
+        main: kind of structure (key of ``cells``) that is divided by ``shares``.
         shares: split -> share of the main structures; equal to the counts where all planned structures are there.
+        more: other kind -> its own shares of the same splits.
         extra: split -> kind of cell that makes it up whole.
     """
 
@@ -43,7 +43,13 @@ class SplitPlan(BaseModel):
     seed: int
     main: str
     shares: dict[str, int]
+    more: dict[str, dict[str, int]] = {}
     extra: dict[str, str] = {}
+
+    @property
+    def divided(self) -> dict[str, dict[str, int]]:
+        """Kind -> shares, of every kind that is divided."""
+        return {self.main: self.shares, **self.more}
 
 
 class Template(BaseModel):
@@ -51,7 +57,7 @@ class Template(BaseModel):
 
     Attributes:
         recipe: module with the function ``plan()`` that makes the structures.
-        cells: kind of cell -> pattern of structure ids.
+        cells: kind of structure (cell size, molecule) -> pattern of structure ids.
         splits: see `SplitPlan`.
         limits: see `slembench.data.verify.Limits`.
         card: keys of the card that are known beforehand.
@@ -109,17 +115,17 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
     first = read_record(files[0])
     header = Header(
         basis=first.sample.basis.to_dict(),
-        energy_unit="eV",
+        energy_unit=first.sample.info.energy_unit,
         energy_zero=first.sample.info.energy_zero,
-        operators=OPERATORS,
+        operators=tuple(first.sample.operators),
         rounding=dict(template.card["rounding"]),
     )
     splits = divide([file.stem for file in files], template)
-    divided, planned = sum(len(splits[name]) for name in template.splits.shares), sum(template.splits.shares.values())
+    divided = sum(len(splits[name]) for name in template.splits.shares)
+    planned = sum(sum(shares.values()) for shares in template.splits.divided.values())
     if divided < planned:
-        progress(
-            f"provisional: {divided} of {planned} {template.splits.main} structures are there, split in proportion"
-        )
+        kinds = " and ".join(template.splits.divided)
+        progress(f"provisional: {divided} of {planned} {kinds} structures are there, split in proportion")
     with TemporaryDirectory() as cache, atomic_folder(out, replace=True) as folder:
         write_samples(folder / DATA_FILE, _samples(files, first), header)
         progress(f"{len(files)} structures written, {(folder / DATA_FILE).stat().st_size / 1e6:.1f} MB")
@@ -140,7 +146,7 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
 
 
 def divide(ids: list[str], template: Template) -> Splits:
-    """Splits of the ids there are: the main kind of cell by seeded permutation and shares, the extra ones whole.
+    """Splits of the ids there are: main and other divided kinds by seeded permutation and shares, extra ones whole.
 
     Raises:
         DataError: an id of no kind, or too few structures to fill every split.
@@ -150,12 +156,16 @@ def divide(ids: list[str], template: Template) -> Splits:
     stray = sorted(set(ids) - {i for members in of_kind.values() for i in members})
     if stray:
         raise DataError(f"structure {stray[0]!r}: key 'id': matches none of {', '.join(template.cells.values())}")
-    order, total = shuffled(of_kind[plan.main], plan.seed), sum(plan.shares.values())
-    bounds = np.round(np.cumsum([0, *plan.shares.values()]) * len(order) / total).astype(int).tolist()
-    splits = {name: sorted(order[a:b]) for name, a, b in zip(plan.shares, bounds[:-1], bounds[1:], strict=True)}
+    splits: Splits = {name: [] for name in plan.shares}
+    for kind, shares in plan.divided.items():
+        order, total = shuffled(of_kind[kind], plan.seed), sum(shares.values())
+        bounds = np.round(np.cumsum([0, *shares.values()]) * len(order) / total).astype(int).tolist()
+        for name, a, b in zip(shares, bounds[:-1], bounds[1:], strict=True):
+            splits[name] = sorted([*splits[name], *order[a:b]])
     empty = [name for name, members in splits.items() if not members]
     if empty:
-        raise DataError(f"{len(order)} structures are too few: split {empty[0]!r} would be empty")
+        count = sum(len(of_kind[kind]) for kind in plan.divided)
+        raise DataError(f"{count} structures are too few: split {empty[0]!r} would be empty")
     extra = {name: sorted(of_kind[kind]) for name, kind in plan.extra.items()}
     return splits | {name: members for name, members in extra.items() if members}
 
@@ -182,10 +192,19 @@ def _verify(dataset: Dataset, files: list[Path], limits: Limits, progress: Calla
         checks.append(verify_sample(dataset, read_record(file), limits))
         if count % 10 == 0 or count == len(files):
             progress(f"{count} of {len(files)} structures verified")
+    molecules = {
+        "max_density_error": _digits(max(c.density for c in checks)),
+        "max_density_error_of": "D - 2 C C^T, C the occupied orbitals of the stored H and S",
+        "max_rounding_error_meV": _digits(max(c.rounding_meV for c in checks)),
+        "max_rounding_error_of": "all orbitals, values before and after rounding",
+        "max_direction_error": _digits(max(c.direction for c in checks)),
+    }
+    bands = f"occupied bands and {EMPTY_BANDS} above" if dataset.card.periodic else "all orbitals"
     return {
         "structures_verified": len(checks),
         "max_eigenvalue_error_meV": _digits(max(c.eigenvalue_meV for c in checks)),
-        "max_eigenvalue_error_of": f"occupied bands and {EMPTY_BANDS} above, stored values against the code's own",
+        "max_eigenvalue_error_of": f"{bands}, stored values against the code's own",
+        **({} if dataset.card.periodic else molecules),
         "max_electrons_error": _digits(max(c.electrons for c in checks)),
         "max_far_overlap": _digits(max(c.far_overlap for c in checks)),
         "min_overlap_eigenvalue": _digits(min(c.overlap_eigenvalue for c in checks)),
@@ -206,13 +225,19 @@ def _card_content(
         values += len(operator.values)
         kind = next(kind for kind, pattern in template.cells.items() if fnmatchcase(file.stem, pattern))
         for key, mesh in (("kmesh_scf", record.sample.info.kmesh), ("kmesh_ft", record.kmesh_ft)):
+            if mesh is None:
+                continue
             if meshes[key].setdefault(kind, mesh) != mesh:
                 raise DataError(
                     f"{file}: structure {file.stem!r}: key {key!r}: {mesh}, others have {meshes[key][kind]}"
                 )
     plan = template.splits
-    shares = ", ".join(f"{name} {share}" for name, share in plan.shares.items())
-    whole = "".join(f"; {name} holds every {kind} cell" for name, kind in plan.extra.items())
+    proportions = "; ".join(
+        f"{kind} structures by one seeded permutation in the proportions "
+        + ", ".join(f"{name} {share}" for name, share in shares.items())
+        for kind, shares in plan.divided.items()
+    )
+    whole = "".join(f"; {name} holds every {kind} structure" for name, kind in plan.extra.items())
     return _merge(
         template.card,
         {
@@ -222,7 +247,7 @@ def _card_content(
             "units": {"energy": header.energy_unit, "length": header.length_unit},
             "energy_zero": header.energy_zero,
             "operators": list(header.operators),
-            "level_of_theory": meshes,
+            "level_of_theory": {key: of_kind for key, of_kind in meshes.items() if of_kind},
             "counts": {
                 "structures": len(files),
                 "splits": {name: len(ids) for name, ids in splits.items()},
@@ -231,7 +256,7 @@ def _card_content(
                 "values": values,
             },
             "splits": {
-                "rule": f"{plan.main} cells by one seeded permutation in the proportions {shares}{whole}",
+                "rule": proportions + whole,
                 "seed": plan.seed,
                 "file": SPLIT_FILE,
             },

@@ -11,10 +11,12 @@ from slembench.data.dataset import Dataset
 from slembench.data.pairs import cutoff_margin
 from slembench.data.records import Record
 from slembench.data.sample import Sample
+from slembench.data.verify_molecule import density_error, direction_error, electrons_error, rounding_error
 from slembench.errors import DataError
+from slembench.units import ENERGY_UNITS
 
 EMPTY_BANDS = 4
-"""Bands above the occupied ones whose energies are compared."""
+"""Bands of a crystal above the occupied ones whose energies are compared; of a molecule, all are."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,15 @@ class Limits:
     """Largest (or smallest) values with which a structure is accepted.
 
     Attributes:
-        eigenvalue_meV: error of the occupied bands and the `EMPTY_BANDS` above them at the check points.
+        eigenvalue_meV: error of the occupied bands and the `EMPTY_BANDS` above them at the check points, or of all
+            orbitals of a molecule.
         electrons: |Tr(D S) - electrons|.
         far_overlap: largest |S| in the outer tenth of the cutoffs against the largest of all.
         overlap_eigenvalue: smallest eigenvalue of S(k); above it.
         cutoff_margin: smallest distance of any pair from its cutoff, Angstrom; above it.
+        density: see `slembench.data.verify_molecule.density_error`.
+        direction: see `slembench.data.verify_molecule.direction_error`.
+        rounding_meV: see `slembench.data.verify_molecule.rounding_error`.
     """
 
     eigenvalue_meV: float = 1.0
@@ -34,17 +40,23 @@ class Limits:
     far_overlap: float = 0.02
     overlap_eigenvalue: float = 1e-6
     cutoff_margin: float = 1e-7
+    density: float = 1e-4
+    direction: float = 1e-4
+    rounding_meV: float = 1.0
 
 
 @dataclass(frozen=True)
 class Checks:
-    """Measured counterparts of `Limits`, of one structure."""
+    """Measured counterparts of `Limits`, of one structure; 0 where a check is not for its kind."""
 
     eigenvalue_meV: float
     electrons: float
     far_overlap: float
     overlap_eigenvalue: float
     cutoff_margin: float
+    density: float = 0.0
+    direction: float = 0.0
+    rounding_meV: float = 0.0
 
 
 def verify_sample(dataset: Dataset, record: Record, limits: Limits) -> Checks:
@@ -60,12 +72,17 @@ def verify_sample(dataset: Dataset, record: Record, limits: Limits) -> Checks:
     """
     sample = dataset.sample(record.sample.id)
     error, smallest = band_error(sample, record)
+    molecule, stored_density = not sample.atoms.pbc.any(), "density" in sample.operators
+    own = molecule and stored_density and smallest > 0
     checks = Checks(
         eigenvalue_meV=error,
-        electrons=record.electrons_error,
+        electrons=electrons_error(sample) if own else record.electrons_error,
         far_overlap=far_overlap(sample, dataset.cutoffs),
         overlap_eigenvalue=smallest,
         cutoff_margin=cutoff_margin(sample.atoms, dataset.cutoffs),
+        density=density_error(sample) if own else 0.0,
+        direction=direction_error(sample) if molecule else 0.0,
+        rounding_meV=rounding_error(sample, record.sample) * to_meV(sample) if molecule else 0.0,
     )
     for name, value in asdict(checks).items():
         limit = getattr(limits, name)
@@ -80,11 +97,11 @@ def verify_sample(dataset: Dataset, record: Record, limits: Limits) -> Checks:
 def band_error(sample: Sample, record: Record) -> tuple[float, float]:
     """Largest error in meV of the bands rebuilt from stored H and S, and the smallest eigenvalue of any S(k).
 
-    The occupied bands and the `EMPTY_BANDS` next ones are compared with the code's own eigenvalues. An S(k) that is not
-    positive definite gives an infinite error.
+    The occupied bands and the `EMPTY_BANDS` next ones (all orbitals of a molecule) are compared with the code's own
+    eigenvalues. An S(k) that is not positive definite gives an infinite error.
     """
     assert sample.info.electrons is not None
-    bands = int(np.ceil(sample.info.electrons / 2)) + EMPTY_BANDS
+    bands = int(np.ceil(sample.info.electrons / 2)) + EMPTY_BANDS if sample.atoms.pbc.any() else None
     worst, smallest = 0.0, np.inf
     bloch = (sample.operators[name].at_k(record.kpoints) for name in ("hamiltonian", "overlap"))
     for h, s, expected in zip(*bloch, record.eigenvalues, strict=True):
@@ -92,8 +109,13 @@ def band_error(sample: Sample, record: Record) -> tuple[float, float]:
         if smallest <= 0:
             return np.inf, smallest
         rebuilt = scipy.linalg.eigvalsh(h, s)
-        worst = max(worst, float(np.abs(rebuilt[:bands] - expected[:bands]).max()) * 1e3)
+        worst = max(worst, float(np.abs(rebuilt[:bands] - expected[:bands]).max()) * to_meV(sample))
     return worst, smallest
+
+
+def to_meV(sample: Sample) -> float:
+    """Factor to meV from the sample's energy unit."""
+    return 1e3 * ENERGY_UNITS[sample.info.energy_unit]
 
 
 def far_overlap(sample: Sample, cutoffs: dict[int, float]) -> float:
