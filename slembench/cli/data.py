@@ -41,6 +41,11 @@ Every structure is verified from its stored, rounded values; nothing appears at 
     slembench data assemble mos2-mini --workdir data/mos2-mini --out datasets/mos2-mini
 """
 
+RESPLIT_HELP = """Divide the structures of a data set by size, as a data set beside it with its own splits and the same files.
+
+    slembench data resplit qh9-mini-ood --source datasets/qh9-mini
+"""
+
 Name = Annotated[str, typer.Argument(help="Name from `slembench data list`, or a folder that holds a card.yaml.")]
 Recipe = Annotated[str, typer.Argument(help="Data set that has a recipe, such as mos2-mini.")]
 Workdir = Annotated[Path | None, typer.Option(help="Folder of the calculations (default: data/NAME).")]
@@ -56,6 +61,7 @@ def register(app: typer.Typer) -> None:
     area.command("info", help=INFO_HELP)(info_command)
     area.command("generate", help=GENERATE_HELP)(generate_command)
     area.command("assemble", help=ASSEMBLE_HELP)(assemble_command)
+    area.command("resplit", help=RESPLIT_HELP)(resplit_command)
     data_files.register(area)
     app.add_typer(area, name="data")
 
@@ -125,6 +131,19 @@ def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> 
     folder = out or source / name
     dataset = assemble(name, source, folder, console.print)
     console.print(f"{dataset!r} written to {folder}; see: slembench data info {folder}", soft_wrap=True)
+
+
+def resplit_command(
+    name: Annotated[str, typer.Argument(help="Data set that has a rule, such as qh9-mini-ood.")],
+    source: Annotated[Path, typer.Option(help="Folder of the data set that holds the structures.")],
+) -> None:
+    """Make a data set that divides another one by size."""
+    from rich.console import Console
+
+    from slembench.data.resplit import resplit
+
+    dataset = resplit(name, source)
+    Console(highlight=False).print(f"{dataset!r} written to {dataset.root}", soft_wrap=True)
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
