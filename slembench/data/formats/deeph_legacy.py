@@ -10,6 +10,7 @@ that exists in this and the new layout, bit for bit the same after the permutati
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,9 @@ def read_matrix(file: Path, shells: Mapping[int, tuple[int, ...]], numbers: IntA
             matrix = BlockMatrix.zeros(basis, numbers, index, shift)
             for name, shape, start, end in zip(names, matrix.shapes.tolist(), matrix.offsets, matrix.offsets[1:]):
                 matrix.values[start:end] = _block(source[name], tuple(shape), f"{place}: key {name!r}").ravel()
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+    except DataError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise DataError(f"{place}: not readable as HDF5 (missing, truncated or damaged): {error}") from error
     check_finite(matrix, place, "blocks")
     check_hermitian(matrix, place, "blocks")
@@ -179,7 +182,9 @@ def _numbers(folder: Path) -> IntArray:
 def _table(file: Path, shape: tuple[int, int] | None) -> NDArray[np.float64]:
     place = f"{file}: structure {file.parent.name!r}"
     try:
-        table = np.loadtxt(file, ndmin=2, dtype=np.float64, encoding="utf-8")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty file
+            table = np.loadtxt(file, ndmin=2, dtype=np.float64, encoding="utf-8")
     except (OSError, ValueError) as error:
         raise DataError(f"{place}: not readable as a table of numbers: {error}") from error
     if shape is not None and table.shape != shape:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slembench.blocks import BlockMatrix, pair_keys
+from slembench.data.formats.orbital_order import check_hermitian
 from slembench.data.sample import Sample, SampleInfo, check_finite, check_sample
 from slembench.errors import DataError
 from slembench.orbitals import Basis, IntArray, canonical_index
@@ -82,8 +83,9 @@ def read_structure(folder: Path) -> Sample:
         "unknown"; operators in the file's pair order.
 
     Raises:
-        DataError: a missing or damaged file, a missing key, wrong shapes, values that are not finite, a spinful
-            calculation, or POSCAR and info.json that contradict each other; names file, structure and key.
+        DataError: a missing or damaged file, a missing key, wrong shapes, values that are not finite, matrices that
+            are not Hermitian, a spinful calculation, or POSCAR and info.json that contradict each other; names file,
+            structure and key.
     """
     info = _read_info(folder)
     atoms = _read_poscar(folder / "POSCAR")
@@ -104,6 +106,8 @@ def read_structure(folder: Path) -> Sample:
     if not files:
         raise DataError(f"{folder}: structure {folder.name!r}: none of {', '.join(MATRIX_FILES.values())} is there")
     operators = {name: read_matrix(file, shells, atoms.numbers) for name, file in files.items()}
+    for name, operator in operators.items():
+        check_hermitian(operator, f"{files[name]}: structure {folder.name!r}", "entries")
     scalars = SampleInfo(
         energy_unit="eV", electrons=info.occupation, fermi_level=info.fermi_energy_eV, group=folder.name
     )
@@ -127,6 +131,8 @@ def read_matrix(file: Path, shells: Mapping[int, list[int]], numbers: IntArray) 
     shift, index = pairs[:, :3], pairs[:, 3:]
     if index.size and (index.min() < 0 or index.max() >= len(numbers)):
         raise DataError(f"{place}: key 'atom_pairs': atom numbers must lie in 0..{len(numbers) - 1}")
+    if np.abs(shift).max(initial=0) > 511:
+        raise DataError(f"{place}: key 'atom_pairs': a translation is beyond 511 cells")
     if len(np.unique(pair_keys(index, shift))) < len(pairs):
         raise DataError(f"{place}: key 'atom_pairs': a pair occurs more than once")
     basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
@@ -195,7 +201,9 @@ def _read_datasets(file: Path, place: str) -> dict[str, NDArray[Any]]:
                         f"{place}: key {key!r}: {array.ndim} axes of {array.dtype}, must be {rank} of {wanted}"
                     )
                 data[key] = array
-    except OSError as error:
+    except DataError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise DataError(f"{place}: not readable as HDF5 (missing, truncated or damaged): {error}") from error
     n_pairs = len(data["atom_pairs"])
     for key, shape in (

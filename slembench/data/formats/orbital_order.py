@@ -11,8 +11,8 @@ from slembench.data.sample import pair_name
 from slembench.errors import DataError
 from slembench.orbitals import CONVENTIONS, FloatArray, IntArray
 
-HERMITIAN_TO = 1e-4
-"""Both directions of a pair must agree to this fraction of the largest value; real files of all codes do to 1e-8."""
+HERMITIAN_TO = 1e-5
+"""Both directions of a pair must agree to this fraction of the largest value; real files of all codes do to 1e-7."""
 
 
 def to_canonical(matrix: BlockMatrix, shells: Mapping[int, Sequence[int]], convention: str) -> BlockMatrix:

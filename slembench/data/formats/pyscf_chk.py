@@ -73,7 +73,8 @@ def read_checkpoint(file: Path) -> Sample:
     if (np.abs(occupations - 1) < 1e-12).any():
         raise DataError(f"{file}: key 'scf/mo_occ': singly occupied orbitals; open shells are not supported")
     overlap = _overlap(tables, file)
-    error = float(np.abs(coefficients.T @ overlap @ coefficients - np.eye(size)).max())
+    with np.errstate(invalid="ignore", over="ignore"):
+        error = float(np.abs(coefficients.T @ overlap @ coefficients - np.eye(size)).max())
     if not error < ORTHONORMAL:
         raise DataError(f"{file}: key 'scf/mo_coeff': C^T S C differs from 1 by {error:.1e}; the file is damaged")
     weighted = overlap @ coefficients
@@ -123,9 +124,9 @@ def _contents(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]
                     raise DataError(f"{file}: key 'scf/{key}': is {item.shape} of {item.dtype}, must be real numbers")
                 data[key] = np.asarray(item[()], dtype=np.float64)
         molecule = json.loads(text)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
         raise DataError(f"{file}: not readable as a checkpoint of PySCF (truncated or damaged): {error}") from error
     if not isinstance(molecule, dict):
         raise DataError(f"{file}: key 'mol': holds no molecule")

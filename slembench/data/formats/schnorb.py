@@ -158,7 +158,8 @@ def _values(fields: dict[str, Any], key: str, place: str) -> NDArray[np.float64]
         if isinstance(value, str):
             raw = np.frombuffer(b64decode(value), dtype=np.dtype(str(fields[f"_dtype_{key}"])))
             value = raw.reshape(fields[f"_shape_{key}"])
-        array = np.asarray(value, dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            array = np.asarray(value, dtype=np.float64)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{place}: key {key!r}: holds no array of numbers: {error}") from error
     if not array.size:

@@ -205,6 +205,8 @@ def first(value):
             "key 'atom_pairs': atom numbers must lie in 0..2",
         ),
         ("atom_pairs", lambda a: a[[1, 1, *range(2, 131)]], "key 'atom_pairs': a pair occurs more than once"),
+        ("atom_pairs", lambda a: a * [999, 1, 1, 1, 1], "key 'atom_pairs': a translation is beyond 511 cells"),
+        ("entries", first(1.0), "key 'entries': not Hermitian: block i=0 j=0 R=("),
         (
             "chunk_shapes",
             first(18),
