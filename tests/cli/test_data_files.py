@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from slembench.blocks import BlockMatrix
 from slembench.cli import app
 from slembench.data import Sample, SampleInfo
-from slembench.data.formats import read_samples, write_samples
+from slembench.data.formats import FORMATS, read_samples, write_samples
 from slembench.data.formats.qh9_molecule import BASIS
 
 runner = CliRunner(env={"COLUMNS": "200"})
@@ -89,3 +89,8 @@ def test_basis_option_reaches_the_reader(tmp_path):
     done = run("inspect", tmp_path, "--from", "deeptb-lmdb", "--basis", "C=3s2p1d,H=2s1p")
     assert done.exit_code == 1
     assert "no LMDB file" in done.output
+
+
+def test_help_names_every_format_that_is_written():
+    written = [name for name, item in FORMATS.items() if item.write is not None]
+    assert all(name in run("convert", "--help").output for name in written)

@@ -171,8 +171,9 @@ def _own_blocks(molecule: Molecule) -> FloatArray:
     """(N, N, 14, 14) | block of column atom i and row atom j."""
     n = len(molecule.numbers)
     slots = (WIDTH * np.arange(n)[:, None] + _SLOT[molecule.numbers])[_ORBITAL[molecule.numbers]]
-    matrix = np.zeros((n * WIDTH, n * WIDTH))
-    matrix[slots[:, None], slots] = molecule.hamiltonian
+    columns, matrix = np.zeros((len(slots), n * WIDTH)), np.zeros((n * WIDTH, n * WIDTH))
+    columns[:, slots] = molecule.hamiltonian
+    matrix[slots] = columns
     return np.ascontiguousarray(matrix.reshape(n, WIDTH, n, WIDTH).transpose(2, 0, 1, 3))
 
 
@@ -229,7 +230,7 @@ def _array(value: Any, count: int, kind: str, place: str, key: str) -> NDArray[A
 def _matrix(value: Any, numbers: IntArray, orbitals: int, place: str, key: str) -> FloatArray:
     raw = _array(value, orbitals**2, "f", place, key).astype(np.float64, copy=False).reshape(orbitals, orbitals)
     order = canonical_order(numbers)
-    matrix = raw[order[:, None], order]
+    matrix = raw[order].take(order, axis=1)  # several times faster than both at once
     with np.errstate(invalid="ignore"):
         error = np.abs(matrix - matrix.T).max()
     if not np.isfinite(error):

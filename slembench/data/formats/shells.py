@@ -67,7 +67,7 @@ def _candidates(size: int) -> Iterator[tuple[int, ...]]:
                 for rest in extend(l + 1, left - count * (2 * l + 1), count):
                     yield [count, *rest]
 
-    for counts in extend(0, size, size):
+    for counts in filter(None, extend(0, size, size)):
         yield tuple(l for l, count in enumerate(counts) for _ in range(count))
 
 
