@@ -56,9 +56,11 @@ class OrbitalMap:
             Canonical order and signs; pairs sorted by i, j, R.
 
         Raises:
-            DataError: an element that occurs twice, or a translation beyond 511 cells.
+            DataError: a value that is not finite, an element that occurs twice, or a translation beyond 511 cells.
         """
         atom, local, sign = self._table
+        if not np.isfinite(values).all():
+            raise DataError("a matrix element is NaN or infinite")
         if np.abs(shifts).max(initial=0) > 511:
             raise DataError("a translation is beyond 511 cells")
         index = np.stack([atom[rows], atom[columns]], axis=1)

@@ -81,10 +81,28 @@ FORMATS: dict[str, Format] = {
         Format(
             "abacus", "ABACUS (OUT.* with csr text of H(R), S(R), DM(R); STRU; nspin 1)", abacus.detect, abacus.read
         ),
-        Format("siesta", "SIESTA (HSX, DM; XV beside them; no spin; through sisl)", siesta.detect, siesta.read),
+        Format(
+            "siesta",
+            "SIESTA (HSX, DM; XV beside them; no spin; through sisl)",
+            siesta.detect,
+            siesta.read,
+            notes=siesta.notes,
+        ),
         Format("pyscf-chk", "PySCF checkpoint of a restricted molecule (Hartree)", pyscf_chk.detect, pyscf_chk.read),
-        Format("schnorb", "SchNOrb's MD17 (ASE sqlite; Hartree, Angstrom)", schnorb.detect, schnorb.read),
-        Format("phisnet", "PhiSNet's MD17 and nablaDFT (sqlite; Hartree, Bohr)", phisnet.detect, phisnet.read),
+        Format(
+            "schnorb",
+            "SchNOrb's MD17 (ASE sqlite; Hartree, Angstrom)",
+            schnorb.detect,
+            schnorb.read,
+            notes=schnorb.notes,
+        ),
+        Format(
+            "phisnet",
+            "PhiSNet's MD17 and nablaDFT (sqlite; Hartree, Bohr)",
+            phisnet.detect,
+            phisnet.read,
+            notes=phisnet.notes,
+        ),
         Format(
             "deeptb",
             "DeePTB folders (positions.dat or *.traj, basis.dat, hamiltonians.h5 ...; eV or Hartree, Angstrom)",

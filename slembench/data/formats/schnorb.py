@@ -52,7 +52,25 @@ def read(path: Path) -> Iterator[Sample]:
     file = _find(path)
     if file is None:
         raise DataError(f"{path}: neither is nor holds one ASE sqlite file whose rows have 'hamiltonian' and 'overlap'")
-    return _samples(SqliteFile(file))
+    return (sample for sample, _ in _samples(SqliteFile(file)))
+
+
+def notes(path: Path) -> list[str]:
+    """How many rows there are, and the order of orbitals that the first overlap shows.
+
+    Raises:
+        DataError: as in `read`.
+    """
+    file = _find(path)
+    first = None if file is None else next(_samples(SqliteFile(file)), None)
+    if file is None or first is None:
+        return []
+    count = next(SqliteFile(file).rows("SELECT COUNT(*) FROM systems"))[0]
+    return [
+        f"{count} rows",
+        f"order within shells: {first[1]}, by the directions of the overlaps of {first[0].atoms.symbols}",
+        "this layout is read by its description; no real file of it was at hand to check the reader",
+    ]
 
 
 def _find(path: Path) -> Path | None:
@@ -69,7 +87,8 @@ def _find(path: Path) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
-def _samples(source: SqliteFile) -> Iterator[Sample]:
+def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
+    """Samples with the order of orbitals they were in."""
     metadata = _metadata(source)
     shells = _shells(metadata, source.path) if "basisdef" in metadata else DEF2_SVP
     shifted = "mean_energy" in metadata or "energy_offset" in metadata
@@ -97,7 +116,8 @@ def _samples(source: SqliteFile) -> Iterator[Sample]:
             energy=energy,
             group=str(row),
         )
-        yield dense_sample(str(row), numbers, positions, matrices, shells, convention, info, place)
+        sample = dense_sample(str(row), numbers, positions, matrices, shells, convention, info, place)
+        yield sample, convention
 
 
 def _convention(

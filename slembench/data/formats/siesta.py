@@ -47,6 +47,18 @@ def read(path: Path) -> Iterator[Sample]:
     return (read_hsx(file, file.resolve().parent.name if one else file.stem) for file, one in zip(files, alone))
 
 
+def notes(path: Path) -> list[str]:
+    """Version of the first HSX file, and what SIESTA's numbers are measured from."""
+    file = next(_hsx_files(path), None)
+    if file is None:
+        return []
+    header = check_hsx(file)
+    return [
+        f"{file.name}: HSX version {header.version}, {header.n_orbitals} orbitals, not shifted by the Fermi level",
+        "axes with a single cell (molecules, vacuum, Gamma-point runs) are folded by SIESTA and read as not periodic",
+    ]
+
+
 def read_hsx(file: Path, name: str) -> Sample:
     """One structure: H and S of the HSX file, D if a DM file of the same stem is there.
 

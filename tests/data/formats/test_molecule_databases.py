@@ -8,7 +8,7 @@ import ase.db
 import numpy as np
 import pytest
 
-from slembench.data.formats import detect_format, read_samples
+from slembench.data.formats import FORMATS, detect_format, read_samples
 from slembench.errors import DataError
 from slembench.rotations import random_rotation
 from slembench.units import BOHR_ANGSTROM
@@ -128,6 +128,10 @@ def test_every_layout_gives_the_molecule_and_rotates_with_it(tmp_path, frames, k
     h, s = matrices(METHANOL, PHISNET)
     for matrix, name, limit in ((s, "overlap", 1e-7), (h, "hamiltonian", 2e-6)):
         assert np.abs(first.operators[name].dense() - matrix).max() < limit
+    order = {"phisnet": "canonical", "nabla": "psi4"}.get(kind, "orca")
+    said = chosen.notes(file)
+    assert said[0] == "2 rows"
+    assert said[1].startswith(f"order within shells: {order}, by the directions of the overlaps of COH4")
     cosines = s_p_cosines(first, 1)
     assert cosines.max() < -1 + 1e-4
     assert (first.info.group == second.info.group) == (kind == "nabla")
@@ -210,6 +214,7 @@ def test_other_files_are_not_taken(tmp_path):
     database.close()
     (tmp_path / "b.db").write_text("no database")
     for name in ("phisnet", "schnorb"):
+        assert FORMATS[name].notes(tmp_path) == []
         with pytest.raises(DataError, match="neither is nor holds one"):
             read_samples(tmp_path, name)
         with pytest.raises(DataError, match="neither is nor holds one"):

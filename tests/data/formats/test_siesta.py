@@ -104,6 +104,7 @@ def test_detected_as_file_folder_and_folder_of_folders(real_files, tmp_path):
         chosen, found = detect_format(path)
         assert chosen.name == "siesta"
         assert found == [evidence]
+        assert chosen.notes(path)[0] == "SrTiO3.HSX: HSX version 1, 72 orbitals, not shifted by the Fermi level"
     for name in RUNS:
         shutil.copytree(real_files / "siesta" / name, tmp_path / name, copy_function=shutil.copyfile).chmod(0o755)
     assert [sample.id for sample in read_samples(tmp_path)] == sorted(RUNS)
