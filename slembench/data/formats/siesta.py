@@ -48,15 +48,18 @@ def read(path: Path) -> Iterator[Sample]:
 
 
 def notes(path: Path) -> list[str]:
-    """Version of the first HSX file, and what SIESTA's numbers are measured from."""
+    """Version of the first HSX file, and which axes it folds."""
     file = next(_hsx_files(path), None)
     if file is None:
         return []
     header = check_hsx(file)
-    return [
-        f"{file.name}: HSX version {header.version}, {header.n_orbitals} orbitals, not shifted by the Fermi level",
-        "axes with a single cell (molecules, vacuum, Gamma-point runs) are folded by SIESTA and read as not periodic",
-    ]
+    lines = [f"{file.name}: HSX version {header.version}, {header.n_orbitals} orbitals, not shifted by the Fermi level"]
+    if header.cells and 1 in header.cells:
+        lines.append(
+            "SIESTA sums over the translations along axes with one cell (molecules, vacuum, Gamma-point runs), of"
+            f" {' x '.join(map(str, header.cells))} here; they are read as not periodic"
+        )
+    return lines
 
 
 def read_hsx(file: Path, name: str) -> Sample:

@@ -28,6 +28,7 @@ class HsxHeader:
     Attributes:
         version: 0 (before SIESTA 5, no geometry), 1 or 2.
         n_orbitals: in the cell.
+        cells: number of cells along each axis whose orbitals are told apart; unknown in version 0.
         species: (N,) int64 | species of each atom, from 0.
         labels: name of each species.
         shells: l of the shells of each species, in the file's order.
@@ -37,6 +38,7 @@ class HsxHeader:
 
     version: int
     n_orbitals: int
+    cells: tuple[int, ...] | None
     species: IntArray
     labels: tuple[str, ...]
     shells: tuple[tuple[int, ...], ...]
@@ -117,7 +119,9 @@ def _check_version_1(records: FortranRecords, version: int) -> HsxHeader:
     end = records.rows(end, counts, 4 if single else 8, "Hamiltonian")
     _at_end(records, records.rows(end, counts, 4 if single else 8, "overlap"))
     electrons, temperature = values[10:].tolist()
-    return HsxHeader(version, n_orbitals, species, labels, tuple(shells), electrons, temperature * RYDBERG_EV)
+    return HsxHeader(
+        version, n_orbitals, tuple(cells), species, labels, tuple(shells), electrons, temperature * RYDBERG_EV
+    )
 
 
 def _check_version_0(records: FortranRecords) -> HsxHeader:
@@ -149,7 +153,7 @@ def _check_version_0(records: FortranRecords) -> HsxHeader:
     n_atoms = int(records.array(end, "<i4", 1, "number of atoms")[0])
     species = records.array(end + 1, "<i4", n_atoms, "species of the atoms").astype(np.int64) - 1
     _check_species(file, species, sizes, n_orbitals)
-    return HsxHeader(0, n_orbitals, species, labels, tuple(shells), electrons, temperature * RYDBERG_EV)
+    return HsxHeader(0, n_orbitals, None, species, labels, tuple(shells), electrons, temperature * RYDBERG_EV)
 
 
 def _refuse_spin(file: Path, spin: int) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from slembench.data.formats import detect_format, read_samples
+from slembench.data.formats import FORMATS, detect_format, read_samples
 from slembench.data.formats.deeph_new import read_structure
 from slembench.errors import DataError
 from slembench.units import BOHR_ANGSTROM, HARTREE_EV
@@ -91,7 +91,10 @@ def test_s_p_overlaps_point_along_the_pair(samples, name, s_p_cosines):
 
 
 @pytest.mark.real_files
-def test_axes_that_siesta_folds_are_not_periodic(samples):
+def test_axes_that_siesta_folds_are_not_periodic(real_files, samples):
+    notes = FORMATS["siesta"].notes(real_files / "siesta/H2O_dimer")
+    assert "of 1 x 1 x 1 here; they are read as not periodic" in notes[1]
+    assert len(FORMATS["siesta"].notes(real_files / "siesta/SrTiO3")) == 1
     assert samples["SrTiO3"].atoms.pbc.all()
     assert not samples["H2O_dimer"].atoms.pbc.any()
     assert not samples["H2O_dimer"].operators["hamiltonian"].pair_shift.any()
