@@ -30,10 +30,11 @@ def infer_shells(size: int, own: FloatArray, others: list[tuple[FloatArray, Floa
     Returns:
         Ascending l of the shells; None where nothing fits or more than one set does.
     """
-    tests = [(axis, block @ block.T) for axis, block in others]
-    tests += [(axis, own) for axis in (np.array([0.0, 0.6, 0.8]), np.array([0.8, -0.6, 0.0]))]
-    rotations = [(_rotations(axis), matrix) for axis, matrix in tests]
-    fitting = [shells for shells in _candidates(size) if all(_fits(shells, *test) for test in rotations)]
+    with np.errstate(all="ignore"):  # numbers of a damaged file fit nothing
+        tests = [(axis, block @ block.T) for axis, block in others]
+        tests += [(axis, own) for axis in (np.array([0.0, 0.6, 0.8]), np.array([0.8, -0.6, 0.0]))]
+        rotations = [(_rotations(axis), matrix) for axis, matrix in tests]
+        fitting = [shells for shells in _candidates(size) if all(_fits(shells, *test) for test in rotations)]
     fewest = min((len(shells) for shells in fitting), default=0)
     found = [shells for shells in fitting if len(shells) == fewest]
     return found[0] if len(found) == 1 else None
