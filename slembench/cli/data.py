@@ -41,7 +41,7 @@ Every structure is verified from its stored, rounded values; nothing appears at 
     slembench data assemble mos2-mini --workdir data/mos2-mini --out datasets/mos2-mini
 """
 
-RESPLIT_HELP = """Divide the structures of a data set by size, as a data set beside it with its own splits and the same files.
+RESPLIT_HELP = """Divide a data set by size, as another data set beside it with its own splits and the same data files.
 
     slembench data resplit qh9-mini-ood --source datasets/qh9-mini
 """

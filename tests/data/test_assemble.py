@@ -265,3 +265,37 @@ def test_readme_is_made_from_the_card(workdir, tmp_path):
         f"| hamiltonian | {sum(len(s.operators['hamiltonian'].values) for s in dataset.iterate())} |",
     ):
         assert part in text
+
+
+def test_several_kinds_are_divided_each_in_its_own_proportions():
+    content = TEMPLATE | {"splits": TEMPLATE["splits"] | {"more": {"large": {"train": 2, "val": 1, "test": 1}}}}
+    content["splits"]["extra"] = {}
+    ids = [f"bn-small-{n:04d}" for n in range(16)] + [f"bn-large-{n:04d}" for n in range(8)]
+    splits = divide(ids, Template.model_validate(content))
+    assert sorted(i for members in splits.values() for i in members) == sorted(ids)
+    for name, small, large in (("train", 10, 4), ("val", 2, 2), ("test", 4, 2)):
+        assert sum("small" in i for i in splits[name]) == small
+        assert sum("large" in i for i in splits[name]) == large
+
+
+MOLECULE_LACKS = ("fermi_level", "smearing_width", "kmesh_scf", "kmesh_ft")
+
+
+def test_record_of_a_molecule(workdir):
+    path = workdir / "structures/bn-small-0003.npz"
+    change_record(path, **dict.fromkeys(MOLECULE_LACKS))
+    with pytest.raises(DataError, match="key 'fermi_level': missing"):
+        read_record(path)
+    change_record(path, pbc=[False] * 3, energy_unit="Hartree", group="parent", density=np.load(path)["overlap"])
+    record = read_record(path)
+    assert list(record.sample.operators) == ["hamiltonian", "overlap", "density"]
+    assert (record.sample.info.energy_unit, record.sample.info.group) == ("Hartree", "parent")
+    assert (record.sample.info.kmesh, record.sample.info.smearing, record.kmesh_ft) == (None, None, None)
+
+
+def test_energies_of_molecules_are_compared_in_meV_and_all(workdir):
+    path = workdir / "structures/bn-small-0003.npz"
+    change_record(path, pbc=[False] * 3, energy_unit="Hartree", **dict.fromkeys(MOLECULE_LACKS))
+    record = read_record(path)
+    record.eigenvalues[0, -1] += 1e-6
+    assert band_error(record.sample, record)[0] == pytest.approx(0.0272114, rel=1e-3)
