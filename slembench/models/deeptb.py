@@ -123,7 +123,7 @@ def _layer(layer: SlemLayer | LemLayer, weights: Weights, name: str, n_species: 
         columns = torch.cat([_channel_order(channels), extra])
         _mlp(update.channel_weights, weights, f"{name}.{kind}_update.{_NETWORKS[kind]}", columns)
         _mixing(getattr(layer, f"{kind}_residual"), weights, f"{name}.{kind}_update.linear_res")
-        layer.ratio[k] = weights[f"{name}.{kind}_update._res_update_params"].reshape(())
+        layer.shares.logits[k] = weights[f"{name}.{kind}_update._res_update_params"].reshape(())
     # theirs reads (species i, latent, scalars, species j), ours (species i, species j, latent, scalars)
     first = layer.latent_update.weights[0]
     rows = torch.arange(len(first))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from slembench.models.contract import ReceptiveField
-from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, State, Surroundings
+from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, ResidualShares, State, Surroundings
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
@@ -54,8 +54,6 @@ class LemLayer(nn.Module):
         after: channels that go out.
     """
 
-    ratio: torch.Tensor
-
     def __init__(self, config: PairFrameConfig, n_species: int, before: Channels, after: Channels) -> None:
         super().__init__()
         self.before, self.after = before, after
@@ -72,20 +70,12 @@ class LemLayer(nn.Module):
             (2 * n_species + config.latent_dim + after.scalars, *config.latent_channels, config.latent_dim),
             config.activation_factors.silu,
         )
-        ratio = torch.logit(torch.tensor(config.residual_ratio))
-        if config.learnable_residual:
-            self.ratio = nn.Parameter(ratio.expand(2).clone())
-        else:
-            self.register_buffer("ratio", ratio.expand(2).clone())
+        self.shares = ResidualShares(2, config)
 
     def forward(self, state: State, around: Surroundings) -> State:
         """New edge and node states and latent."""
-        share = torch.sigmoid(self.ratio)
-        old = torch.rsqrt(share.square() + 1.0)
-        new = share * old
-        normed = self.node_norm.on_nodes(state.node)
-        at_centre = around.frames.rotate_in([x.index_select(0, around.centre) for x in normed], self.before)
-        at_neighbour = around.frames.rotate_in([x.index_select(0, around.neighbour) for x in normed], self.before)
+        new, old = self.shares()
+        at_centre, at_neighbour = around.ends_in_frames(self.node_norm.on_nodes(state.node), self.before)
 
         update, scalars = self.edge_update(
             (at_centre, self.edge_norm_in.on_frames(state.edge), at_neighbour),
@@ -105,7 +95,5 @@ class LemLayer(nn.Module):
             latent,
             new[1],
         )
-        rotated = around.frames.rotate_out(message, self.after)
-        kept = self.node_residual.on_nodes(state.node)
-        node = [around.gather_sum(x, len(k)) + old[1] * k for x, k in zip(rotated, kept)]
+        node = around.receive(message, self.after, self.node_residual.on_nodes(state.node), old[1])
         return State(node, [], edge, latent)

@@ -87,6 +87,16 @@ class Surroundings:
         """Sum of pair rows (P, ...) into their centres, normalised: (n_atoms, ...)."""
         return segment_sum(rows, self.centre, n_atoms) * self.scale
 
+    def ends_in_frames(self, node: NodeState, channels: Channels) -> tuple[FrameState, FrameState]:
+        """Node states of i and of j in the frame of every pair."""
+        at_centre = self.frames.rotate_in([x.index_select(0, self.centre) for x in node], channels)
+        return at_centre, self.frames.rotate_in([x.index_select(0, self.neighbour) for x in node], channels)
+
+    def receive(self, message: FrameState, channels: Channels, kept: NodeState, factor: torch.Tensor) -> NodeState:
+        """Messages of all pairs, rotated out and summed into their centres, plus ``factor`` times the kept states."""
+        rotated = self.frames.rotate_out(message, channels)
+        return [self.gather_sum(x, len(k)) + factor * k for x, k in zip(rotated, kept)]
+
 
 @dataclass
 class State:
@@ -105,6 +115,31 @@ class State:
     edge: FrameState
     latent: torch.Tensor
     hidden_normed: FrameState | None = None
+
+
+class ResidualShares(nn.Module):
+    """Factors of the residual mixing new * s / sqrt(1 + s^2) + old / sqrt(1 + s^2), s = sigmoid(logit).
+
+    Args:
+        count: number of residuals.
+        config: gives s at the start and whether it is learned.
+    """
+
+    logits: torch.Tensor
+
+    def __init__(self, count: int, config: PairFrameConfig) -> None:
+        super().__init__()
+        logits = torch.logit(torch.tensor(config.residual_ratio)).expand(count).clone()
+        if config.learnable_residual:
+            self.logits = nn.Parameter(logits)
+        else:
+            self.register_buffer("logits", logits)
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factors of the new and of the old state, (count,) each."""
+        share = torch.sigmoid(self.logits)
+        old = torch.rsqrt(share.square() + 1.0)
+        return share * old, old
 
 
 class PairFrameModel(OperatorModel):

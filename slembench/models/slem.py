@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from slembench.models.contract import ReceptiveField
-from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, State, Surroundings
+from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, ResidualShares, State, Surroundings
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
@@ -63,8 +63,6 @@ class SlemLayer(nn.Module):
         edge_after: channels of the edge state that goes out; only what the read-out can use.
     """
 
-    ratio: torch.Tensor
-
     def __init__(
         self,
         config: PairFrameConfig,
@@ -93,20 +91,12 @@ class SlemLayer(nn.Module):
             (2 * n_species + config.latent_dim + hidden.scalars, *config.latent_channels, config.latent_dim),
             config.activation_factors.silu,
         )
-        ratio = torch.logit(torch.tensor(config.residual_ratio))
-        if config.learnable_residual:
-            self.ratio = nn.Parameter(ratio.expand(3).clone())
-        else:
-            self.register_buffer("ratio", ratio.expand(3).clone())
+        self.shares = ResidualShares(3, config)
 
     def forward(self, state: State, around: Surroundings) -> State:
         """New hidden, edge and node states and latent."""
-        share = torch.sigmoid(self.ratio)
-        old = torch.rsqrt(share.square() + 1.0)
-        new = share * old
-        normed = self.node_norm.on_nodes(state.node)
-        at_centre = around.frames.rotate_in([x.index_select(0, around.centre) for x in normed], self.before)
-        at_neighbour = around.frames.rotate_in([x.index_select(0, around.neighbour) for x in normed], self.before)
+        new, old = self.shares()
+        at_centre, at_neighbour = around.ends_in_frames(self.node_norm.on_nodes(state.node), self.before)
 
         update, scalars = self.hidden_update(
             (at_centre, state.hidden_normed or self.hidden_norm_in.on_frames(state.hidden)),
@@ -136,7 +126,5 @@ class SlemLayer(nn.Module):
             latent,
             new[2],
         )
-        rotated = around.frames.rotate_out(message, self.after)
-        kept = self.node_residual.on_nodes(state.node)
-        node = [around.gather_sum(x, len(k)) + old[2] * k for x, k in zip(rotated, kept)]
+        node = around.receive(message, self.after, self.node_residual.on_nodes(state.node), old[2])
         return State(node, hidden, edge, latent, hidden_normed)
