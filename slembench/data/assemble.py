@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -26,6 +26,7 @@ from slembench.files import atomic_folder, sha256, write_text
 TEMPLATES = Path(__file__).parent / "templates"
 DATA_FILE = "data/structures.parquet"
 SPLIT_FILE = "splits/default.json"
+Content = TypeVar("Content", bound=BaseModel)
 
 
 class SplitPlan(BaseModel):
@@ -86,8 +87,17 @@ def read_template(name: str) -> Template:
     path = TEMPLATES / f"{name}.yaml"
     if not path.is_file():
         raise DataError(f"no recipe for data set {name!r}; there are recipes for: {', '.join(list_templates())}")
+    return read_yaml(path, Template)
+
+
+def read_yaml(path: Path, model: type[Content]) -> Content:
+    """A YAML file of the package as a pydantic model.
+
+    Raises:
+        DataError: keys that do not belong, or values of the wrong kind; names file and key.
+    """
     try:
-        return Template.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         item = error.errors()[0]
         raise DataError(f"{path}: key {'.'.join(map(str, item['loc']))!r}: {item['msg']}") from error

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from slembench.data.assemble import SPLIT_FILE
+from slembench.data.assemble import SPLIT_FILE, read_yaml
 from slembench.data.card import Card, parse_card, write_card
 from slembench.data.dataset import Dataset
 from slembench.data.readme import dataset_readme
@@ -49,11 +48,7 @@ def read_resplit(name: str) -> Resplit:
     path = RULES / f"{name}.yaml"
     if not path.is_file():
         raise DataError(f"no rule for data set {name!r}; there are rules for: {', '.join(list_resplits())}")
-    try:
-        return Resplit.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        item = error.errors()[0]
-        raise DataError(f"{path}: key {'.'.join(map(str, item['loc']))!r}: {item['msg']}") from error
+    return read_yaml(path, Resplit)
 
 
 def resplit(name: str, source: Path, cache: Path | None = None) -> Dataset:
