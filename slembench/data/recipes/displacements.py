@@ -7,11 +7,14 @@ statistics included (https://phonopy.github.io/phonopy, `Phonopy.get_random_disp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+from scipy import constants
+from scipy.integrate import quad
 
 from slembench.data.recipes.lcao_fourier import FloatArray
 from slembench.errors import ConfigError, DataError
@@ -85,6 +88,39 @@ def thermal_displacement(phonons: Phonopy, temperature: float, seed: int) -> Flo
     """One draw (N, 3) in Angstrom from the canonical ensemble at ``temperature`` in K; equal seeds, equal draws."""
     phonons.init_random_displacements(cutoff_frequency=MIN_FREQUENCY_THZ)
     return np.asarray(phonons.get_random_displacements_at_temperature(temperature, 1, random_seed=seed)[0])
+
+
+def debye_displacement(
+    atoms: Atoms, debye_temperatures: Mapping[str, float], temperature: float, seed: int
+) -> FloatArray:
+    """Independent Gaussian displacements (N, 3) in Angstrom with the mean squares of the Debye model.
+
+    ``<u^2> = 3 hbar^2 / (m k T_D) (phi(T_D / T) T / T_D + 1/4)`` along each axis, zero-point motion included (Warren,
+    X-ray Diffraction, 1990, eq. 11.77); the centre of mass stays. Motion of neighbours is not correlated.
+
+    Args:
+        atoms: supercell; its masses are used.
+        debye_temperatures: symbol -> K.
+        temperature: K, above 0.
+        seed: equal seeds, equal draws.
+    """
+    symbols = atoms.get_chemical_symbols()
+    spread = {
+        symbol: debye_amplitude(atomic_masses[atomic_numbers[symbol]], debye, temperature)
+        for symbol, debye in debye_temperatures.items()
+    }
+    moved = np.random.default_rng(seed).standard_normal((len(atoms), 3)) * [[spread[s]] for s in symbols]
+    masses = atoms.get_masses()
+    return np.asarray(moved - masses @ moved / masses.sum())
+
+
+def debye_amplitude(mass: float, debye: float, temperature: float) -> float:
+    """Root mean square displacement along one axis in Angstrom; mass in u, temperatures in K."""
+    ratio = debye / temperature
+    integral, _ = quad(lambda x: x / np.expm1(x) if x else 1.0, 0.0, ratio)
+    bracket = integral / ratio**2 + 0.25
+    metres2 = 3 * constants.hbar**2 / (mass * constants.atomic_mass * constants.k * debye) * bracket
+    return float(np.sqrt(metres2) * 1e10)
 
 
 def _to_ase(atoms: PhonopyAtoms, pbc: Sequence[bool]) -> Atoms:

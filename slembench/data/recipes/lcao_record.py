@@ -84,6 +84,7 @@ def structure_record(
     radii: Mapping[str, float],
     operators: MeshOperators,
     tolerances: Tolerances = Tolerances(),
+    density: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """Arrays of one structure: geometry, one triangle of H and S blocks, check points and errors.
 
@@ -94,6 +95,7 @@ def structure_record(
         radii: symbol -> radius in Angstrom; pairs closer than the mean of two radii are kept.
         operators: Bloch matrices and eigenvalues.
         tolerances: what is accepted.
+        density: keep the density matrix on the mesh beside H and S.
 
     Returns:
         Name -> array; energies in eV, lengths in Angstrom.
@@ -107,13 +109,15 @@ def structure_record(
     mesh_points = operators.kpoints[:n_mesh]
 
     def transform(matrices: ComplexArray) -> FloatArray:
+        """Blocks of (nk, nao, nao) Bloch matrices, flat in the order of the pairs."""
         return to_real_space(matrices[:n_mesh], mesh_points, operators.weights, pairs, operators.mesh)
 
     hamiltonian, overlap = transform(operators.hamiltonian), transform(operators.overlap)
+    filled = transform(mesh_density(operators))
     errors = {
         "check_hermiticity": max(map(_asymmetry, (operators.hamiltonian, operators.overlap))),
         "check_far_overlap": _far_overlap(overlap, pairs, atoms, per_atom),
-        "check_electrons_error": abs(electrons_from_blocks(overlap, pairs, operators) - operators.electrons),
+        "check_electrons_error": abs(contract(filled, overlap, pairs) - operators.electrons),
         "check_max_error_meV": _band_error(hamiltonian, overlap, pairs, operators, tolerances.empty_bands),
     }
     limits = (tolerances.hermiticity, tolerances.far_overlap, tolerances.electrons, tolerances.eigenvalue_mev)
@@ -134,6 +138,7 @@ def structure_record(
         "pair_radii": np.array(json.dumps(dict(radii))),
         "hamiltonian": hamiltonian,
         "overlap": overlap,
+        **({"density": filled} if density else {}),
         "electrons": np.array(operators.electrons),
         "smearing_width": np.array(operators.width),
         "kmesh_ft": np.array(operators.mesh),
@@ -143,8 +148,8 @@ def structure_record(
     }
 
 
-def electrons_from_blocks(overlap: FloatArray, pairs: PairBlocks, operators: MeshOperators) -> float:
-    """Trace of D S over the stored pairs, D computed on the mesh."""
+def mesh_density(operators: MeshOperators) -> ComplexArray:
+    """Spin-summed density matrices (n_mesh, nao, nao) on the points of the half mesh."""
     n_mesh = len(operators.weights)
     density, _ = density_matrices(
         operators.hamiltonian[:n_mesh],
@@ -153,8 +158,7 @@ def electrons_from_blocks(overlap: FloatArray, pairs: PairBlocks, operators: Mes
         operators.electrons,
         operators.width,
     )
-    blocks = to_real_space(density, operators.kpoints[:n_mesh], operators.weights, pairs, operators.mesh)
-    return contract(blocks, overlap, pairs)
+    return density
 
 
 def _asymmetry(matrices: ComplexArray) -> float:
