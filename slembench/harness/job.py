@@ -209,6 +209,7 @@ class Job:
         training = self.settings.training
         torch.manual_seed(training.seed)
         model = self.settings.kind(self.settings.model, self.data.basis, self.data.cutoffs, self.targets)
+        model.energy_unit = self.data.card.units.energy
         ids = self.data.partition(self.partition)
         self.tell(f"data: {self.data.name}, {len(ids)} training structures; building graphs")
         graphs, val_graphs = self.graphs(model, ids), self.graphs(model, self.data.split("val"))

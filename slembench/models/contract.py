@@ -38,11 +38,14 @@ class ReceptiveField:
         onsite: Angstrom | an on-site block of i reads atoms within this distance of i.
         pair: Angstrom | a pair block (i, j) reads atoms within this distance of i or of j.
         strict: True where both stay the same whatever the depth.
+        centred: True where all that reaches a block is collected by atoms from the pairs centred on them; of the
+            atoms in the outermost pair cutoff of the field, the pairs that are centred on them do not matter then.
     """
 
     onsite: float
     pair: float
     strict: bool
+    centred: bool = False
 
 
 class OperatorModel(nn.Module, ABC):
@@ -65,6 +68,8 @@ class OperatorModel(nn.Module, ABC):
     name: ClassVar[str] = ""
     inputs: ClassVar[tuple[str, ...]] = ()
     symmetry: Symmetry = "O3"
+    energy_unit: str | None = None
+    """Unit of the Hamiltonians it was trained on ("eV" or "Hartree"), where that is known; kept with its weights."""
 
     def __init__(
         self, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str] = ("hamiltonian",)

@@ -31,7 +31,7 @@ class Lem(PairFrameModel):
     def receptive_field(self) -> ReceptiveField:
         """L + 1 cutoffs around i for on-site blocks, L cutoffs around i and j for pairs."""
         n = self.config.n_layers
-        return ReceptiveField(onsite=(n + 1) * self.pair_cutoff, pair=n * self.pair_cutoff, strict=False)
+        return ReceptiveField(onsite=(n + 1) * self.pair_cutoff, pair=n * self.pair_cutoff, strict=False, centred=True)
 
     def build_layers(self, init: Channels, hidden: Channels, out: Channels) -> list[nn.Module]:
         """LEM layers."""

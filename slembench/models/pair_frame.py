@@ -25,7 +25,8 @@ from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
 from slembench.nn.pack import Packing
 from slembench.nn.radial import BesselBasis, polynomial_envelope
-from slembench.nn.readout import OperatorFeatures
+from slembench.nn.readout import OperatorFeatures, statistics_of
+from slembench.nn.residual import Activation, ResidualMLP
 from slembench.nn.segment import segment_sum
 from slembench.orbitals import Basis
 
@@ -54,6 +55,10 @@ class PairFrameConfig(ModelConfig):
         ActivationFactors(), description="unit-variance factors of SiLU and sigmoid; imported weights need their own"
     )
     overlap_channels: tuple[int, ...] = Field((64, 64), description="hidden widths of the two-body overlap head")
+    overlap_residual: Activation | None = Field(
+        None, description="activation of a residual overlap network with biases, as in dptb; null: a plain one without"
+    )
+    pair_shifts: bool = Field(False, description="shifts of the pair scalars, as in dptb; they step at the cutoff")
 
     @field_validator("irreps_hidden")
     @classmethod
@@ -71,6 +76,7 @@ class Surroundings:
         frames: of the pairs.
         ends: (P, 2 n_elements) | species of both ends, one-hot.
         envelope: (P, 1) | smooth step to zero at the cutoff.
+        two_body: (P, latent_dim) | scalars of species and distance, without the envelope.
         centre: (P,) | atom i of every pair.
         neighbour: (P,) | atom j of every pair.
         scale: () | 1 / sqrt(average number of neighbours).
@@ -79,6 +85,7 @@ class Surroundings:
     frames: Frames
     ends: torch.Tensor
     envelope: torch.Tensor
+    two_body: torch.Tensor
     centre: torch.Tensor
     neighbour: torch.Tensor
     scale: torch.Tensor
@@ -159,6 +166,7 @@ class PairFrameModel(OperatorModel):
     ) -> None:
         super().__init__(config, basis, cutoffs, targets)
         self.symmetry = config.symmetry
+        self.statistics = statistics_of(self.layout, self.targets, config.pair_shifts)
         hidden, out = Channels.parse(config.irreps_hidden), Channels.of_classes(self.layout.classes)
         _check_output(config, hidden, out)
         self.init = init = Channels((config.init_multiplicity,) * (hidden.lmax + 1), (0,) * (hidden.lmax + 1))
@@ -195,34 +203,35 @@ class PairFrameModel(OperatorModel):
 
     def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target."""
+        around = self.surroundings(graph)
+        state = self.start(around, int(graph.num_nodes))
+        for layer in self.layers:
+            state = layer(state, around)
+        return self.read_out(graph, around, state)
+
+    def surroundings(self, graph: OperatorGraph) -> Surroundings:
+        """What all layers read: frames, species, envelope and two-body scalars of the pairs."""
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.frame_lmax)
         length = graph.pair_vector.norm(dim=1)
-        around = Surroundings(
+        ends = _one_hot_ends(graph, len(self.basis.elements), flat.dtype)
+        return Surroundings(
             frames=Frames(flat, self.frame_lmax, separate_parity=self.symmetry == "O3"),
-            ends=_one_hot_ends(graph, len(self.basis.elements), flat.dtype),
+            ends=ends,
             envelope=polynomial_envelope(
                 length, self.type_cutoffs[graph.pair_type], self.config.envelope_power
             ).unsqueeze(1),
+            two_body=self.two_body(torch.cat([ends, self.bessel(length)], dim=1)),
             centre=graph.pair_index[0],
             neighbour=graph.pair_index[1],
             scale=self.average_neighbours.rsqrt(),
         )
-        two_body = self.two_body(torch.cat([around.ends, self.bessel(length)], dim=1))
-        latent = two_body * around.envelope
-        result: dict[str, OperatorFeatures] = {}
-        if "overlap" in self.targets:
-            result["overlap"] = self.overlap_head(latent, around.frames, graph, self.packing)
-        if self.trunk_targets:
-            state = self._start(two_body, latent, around, int(graph.num_nodes))
-            for layer in self.layers:
-                state = layer(state, around)
-            for name in self.trunk_targets:
-                result[name] = self.heads[name](state.node, state.edge, around.frames, self.packing)
-        return result
 
-    def _start(self, two_body: torch.Tensor, latent: torch.Tensor, around: Surroundings, n_atoms: int) -> State:
-        """Two-body states: weights(x) Y_l(r) for pairs, their sums over neighbours for nodes."""
-        weights = torch.split(self.init_weights(two_body), list(self.init.counts), dim=1)
+    def start(self, around: Surroundings, n_atoms: int) -> State:
+        """Two-body states: weights(x) Y_l(r) for pairs, their sums over neighbours for nodes; empty for S alone."""
+        latent = around.two_body * around.envelope
+        if not self.trunk_targets:
+            return State([], [], [], latent)
+        weights = torch.split(self.init_weights(around.two_body), list(self.init.counts), dim=1)
         node = [around.gather_sum(weights[0][:, None, :] * around.envelope[:, :, None], n_atoms)]
         for l in range(1, self.init.lmax + 1):
             message = around.frames.harmonics(l)[:, :, None] * (weights[l] * around.envelope)[:, None, :]
@@ -230,6 +239,16 @@ class PairFrameModel(OperatorModel):
         start = torch.cat([w * (2 * l + 1) ** 0.5 for l, w in enumerate(weights)], dim=1)
         node = self.init_affine_node.on_nodes(self.norm.on_nodes(node))
         return State(node, self.start_hidden([start]), [start * around.envelope], latent)
+
+    def read_out(self, graph: OperatorGraph, around: Surroundings, state: State) -> dict[str, OperatorFeatures]:
+        """Unit-scale features of every target from the state behind the last layer."""
+        result: dict[str, OperatorFeatures] = {}
+        if "overlap" in self.targets:
+            latent = around.two_body * around.envelope
+            result["overlap"] = self.overlap_head(latent, around.frames, graph, self.packing)
+        for name in self.trunk_targets:
+            result[name] = self.heads[name](state.node, state.edge, around.frames, self.packing)
+        return result
 
 
 class OperatorHead(nn.Module):
@@ -256,7 +275,9 @@ class OverlapHead(nn.Module):
     def __init__(self, config: PairFrameConfig, out: Channels) -> None:
         super().__init__()
         self.out = out
-        self.network = ScalarMLP((config.latent_dim, *config.overlap_channels, sum(out.natural)))
+        sizes = (config.latent_dim, *config.overlap_channels, sum(out.natural))
+        residual = config.overlap_residual
+        self.network = ScalarMLP(sizes) if residual is None else ResidualMLP(sizes, residual)
 
     def forward(self, latent: torch.Tensor, frames: Frames, graph: OperatorGraph, packing: Packing) -> OperatorFeatures:
         """Features of the overlap, unit scale."""

@@ -32,7 +32,7 @@ class Slem(PairFrameModel):
     @property
     def receptive_field(self) -> ReceptiveField:
         """One cutoff around i for on-site blocks, around i and j for pairs; the same for any depth."""
-        return ReceptiveField(onsite=self.pair_cutoff, pair=self.pair_cutoff, strict=True)
+        return ReceptiveField(onsite=self.pair_cutoff, pair=self.pair_cutoff, strict=True, centred=True)
 
     def build_layers(self, init: Channels, hidden: Channels, out: Channels) -> list[nn.Module]:
         """SLEM layers; edge states of an O3 model hold only irreps that the read-out can use."""

@@ -119,6 +119,7 @@ def model_description(model: OperatorModel, source: str | None = None) -> dict[s
         "basis": model.basis.to_dict(),
         "cutoffs": {chemical_symbols[z]: radius for z, radius in model.cutoffs.items()},
         "targets": list(model.targets),
+        "energy_unit": model.energy_unit,
         "dtype": str(next(iter(model.state_dict().values())).dtype).removeprefix("torch."),
     }
 
@@ -135,6 +136,7 @@ def load_model(folder: Path) -> OperatorModel:
     config = validated(kind.Config, about["config"], f"{folder}: model.json")
     cutoffs = {atomic_numbers[symbol]: radius for symbol, radius in about["cutoffs"].items()}
     model = kind(config, Basis.parse(about["basis"]), cutoffs, about["targets"]).to(getattr(torch, about["dtype"]))
+    model.energy_unit = about.get("energy_unit")
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:
