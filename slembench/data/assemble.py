@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slembench.data.card import parse_card, write_card
 from slembench.data.dataset import Dataset
+from slembench.data.noise import digits, noise_floor
 from slembench.data.readme import dataset_readme
 from slembench.data.records import Record, read_record
 from slembench.data.sample import Sample
@@ -140,7 +141,9 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
         write_samples(folder / DATA_FILE, _samples(files, first), header)
         progress(f"{len(files)} structures written, {(folder / DATA_FILE).stat().st_size / 1e6:.1f} MB")
         write_splits(folder / SPLIT_FILE, splits)
-        content = _card_content(template, first, files, splits, header) | {
+        content = _merge(
+            _card_content(template, first, files, splits, header), {"noise_floor": noise_floor(workdir)}
+        ) | {
             "origin": {
                 "recipe": f"slembench data generate {name}",
                 "files": {DATA_FILE: sha256(folder / DATA_FILE)},
@@ -203,22 +206,22 @@ def _verify(dataset: Dataset, files: list[Path], limits: Limits, progress: Calla
         if count % 10 == 0 or count == len(files):
             progress(f"{count} of {len(files)} structures verified")
     molecules = {
-        "max_density_error": _digits(max(c.density for c in checks)),
+        "max_density_error": digits(max(c.density for c in checks)),
         "max_density_error_of": "D - 2 C C^T, C the occupied orbitals of the stored H and S",
-        "max_rounding_error_meV": _digits(max(c.rounding_meV for c in checks)),
+        "max_rounding_error_meV": digits(max(c.rounding_meV for c in checks)),
         "max_rounding_error_of": "all orbitals, values before and after rounding",
-        "max_direction_error": _digits(max(c.direction for c in checks)),
+        "max_direction_error": digits(max(c.direction for c in checks)),
     }
     bands = f"occupied bands and {EMPTY_BANDS} above" if dataset.card.periodic else "all orbitals"
     return {
         "structures_verified": len(checks),
-        "max_eigenvalue_error_meV": _digits(max(c.eigenvalue_meV for c in checks)),
+        "max_eigenvalue_error_meV": digits(max(c.eigenvalue_meV for c in checks)),
         "max_eigenvalue_error_of": f"{bands}, stored values against the code's own",
         **({} if dataset.card.periodic else molecules),
-        "max_electrons_error": _digits(max(c.electrons for c in checks)),
-        "max_far_overlap": _digits(max(c.far_overlap for c in checks)),
-        "min_overlap_eigenvalue": _digits(min(c.overlap_eigenvalue for c in checks)),
-        "min_cutoff_margin_Angstrom": _digits(min(c.cutoff_margin for c in checks)),
+        "max_electrons_error": digits(max(c.electrons for c in checks)),
+        "max_far_overlap": digits(max(c.far_overlap for c in checks)),
+        "min_overlap_eigenvalue": digits(min(c.overlap_eigenvalue for c in checks)),
+        "min_cutoff_margin_Angstrom": digits(min(c.cutoff_margin for c in checks)),
     }
 
 
@@ -281,7 +284,3 @@ def _merge(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(merged.get(key), Mapping) and isinstance(value, Mapping)
         merged[key] = _merge(merged[key], value) if both else value
     return merged
-
-
-def _digits(value: float) -> float:
-    return float(f"{value:.3g}")

@@ -27,6 +27,8 @@ from slembench.units import BOHR_ANGSTROM
 Triple = tuple[int, int, int]
 CHECK_KPOINTS = ((0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.13, 0.29, 0.37), (-0.37, 0.21, 0.11))
 """Fractional points at which the rebuilt bands of a bulk crystal are compared with the code's own."""
+NOISE_SHIFT = (0.05, 0.03, 0.04)
+"""Angstrom; no simple fraction of any grid spacing."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Crystal:
         return {symbol: round(2 * recipe.radius * BOHR_ANGSTROM, 2) for symbol, recipe in self.level.basis}
 
     def plan(self) -> Plan:
-        """Force sets and structures of each kind.
+        """Force sets and structures of each kind, and the first structure again, shifted, for the noise floor.
 
         Raises:
             ConfigError: GPAW or phonopy is missing.
@@ -95,7 +97,7 @@ class Crystal:
         stages: list[tuple[Job, ...]] = []
         planned: set[str] = set()
         for kind in self.kinds:
-            needs = () if self.debye else tuple(self.force_ids(kind))
+            needs = self.needs(kind)
             fresh = [name for name in needs if name not in planned]
             planned.update(fresh)
             arguments = {"crystal": self, "kind": kind}
@@ -106,6 +108,9 @@ class Crystal:
                     for n in range(kind.count)
                 )
             )
+        first = self.kinds[0]
+        again = {"crystal": self, "kind": first, "index": 0}
+        stages.append((Job(f"noise/{self.id(first, 0)}", compute_shifted, again, self.needs(first)),))
         return Plan(self.name, self.settings, tuple(stages))
 
     @property
@@ -126,6 +131,10 @@ class Crystal:
     def id(self, kind: Kind, index: int) -> str:
         """Name of one structure."""
         return f"{self.prefix}-{kind.name}-{index:04d}"
+
+    def needs(self, kind: Kind) -> tuple[str, ...]:
+        """Force jobs that a structure of this kind needs."""
+        return () if self.debye else tuple(self.force_ids(kind))
 
     def force_ids(self, kind: Kind) -> list[str]:
         """Jobs of the finite displacements of a kind's supercell; kinds with equal repeats share them."""
@@ -153,6 +162,13 @@ def compute_structure(workdir: Path, crystal: Crystal, kind: Kind, index: int) -
         "temperature": np.array(kind.temperature),
         **compute_operators(atoms, crystal, kind),
     }
+
+
+def compute_shifted(workdir: Path, crystal: Crystal, kind: Kind, index: int) -> Mapping[str, NDArray[Any]]:
+    """One structure again, shifted rigidly against the real-space grid; see `slembench.data.noise`."""
+    atoms, _ = displaced(workdir, crystal, kind, index)
+    atoms.positions += NOISE_SHIFT
+    return {"id": np.array(crystal.id(kind, index)), **compute_operators(atoms, crystal, kind)}
 
 
 def displaced(workdir: Path, crystal: Crystal, kind: Kind, index: int) -> tuple[Atoms, FloatArray]:

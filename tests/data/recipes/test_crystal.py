@@ -58,16 +58,17 @@ def test_coordination_is_that_of_the_crystal(recipe, element, neighbour, reach, 
 def test_phonons_give_force_jobs_shared_by_kinds_of_one_supercell():
     pytest.importorskip("phonopy", reason="phonopy is not installed (pip install slembench[recipes])")
     plan = si.CRYSTAL.plan()
-    forces, cold, none, hot = plan.stages
+    forces, cold, none, hot, (again,) = plan.stages
     assert [job.id for job in forces] == ["forces/1x1x1-00", "forces/1x1x1-01"]
     assert none == ()
     assert cold[3].id == "structures/si-300k-0003"
-    assert cold[0].needs == hot[0].needs == tuple(job.id for job in forces)
+    assert again.id == "noise/si-300k-0000"
+    assert cold[0].needs == hot[0].needs == again.needs == tuple(job.id for job in forces)
 
 
 def test_drawn_displacements_need_no_forces_and_repeat(tmp_path):
     recipe = small()
-    (forces, structures) = recipe.plan().stages
+    forces, structures, _ = recipe.plan().stages
     assert forces == ()
     assert [job.id for job in structures] == ["structures/c-2x2-0000", "structures/c-2x2-0001"]
     first, again, other = (crystal.displaced(tmp_path, recipe, recipe.kinds[0], n) for n in (0, 0, 1))
