@@ -32,8 +32,8 @@ CRYSTAL = Crystal(
     unit_cell=primitive_cell,
     level=Level(basis=(("C", ElementBasis(radius=6.5)),)),
     kinds=(
-        Kind("2x2", (2, 2, 1), (24, 24, 64), (5, 5, 1), (5, 5, 1), count=44, seed=20_000),
-        Kind("3x3", (3, 3, 1), (36, 36, 64), (3, 3, 1), (5, 5, 1), count=3, seed=30_000),
+        Kind("2x2", (2, 2, 1), (24, 24, 64), (5, 5, 1), (5, 5, 1), count=30, seed=20_000),
+        Kind("3x3", (3, 3, 1), (36, 36, 64), (3, 3, 1), (5, 5, 1), count=2, seed=30_000),
     ),
     energy_zero="vacuum",
     check_kpoints=((0, 0, 0), (0.5, 0, 0), (1 / 3, 1 / 3, 0), (0.13, 0.29, 0), (-0.37, 0.21, 0)),
