@@ -18,8 +18,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     "units", "errors", "files", "assets", "orbitals", "rotations", "blocks", "layout", "predictions", "data", "nn",
-    "models", "graphs", "metrics", "floors", "training", "inference", "evaluate", "results", "leaderboard", "harness",
-    "studies", "suite", "testing", "pytest_plugin", "cli", "__main__",
+    "models", "graphs", "metrics", "floors", "training", "inference", "evaluate", "results", "figures", "leaderboard",
+    "harness", "pages", "studies", "suite", "testing", "pytest_plugin", "cli", "__main__",
 )  # fmt: skip
 """Modules and packages in order; each imports only itself and what stands before it."""
 

@@ -1,0 +1,82 @@
+"""Bands along a path and density of states, predicted over reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from slembench.figures.style import COLOURS, GREY, drawing, new_figure
+from slembench.orbitals import FloatArray
+
+
+@drawing
+def band_picture(
+    path: FloatArray,
+    ticks: Sequence[tuple[float, str]],
+    predicted: FloatArray,
+    reference: FloatArray | None = None,
+    *,
+    unit: str,
+    zero: str,
+    window: tuple[float, float],
+    energy: FloatArray | None = None,
+    densities: tuple[FloatArray, FloatArray | None] | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw bands, and beside them densities of states where they are given.
+
+    Args:
+        path: (n_k,) length along the path, any unit; two equal neighbours mark a jump.
+        ticks: place and name of each special point; "GAMMA" is written as the letter.
+        predicted: (n_k, n) levels from the zero of the axis.
+        reference: (n_k, m) levels from the same zero.
+        unit: of the levels.
+        zero: what the levels are measured from.
+        window: lowest and highest level drawn.
+        energy: (n_e,) energies of the densities.
+        densities: (n_e,) predicted and reference densities of states.
+        title: stands above the picture.
+    """
+    figure = new_figure(3.4)
+    with_dos = energy is not None and densities is not None
+    axes = figure.subplots(1, 2 if with_dos else 1, squeeze=False, sharey=True, width_ratios=[4, 1][: 1 + with_dos])[0]
+    _bands(axes[0], path, reference, COLOURS[0], "-", 1.6, "reference")
+    _bands(axes[0], path, predicted, COLOURS[1], "--", 0.9, "predicted")
+    for place, _ in ticks:
+        axes[0].axvline(place, color=GREY, lw=0.5)
+    axes[0].set_xticks([place for place, _ in ticks], [_point_name(name) for _, name in ticks])
+    axes[0].set_xlim(path[0], path[-1])
+    axes[0].set_ylim(*window)
+    axes[0].set_ylabel(f"energy from {zero} ({unit})")
+    axes[0].set_title(title)
+    if energy is not None and densities is not None:
+        for density, colour, style in zip(reversed(densities), COLOURS, ("-", "--")):
+            if density is not None:
+                axes[1].plot(density, energy, color=colour, ls=style)
+        axes[1].set_xlim(left=0)
+        axes[1].set_xlabel(f"states per {unit}")
+    for ax in axes:
+        ax.axhline(0, color=GREY, lw=0.7, ls=":")
+    handles = {line.get_label(): line for line in axes[0].lines if not str(line.get_label()).startswith("_")}
+    figure.legend(list(handles.values()), list(handles), loc="outside upper right", ncols=2)
+    return figure
+
+
+def _bands(
+    ax: Axes, path: FloatArray, levels: FloatArray | None, colour: str, style: str, width: float, label: str
+) -> None:
+    """Every band as a line that is cut where the path jumps."""
+    if levels is None:
+        return
+    jumps = np.flatnonzero(np.diff(path) <= 0) + 1
+    x = np.insert(path.astype(float), jumps, np.nan)
+    y = np.insert(levels.astype(float), jumps, np.nan, axis=0)
+    lines = ax.plot(x, y, color=colour, ls=style, lw=width)
+    lines[0].set_label(label)
+
+
+def _point_name(name: str) -> str:
+    return name.replace("GAMMA", "Γ").replace("_", "")

@@ -1,0 +1,59 @@
+"""Accuracy against cost of several runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure, with_unit
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """One run.
+
+    Attributes:
+        label: its name.
+        error: its score.
+        costs: cost -> value, of those that are known.
+        marked: drawn in another colour and listed first.
+    """
+
+    label: str
+    error: float
+    costs: Mapping[str, float]
+    marked: bool = False
+
+
+COSTS = ("training time (s)", "inference (ms per atom)", "parameters")
+"""Costs that are drawn, one panel each; also the labels of the axes."""
+
+
+@drawing
+def cost_picture(points: Sequence[CostPoint], label: str, unit: str) -> Figure:
+    """Draw the score of runs against what they cost, both logarithmic.
+
+    Args:
+        points: runs on one split of one data set.
+        label: what the score is.
+        unit: of the score.
+    """
+    figure = new_figure(2.6)
+    axes = figure.subplots(1, len(COSTS), sharey=True)
+    ordered = sorted(points, key=lambda point: (not point.marked, point.error))
+    for k, point in enumerate(ordered):
+        colour = COLOURS[1] if point.marked else COLOURS[0] if k < len(MARKERS) else GREY
+        for ax, cost in zip(axes, COSTS):
+            if cost in point.costs:
+                style = {"color": colour, "marker": MARKERS[k % len(MARKERS)], "ls": "", "ms": 5}
+                ax.plot([point.costs[cost]], [point.error], label=point.label, **style)
+    for ax, cost in zip(axes, COSTS):
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel(cost)
+    axes[0].set_ylabel(with_unit(label, unit))
+    found = {text: line for ax in axes for line, text in zip(*ax.get_legend_handles_labels())}
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(3, max(1, len(found))))
+    return figure

@@ -1,0 +1,80 @@
+"""Block norm against distance, one panel an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import ase
+import numpy as np
+import pandas as pd
+from ase.data import chemical_symbols
+from matplotlib.figure import Figure
+
+from slembench.blocks import BlockMatrix
+from slembench.figures.style import COLOURS, GREY, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+
+COLUMNS = ("operator", "elements", "distance", "norm")
+
+
+def block_norms(structures: Iterable[tuple[ase.Atoms, Mapping[str, BlockMatrix]]]) -> pd.DataFrame:
+    """Size of every block of some structures.
+
+    Args:
+        structures: atoms (Angstrom) and their operators, one triangle or all pairs.
+
+    Returns:
+        One row a block: ``operator``, ``elements`` ("Mo-S", symbols in alphabetical order), ``distance`` (Angstrom; 0
+        on-site) and ``norm``, the root mean square of its elements, in the operator's unit.
+    """
+    frames = []
+    for atoms, operators in structures:
+        for name, matrix in operators.items():
+            square = np.add.reduceat(np.abs(matrix.values) ** 2, matrix.offsets[:-1])
+            symbols = np.array([chemical_symbols[z] for z in matrix.numbers.tolist()])
+            ends = np.sort(symbols[matrix.pair_index], axis=1)
+            columns = {
+                "operator": name,
+                "elements": np.char.add(np.char.add(ends[:, 0], "-"), ends[:, 1]),
+                "distance": np.linalg.norm(matrix.vectors(atoms.positions, atoms.cell.array), axis=1),
+                "norm": np.sqrt(square / np.diff(matrix.offsets)),
+            }
+            frames.append(pd.DataFrame(columns))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
+
+
+@drawing
+def decay_picture(
+    norms: pd.DataFrame, energy_unit: str, noise: Mapping[str, float] | None = None, title: str = ""
+) -> Figure:
+    """Draw block norm against distance.
+
+    Args:
+        norms: from `block_norms`.
+        energy_unit: unit of the Hamiltonian.
+        noise: operator -> root mean square noise of an element, in its unit; drawn as a line.
+        title: stands above the first panel.
+    """
+    operators = list(dict.fromkeys(norms["operator"]))
+    figure = new_figure(2.6)
+    axes = figure.subplots(1, len(operators), squeeze=False, sharex=True)[0]
+    common = norms["elements"].value_counts().index[: len(COLOURS) - 1].tolist()
+    groups = norms["elements"].where(norms["elements"].isin(common), "others")
+    for ax, operator in zip(axes, operators):
+        unit = energy_unit if operator == "hamiltonian" else "1"
+        for k, label in enumerate([*common, "others"]):
+            rows = norms[(norms["operator"] == operator) & (groups == label) & (norms["norm"] > 0)]
+            style = {"color": COLOURS[k], "marker": MARKERS[k], "label": label}
+            ax.plot(rows["distance"], rows["norm"], ls="", ms=2.4, mew=0, alpha=0.6, rasterized=True, **style)
+        floor = (noise or {}).get(operator)
+        if floor:
+            ax.axhline(floor, color=GREY, lw=0.8, ls="--")
+            ax.text(0.15, floor, "noise", transform=ax.get_yaxis_transform(), va="bottom", size=6)
+        ax.set_yscale("log")
+        ax.set_xlim(left=-0.3)
+        ax.set_xlabel("distance (Å)")
+        ax.set_ylabel(with_unit(f"rms element of a block of {SYMBOLS[operator]}", unit))
+    used = [label for label in [*common, "others"] if (groups == label).any()]
+    handles = [line for line in axes[0].lines if line.get_label() in used]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(used), markerscale=2)
+    axes[0].set_title(title)
+    return figure

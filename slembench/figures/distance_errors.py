@@ -1,0 +1,42 @@
+"""Error by distance of the pair, beside the floors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from slembench.figures.style import COLOURS, LINES, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+
+
+@drawing
+def distance_picture(tables: Mapping[str, pd.DataFrame], energy_unit: str) -> Figure:
+    """Draw the mean absolute error in bins of |r_ij|, one panel an operator.
+
+    Args:
+        tables: name of the model or floor -> by-distance table (operator, lower, upper in Angstrom, mae).
+        energy_unit: unit of the Hamiltonian's errors.
+    """
+    operators = list(dict.fromkeys(next(iter(tables.values()))["operator"]))
+    figure = new_figure(2.6)
+    axes = figure.subplots(1, len(operators), squeeze=False, sharex=True)[0]
+    for ax, operator in zip(axes, operators):
+        for k, (label, table) in enumerate(tables.items()):
+            rows = table[(table["operator"] == operator) & (table["mae"] > 0)]
+            centre = (rows["lower"] + rows["upper"]) / 2
+            style = {
+                "color": COLOURS[k % len(COLOURS)],
+                "marker": MARKERS[k % len(MARKERS)],
+                "ls": LINES[k % len(LINES)],
+            }
+            ax.plot(centre, rows["mae"], label=label, ms=3, **style)
+        ax.set_yscale("log")
+        ax.set_xlim(left=0)
+        ax.set_xlabel("distance (Å)")
+        ax.set_ylabel(with_unit(f"MAE of {SYMBOLS[operator]}", energy_unit if operator == "hamiltonian" else "1"))
+    widths = np.unique([float((t["upper"] - t["lower"]).iloc[0]) for t in tables.values() if len(t)])
+    axes[0].set_title(f"bins of {widths[0]:g} Å" if len(widths) == 1 else "")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tables))
+    return figure

@@ -1,0 +1,112 @@
+"""Predicted against reference matrix elements, as densities of points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from slembench.figures.style import SCALE, SYMBOLS, drawing, new_figure, with_unit
+from slembench.orbitals import FloatArray
+
+BINS = 120
+DECADES = 10
+"""Decades of |element| and of |error| below the largest element that the right panel can show."""
+
+
+@dataclass(frozen=True)
+class ElementDensity:
+    """Numbers of elements in bins.
+
+    Attributes:
+        edges: (BINS + 1,) edges of reference and predicted value, unit of the operator.
+        parity: (BINS, BINS) counts, reference along the first axis.
+        magnitudes: (BINS + 1,) edges of |reference| and |error|, equidistant in the logarithm.
+        errors: (BINS, BINS) counts, |reference| along the first axis.
+        elements: number of elements.
+    """
+
+    edges: FloatArray
+    parity: FloatArray
+    magnitudes: FloatArray
+    errors: FloatArray
+    elements: int
+
+
+def element_density(pairs: Iterable[tuple[FloatArray, FloatArray]], largest: float) -> ElementDensity:
+    """Bin elements, one structure at a time.
+
+    Args:
+        pairs: reference (n,) and predicted (n,) values of each structure, unit of the operator.
+        largest: largest |reference| of all; what lies beyond is counted in the outermost bin.
+    """
+    edges: FloatArray = np.linspace(-largest, largest, BINS + 1)
+    magnitudes: FloatArray = np.geomspace(largest * 10.0**-DECADES, largest, BINS + 1)
+    parity, errors = np.zeros((BINS, BINS)), np.zeros((BINS, BINS))
+    elements = 0
+    for reference, predicted in pairs:
+        parity += _counts(np.clip(reference, -largest, largest), np.clip(predicted, -largest, largest), edges)
+        size, error = (np.clip(np.abs(v), magnitudes[0], largest) for v in (reference, predicted - reference))
+        errors += _counts(size, error, magnitudes)
+        elements += len(reference)
+    return ElementDensity(edges, parity, magnitudes, errors, elements)
+
+
+def _counts(x: FloatArray, y: FloatArray, edges: FloatArray) -> FloatArray:
+    """(BINS, BINS) numbers of points; the same bins along both axes."""
+    column, row = (np.clip(np.searchsorted(edges, v, side="right") - 1, 0, BINS - 1) for v in (x, y))
+    return np.bincount(column * BINS + row, minlength=BINS**2).reshape(BINS, BINS).astype(np.float64)
+
+
+@drawing
+def element_picture(density: ElementDensity, operator: str, unit: str) -> Figure:
+    """Draw predicted against reference elements (left) and |error| against |reference| with its median (right).
+
+    Args:
+        density: from `element_density`.
+        operator: whose elements.
+        unit: of the operator.
+    """
+    figure = new_figure(3.1)
+    left, right = figure.subplots(1, 2)
+    symbol = SYMBOLS[operator]
+    norm = LogNorm(1, max(density.parity.max(), density.errors.max(), 2))
+    _mesh(left, density.edges, density.parity, norm)
+    ends = density.edges[[0, -1]]
+    left.plot(ends, ends, color="black", lw=0.5)
+    left.set_aspect("equal")
+    left.set_xlabel(with_unit(f"reference {symbol}", unit))
+    left.set_ylabel(with_unit(f"predicted {symbol}", unit))
+    left.set_title(f"{density.elements:,} elements")
+    mesh = _mesh(right, density.magnitudes, density.errors, norm)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    centres = np.sqrt(density.magnitudes[:-1] * density.magnitudes[1:])
+    share = np.cumsum(density.errors, axis=1)
+    filled = share[:, -1] >= 10
+    median = centres[np.argmax(share >= share[:, -1:] / 2, axis=1)]
+    right.plot(centres[filled], median[filled], color="black", lw=1.2, label="median")
+    right.legend(loc="upper left")
+    _crop(right, density)
+    right.set_xlabel(with_unit(f"|reference {symbol}|", unit))
+    right.set_ylabel(with_unit(f"|error of {symbol}|", unit))
+    figure.colorbar(mesh, ax=right, label="elements in a bin")
+    return figure
+
+
+def _mesh(ax: Axes, edges: FloatArray, counts: FloatArray, norm: LogNorm) -> QuadMesh:
+    shown = np.ma.masked_equal(counts.T, 0)
+    return ax.pcolormesh(edges, edges, shown, norm=norm, cmap=f"{SCALE}_r", rasterized=True)
+
+
+def _crop(ax: Axes, density: ElementDensity) -> None:
+    """Leave out decades without elements; the lowest bin, which holds the zeros, does not count."""
+    for counts, set_limits in ((density.errors.sum(axis=1), ax.set_xlim), (density.errors.sum(axis=0), ax.set_ylim)):
+        used = np.flatnonzero(counts[1:]) + 1
+        if len(used):
+            set_limits(density.magnitudes[used[0]], density.magnitudes[used[-1] + 1])

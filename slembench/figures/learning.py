@@ -1,0 +1,45 @@
+"""Learning curves of a training log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from slembench.figures.style import COLOURS, GREY, LINES, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+
+
+@drawing
+def learning_picture(rows: Sequence[Mapping[str, Any]], energy_unit: str) -> Figure:
+    """Draw training and validation loss (left) and validation errors (right) against the step.
+
+    Args:
+        rows: of ``log.jsonl`` (`slembench.training.log.JsonLog.rows`): ``train`` and ``validation`` events.
+        energy_unit: unit of the Hamiltonian's error.
+    """
+    training = [row for row in rows if row["event"] == "train"]
+    validation = [row for row in rows if row["event"] == "validation"]
+    figure = new_figure(2.6)
+    left, right = figure.subplots(1, 2)
+    left.plot(_of(training, "step"), _of(training, "loss"), color=GREY, lw=0.5, label="training", rasterized=True)
+    left.plot(_of(validation, "step"), _of(validation, "loss"), color=COLOURS[0], marker="o", ms=2, label="validation")
+    left.set_ylabel("loss")
+    left.legend()
+    for k, operator in enumerate(validation[0]["mae"] if validation else ()):
+        label = with_unit(SYMBOLS[operator], energy_unit if operator == "hamiltonian" else "1")
+        values = [row["mae"][operator] for row in validation]
+        right.plot(
+            _of(validation, "step"), values, color=COLOURS[k], ls=LINES[k], marker=MARKERS[k], ms=2.5, label=label
+        )
+    right.set_ylabel("validation MAE")
+    if validation:
+        right.legend()
+    for ax in (left, right):
+        ax.set_yscale("log")
+        ax.set_xlabel("optimiser step")
+    return figure
+
+
+def _of(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    return [float(row[key]) for row in rows]

@@ -1,0 +1,40 @@
+"""Predicted against reference orbital or band energies."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure
+from slembench.orbitals import FloatArray
+
+
+@drawing
+def level_picture(reference: FloatArray, predicted: FloatArray, occupied: NDArray[np.bool_], unit: str) -> Figure:
+    """Draw predicted against reference levels (left) and their differences (right), occupied and empty apart.
+
+    Args:
+        reference: (n,) levels.
+        predicted: (n,) levels in the same order.
+        occupied: (n,) levels that hold electrons in the reference.
+        unit: of the levels.
+    """
+    figure = new_figure(3.0)
+    left, right = figure.subplots(1, 2)
+    for k, (label, chosen) in enumerate((("empty", ~occupied), ("occupied", occupied))):
+        style = {"color": COLOURS[1 - k], "marker": MARKERS[1 - k], "ls": "", "ms": 2.2, "mew": 0, "rasterized": True}
+        left.plot(reference[chosen], predicted[chosen], label=label, **style)
+        right.plot(reference[chosen], predicted[chosen] - reference[chosen], **style)
+    ends = [min(reference.min(), predicted.min()), max(reference.max(), predicted.max())]
+    left.plot(ends, ends, color="black", lw=0.5)
+    left.set_aspect("equal")
+    left.set_xlabel(f"reference level ({unit})")
+    left.set_ylabel(f"predicted level ({unit})")
+    left.legend(markerscale=2)
+    right.axhline(0, color=GREY, lw=0.7)
+    right.set_xlabel(f"reference level ({unit})")
+    right.set_ylabel(f"predicted - reference ({unit})")
+    mean = np.abs(predicted - reference)[occupied].mean()
+    right.set_title(f"mean |difference| of occupied levels {mean:.2g} {unit}")
+    return figure

@@ -1,0 +1,42 @@
+"""Error of every structure in order, the worst ones named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from slembench.figures.style import COLOURS, GREY, drawing, new_figure, with_unit
+from slembench.orbitals import FloatArray
+
+NAMED = 5
+
+
+@drawing
+def structure_error_picture(ids: Sequence[str], errors: FloatArray, label: str, unit: str) -> Figure:
+    """Draw sorted errors, one point a structure.
+
+    Args:
+        ids: (S,) structures.
+        errors: (S,) error of each.
+        label: what the error is, such as "MAE of H".
+        unit: of the errors.
+    """
+    order = np.argsort(-errors, kind="stable")
+    values = errors[order]
+    figure = new_figure(2.5)
+    ax = figure.subplots()
+    ranks = np.arange(1, len(values) + 1)
+    ax.plot(ranks, values, color=COLOURS[0], marker="o", ls="", ms=3)
+    mean = float(values.mean())
+    ax.axhline(mean, color=GREY, lw=0.8, ls="--")
+    ax.text(1.0, mean, "mean", transform=ax.get_yaxis_transform(), ha="right", va="bottom", size=6)
+    worst = min(NAMED, len(values))
+    names = "\n".join(f"{rank}  {ids[m]}" for rank, m in zip(ranks, order[:worst]))
+    ax.text(0.98, 0.97, f"worst\n{names}", transform=ax.transAxes, ha="right", va="top", size=7, linespacing=1.3)
+    ax.plot(ranks[:worst], values[:worst], color=COLOURS[1], marker="s", ls="", ms=4)
+    ax.set_yscale("log")
+    ax.set_xlabel("rank of the structure, worst first")
+    ax.set_ylabel(with_unit(label, unit))
+    return figure

@@ -1,0 +1,156 @@
+"""The one style of all pictures, and how they are written: the same input gives the same bytes.
+
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart by readers with any colour vision and
+in grey print; series also differ in marker or line. The colour scale is perceptually uniform (cividis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from io import BytesIO
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from slembench.files import atomic_file
+
+P = ParamSpec("P")
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Blue, vermilion, green, purple, orange, sky blue, black."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
+GREY = "#7F7F7F"
+SCALE = "cividis"
+"""Colour scale of heat maps."""
+
+WIDTH = 7.0
+"""Width in inches of a picture across the page."""
+
+PNG_DPI = 150
+PNG_COLOURS = 256
+
+SYMBOLS = {"hamiltonian": "H", "overlap": "S", "density": "D"}
+"""Operator -> the letter that stands for it."""
+
+UNIT_TEXT = {"eV": "eV", "Hartree": "Hartree", "1": ""}
+
+STYLE: dict[str, Any] = {
+    "axes.grid": False,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 8,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "savefig.facecolor": "white",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "slembench",
+    "xtick.labelsize": 7,
+    "xtick.major.width": 0.7,
+    "ytick.labelsize": 7,
+    "ytick.major.width": 0.7,
+}
+
+
+def drawing(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorator of a function that draws: the style holds while it runs, whatever the user's own settings are."""
+
+    @wraps(function)
+    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with _style():
+            return function(*args, **kwargs)
+
+    return styled
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure of that size in inches, outside of pyplot, so that nothing global changes."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def with_unit(text: str, unit: str) -> str:
+    """Label of an axis: ``text (unit)``; a dimensionless quantity ("1") has no unit to show."""
+    shown = UNIT_TEXT.get(unit, unit)
+    return f"{text} ({shown})" if shown else text
+
+
+def svg_text(figure: Figure, source: str = "") -> str:
+    """The figure as an SVG element that can stand in a page as it is.
+
+    Args:
+        figure: what to write.
+        source: text kept in the metadata.
+
+    Returns:
+        ``<svg ...>...</svg>`` without XML declaration, date or version, which change while the picture does not.
+    """
+    metadata = {"Date": None, "Creator": None, **({"Source": source} if source else {})}
+    buffer = BytesIO()
+    with _style():
+        figure.savefig(buffer, format="svg", metadata=metadata)
+    text = buffer.getvalue().decode()
+    return text[text.index("<svg") :]
+
+
+def save(figure: Figure, stem: str | Path, formats: Iterable[str] = ("svg", "png"), source: str = "") -> list[Path]:
+    """Write a figure as ``stem``.svg and ``stem``.png, each atomically.
+
+    Args:
+        figure: what to write.
+        stem: path without suffix.
+        formats: "svg", "png" or both.
+        source: text kept in the file's metadata, such as the fingerprint of the data that were drawn.
+
+    Returns:
+        Paths of the files.
+    """
+    content = {"svg": lambda: svg_text(figure, source).encode(), "png": lambda: _png(figure, source)}
+    paths = []
+    for kind in formats:
+        path = Path(f"{stem}.{kind}")
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(content[kind]())
+        paths.append(path)
+    return paths
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        settings: Any = matplotlib.rcParams
+        settings.update(STYLE)
+        yield
+
+
+def _png(figure: Figure, source: str) -> bytes:
+    """PNG with a palette of its own colours, a third of the size of one with three bytes a pixel."""
+    full, small = BytesIO(), BytesIO()
+    with _style():
+        figure.savefig(full, format="png", dpi=PNG_DPI)
+    text = PngInfo()
+    if source:
+        text.add_text("Source", source)
+    with Image.open(full) as image:
+        palette = image.convert("RGB").quantize(PNG_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        palette.save(small, format="png", optimize=True, pnginfo=text, dpi=(PNG_DPI, PNG_DPI))
+    return small.getvalue()
