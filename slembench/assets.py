@@ -15,7 +15,7 @@ KINDS = ("datasets", "baselines", "results")
 """Kinds of assets, each one top-level folder."""
 
 USER_DATA_VARIABLE = "SLEMBENCH_DATA"
-"""Environment variable with further folders of data sets, separated as in PATH."""
+"""Environment variable with the user's folders of data sets, separated as in PATH; new ones go into the first."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -25,7 +25,8 @@ def asset_roots(kind: str) -> list[Path]:
 
     Args:
         kind: one of `KINDS`. For ``datasets`` the folders of the environment variable
-            SLEMBENCH_DATA follow the shipped one, so a shipped file is never hidden by a user's.
+            SLEMBENCH_DATA (see `user_data_folder`) follow the shipped one, so a shipped file is never hidden by
+            a user's.
 
     Returns:
         Absolute folders; the user's own exist, the shipped one may not.
@@ -38,7 +39,7 @@ def asset_roots(kind: str) -> list[Path]:
     shipped = _PACKAGE / "_assets"
     roots = [(shipped if shipped.is_dir() else _PACKAGE.parent) / kind]
     if kind == "datasets":
-        roots += _user_folders()
+        roots += _user_folders() or [folder for folder in [user_data_folder()] if folder.is_dir()]
     return roots
 
 
@@ -76,6 +77,21 @@ def list_assets(kind: str) -> list[str]:
     """
     found = (entry for root in asset_roots(kind) if root.is_dir() for entry in root.iterdir())
     return sorted({entry.name for entry in found if entry.is_dir() and not entry.name.startswith((".", "_"))})
+
+
+def user_data_folder() -> Path:
+    """Folder where downloaded and imported data sets are kept: the first one of SLEMBENCH_DATA.
+
+    Where the variable is not set it is the user's data folder of the operating system, such as
+    ``~/.local/share/slembench/datasets``; that one may not exist yet.
+
+    Raises:
+        DataError: a folder in SLEMBENCH_DATA that does not exist.
+    """
+    from platformdirs import user_data_path
+
+    folders = _user_folders()
+    return folders[0] if folders else user_data_path("slembench") / "datasets"
 
 
 def _user_folders() -> list[Path]:

@@ -1,4 +1,8 @@
-"""Data sets by name: those that ship with slembench and those in the folders of SLEMBENCH_DATA."""
+"""Data sets by name: those that ship with slembench, those in the folders of SLEMBENCH_DATA or the user's data folder.
+
+A folder whose card is that of an official set (`slembench.data.official`) holds no data and is no data set here; its
+name stands for what was imported under it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from pathlib import Path
 from slembench.assets import asset_roots, list_assets
 from slembench.data.card import CARD_FILE, Card, read_card
 from slembench.data.dataset import Dataset
+from slembench.data.official import is_official
 from slembench.errors import DataError
 
 
@@ -22,11 +27,17 @@ def dataset_folder(name_or_path: str | Path) -> Path:
         name_or_path: a name from `list_datasets`, or a folder that holds a card.yaml.
 
     Raises:
-        DataError: neither; lists the names there are.
+        DataError: neither; lists the names there are. An official set that was not imported yet: says how to get it.
     """
     found = _find(str(name_or_path)) if Path(name_or_path).name == str(name_or_path) else None
     if found is None and (Path(name_or_path) / CARD_FILE).is_file():
         found = Path(name_or_path)
+    name = Path(name_or_path).name
+    if is_official(found) if found else any(is_official(root / name) for root in asset_roots("datasets")):
+        raise DataError(
+            f"data set {name!r} is published elsewhere and not on this machine: run `slembench data fetch {name}`,"
+            f" then `slembench data import --dataset {name}` (or import a file that you have, also a part of it)"
+        )
     if found is None:
         known = ", ".join(list_datasets()) or "none"
         raise DataError(f"no data set {str(name_or_path)!r}: give a folder with a {CARD_FILE}, or one of: {known}")
@@ -59,4 +70,4 @@ def load_dataset(name_or_path: str | Path) -> Dataset:
 
 def _find(name: str) -> Path | None:
     folders = [root / name for root in asset_roots("datasets")]
-    return next((folder for folder in folders if (folder / CARD_FILE).is_file()), None)
+    return next((f for f in folders if (f / CARD_FILE).is_file() and not is_official(f)), None)
