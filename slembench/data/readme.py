@@ -17,21 +17,27 @@ def dataset_readme(card: Card, data_file: Path) -> str:
         card: the data set's card.
         data_file: its Parquet file, whose bytes per value are reported.
     """
-    theory = card.level_of_theory.model_dump(exclude_none=True)
     sections = [
         f"# {card.title}\n\n{card.description.strip()}",
         "(Generated from `card.yaml`; change the card, not this file.)",
         "```\nslembench data info " + card.name + "\nslembench run --dataset " + card.name + " --model slem\n```",
-        _table("Contents", _contents(card)),
-        _table("Level of theory", theory),
-        _table("Splits", {**card.counts.splits, "rule": card.splits.rule, "seed": card.splits.seed}),
-        _table("Noise floor", card.noise_floor),
-        _table("Checks", card.checks),
+        *card_tables(card),
         _sizes(data_file),
         "\n".join(f"- {note}" for note in card.notes),
         f"Origin: `{card.origin.recipe}`. Licence: {card.licence}. Please cite: {card.citation.strip()}",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def card_tables(card: Card) -> list[str]:
+    """What the card says of contents, level of theory, splits, noise floor and checks, one Markdown section each."""
+    return [
+        markdown_table("Contents", _contents(card)),
+        markdown_table("Level of theory", card.level_of_theory.model_dump(exclude_none=True)),
+        markdown_table("Splits", {**card.counts.splits, "rule": card.splits.rule, "seed": card.splits.seed}),
+        markdown_table("Noise floor", card.noise_floor),
+        markdown_table("Checks", card.checks),
+    ]
 
 
 def _contents(card: Card) -> dict[str, Any]:
@@ -53,7 +59,8 @@ def _exponent(quantum: float) -> int:
     return len(f"{int(1 / quantum):b}") * -1 + 1 if quantum < 1 else len(f"{int(quantum):b}") - 1
 
 
-def _table(title: str, rows: Mapping[str, Any]) -> str:
+def markdown_table(title: str, rows: Mapping[str, Any]) -> str:
+    """Section with a table of two columns; empty where there are no rows."""
     if not rows:
         return ""
     lines = [f"| {key} | {_cell(value)} |" for key, value in rows.items()]

@@ -1,4 +1,4 @@
-"""Pictures are the same bytes every time, hold nothing that changes with the day, and leave the user's settings alone."""
+"""Pictures are the same bytes every time, hold nothing that changes with the day, and leave other settings alone."""
 
 import re
 
