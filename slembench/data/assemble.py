@@ -205,19 +205,24 @@ def _verify(dataset: Dataset, files: list[Path], limits: Limits, progress: Calla
         checks.append(verify_sample(dataset, read_record(file), limits))
         if count % 10 == 0 or count == len(files):
             progress(f"{count} of {len(files)} structures verified")
-    molecules = {
+    periodic = dataset.card.periodic
+    occupied = "filled at the stored smearing on kmesh_ft" if periodic else "occupied"
+    density = {
         "max_density_error": digits(max(c.density for c in checks)),
-        "max_density_error_of": "D - 2 C C^T, C the occupied orbitals of the stored H and S",
+        "max_density_error_of": f"D - C f C^T, C the orbitals of the stored H and S, {occupied}",
+    }
+    molecules = {
         "max_rounding_error_meV": digits(max(c.rounding_meV for c in checks)),
         "max_rounding_error_of": "all orbitals, values before and after rounding",
         "max_direction_error": digits(max(c.direction for c in checks)),
     }
-    bands = f"occupied bands and {EMPTY_BANDS} above" if dataset.card.periodic else "all orbitals"
+    bands = f"occupied bands and {EMPTY_BANDS} above" if periodic else "all orbitals"
     return {
         "structures_verified": len(checks),
         "max_eigenvalue_error_meV": digits(max(c.eigenvalue_meV for c in checks)),
         "max_eigenvalue_error_of": f"{bands}, stored values against the code's own",
-        **({} if dataset.card.periodic else molecules),
+        **(density if "density" in dataset.card.operators else {}),
+        **({} if periodic else molecules),
         "max_electrons_error": digits(max(c.electrons for c in checks)),
         "max_far_overlap": digits(max(c.far_overlap for c in checks)),
         "min_overlap_eigenvalue": digits(min(c.overlap_eigenvalue for c in checks)),

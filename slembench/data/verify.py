@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import scipy.linalg
 
+from slembench.data import verify_crystal, verify_molecule
 from slembench.data.dataset import Dataset
 from slembench.data.pairs import cutoff_margin
 from slembench.data.records import Record
 from slembench.data.sample import Sample
-from slembench.data.verify_molecule import density_error, direction_error, electrons_error, rounding_error
 from slembench.errors import DataError
 from slembench.units import ENERGY_UNITS
 
@@ -30,7 +30,7 @@ class Limits:
         far_overlap: largest |S| in the outer tenth of the cutoffs against the largest of all.
         overlap_eigenvalue: smallest eigenvalue of S(k); above it.
         cutoff_margin: smallest distance of any pair from its cutoff, Angstrom; above it.
-        density: see `slembench.data.verify_molecule.density_error`.
+        density: see the `density_error` of `slembench.data.verify_molecule` and `slembench.data.verify_crystal`.
         direction: see `slembench.data.verify_molecule.direction_error`.
         rounding_meV: see `slembench.data.verify_molecule.rounding_error`.
     """
@@ -72,17 +72,17 @@ def verify_sample(dataset: Dataset, record: Record, limits: Limits) -> Checks:
     """
     sample = dataset.sample(record.sample.id)
     error, smallest = band_error(sample, record)
-    molecule, stored_density = not sample.atoms.pbc.any(), "density" in sample.operators
-    own = molecule and stored_density and smallest > 0
+    molecule = not sample.atoms.pbc.any()
+    electrons, density = density_errors(sample, record) if smallest > 0 else (record.electrons_error, 0.0)
     checks = Checks(
         eigenvalue_meV=error,
-        electrons=electrons_error(sample) if own else record.electrons_error,
+        electrons=electrons,
         far_overlap=far_overlap(sample, dataset.cutoffs),
         overlap_eigenvalue=smallest,
         cutoff_margin=cutoff_margin(sample.atoms, dataset.cutoffs),
-        density=density_error(sample) if own else 0.0,
-        direction=direction_error(sample) if molecule else 0.0,
-        rounding_meV=rounding_error(sample, record.sample) * to_meV(sample) if molecule else 0.0,
+        density=density,
+        direction=verify_molecule.direction_error(sample) if molecule else 0.0,
+        rounding_meV=verify_molecule.rounding_error(sample, record.sample) * to_meV(sample) if molecule else 0.0,
     )
     for name, value in asdict(checks).items():
         limit = getattr(limits, name)
@@ -92,6 +92,18 @@ def verify_sample(dataset: Dataset, record: Record, limits: Limits) -> Checks:
                 f"{dataset.root}: structure {sample.id!r}: check {name!r}: {value:.3g}, the limit is {limit:g}"
             )
     return checks
+
+
+def density_errors(sample: Sample, record: Record) -> tuple[float, float]:
+    """Error of Tr(D S), and largest element of D minus the density of the stored H and S.
+
+    Of a structure without D: the recipe's own error of Tr(D S), and 0.
+    """
+    if "density" not in sample.operators:
+        return record.electrons_error, 0.0
+    if record.kmesh_ft is None:
+        return verify_molecule.electrons_error(sample), verify_molecule.density_error(sample)
+    return verify_crystal.electrons_error(sample), verify_crystal.density_error(sample, record.kmesh_ft)
 
 
 def band_error(sample: Sample, record: Record) -> tuple[float, float]:
