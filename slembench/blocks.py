@@ -345,20 +345,34 @@ class BlockMatrix:
 
 
 def pair_keys(pair_index: IntArray, pair_shift: IntArray) -> IntArray:
-    """One int64 for each (i, j, R); |R| components up to 511, up to 2^16 atoms.
+    """One int64 for each (i, j, R), the same wherever the triple stands; |R| up to 511 cells or up to 2^22 atoms.
+
+    Below 2^16 atoms and 512 cells a key is 16 bits for each atom and 10 for each component of R, and not negative.
+    Other triples, of atoms below 2^22 and |R| < 32, have 22 and 6 bits and a negative key.
 
     Args:
         pair_index: (P, 2).
         pair_shift: (P, 3).
 
     Raises:
-        ValueError: a translation or an atom number beyond that range.
+        ValueError: a translation or an atom number beyond both ranges.
     """
     shift, index = np.asarray(pair_shift, dtype=np.int64), np.asarray(pair_index, dtype=np.int64)
-    if shift.size and (np.abs(shift).max() > 511 or index.max() >= 1 << 16):
-        raise ValueError("pair keys hold translations up to 511 cells and 65,536 atoms")
-    cell = ((shift[:, 0] + 512) * 1024 + shift[:, 1] + 512) * 1024 + shift[:, 2] + 512
-    return np.asarray((index[:, 0] << 46) | (index[:, 1] << 30) | cell)
+    atom, cell = index.max(axis=1, initial=0), np.abs(shift).max(axis=1, initial=0)
+    large = (atom >= 1 << 16) | (cell > 511)
+    if large.any() and (atom[large].max() >= 1 << 22 or cell[large].max() > 31):
+        raise ValueError("pair keys hold 65,536 atoms with translations up to 511 cells, or 4,194,304 with up to 31")
+    keys = _packed(index, shift, 16, 10)
+    if large.any():
+        keys[large] = -1 - _packed(index[large], shift[large], 22, 6)
+    return keys
+
+
+def _packed(index: IntArray, shift: IntArray, atom_bits: int, cell_bits: int) -> IntArray:
+    """Atoms and translations side by side in one non-negative integer."""
+    half, size = 1 << (cell_bits - 1), 1 << cell_bits
+    cell = ((shift[:, 0] + half) * size + shift[:, 1] + half) * size + shift[:, 2] + half
+    return np.asarray((index[:, 0] << (atom_bits + 3 * cell_bits)) | (index[:, 1] << (3 * cell_bits)) | cell)
 
 
 def concatenate(parts: list[BlockMatrix]) -> BlockMatrix:

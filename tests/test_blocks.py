@@ -157,4 +157,22 @@ def test_wrong_shapes_are_refused(change, message):
 
 def test_pair_keys_refuse_what_they_cannot_hold():
     with pytest.raises(ValueError, match="511"):
+        pair_keys(np.array([[0, 70_000]]), np.array([[32, 0, 0]]))
+    with pytest.raises(ValueError, match="pair keys"):
+        pair_keys(np.array([[0, 1 << 22]]), np.array([[0, 0, 0]]))
+    with pytest.raises(ValueError, match="pair keys"):
         pair_keys(np.array([[0, 0]]), np.array([[600, 0, 0]]))
+
+
+def test_pair_keys_are_one_for_each_triple_beyond_65536_atoms():
+    """Small and large triples side by side: equal only where the triples are equal, wherever they stand."""
+    rng = np.random.default_rng(0)
+    index = rng.choice([0, 1, 65_535, 65_536, 70_000, (1 << 22) - 1], size=(4000, 2))
+    shift = rng.choice([-31, -1, 0, 1, 31], size=(4000, 3))
+    keys = pair_keys(index, shift)
+    _, first = np.unique(np.concatenate([index, shift], axis=1), axis=0, return_inverse=True)
+    _, second = np.unique(keys, return_inverse=True)
+    labels = np.unique(np.stack([first.reshape(-1), second.reshape(-1)]), axis=1)
+    assert labels.shape[1] == first.max() + 1 == second.max() + 1
+    alone = np.concatenate([pair_keys(index[k : k + 1], shift[k : k + 1]) for k in range(50)])
+    assert np.array_equal(alone, keys[:50])
