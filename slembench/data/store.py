@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,20 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from slembench.blocks import BlockMatrix
+from slembench.data.padded import MoleculeBlocks, PaddedBlocks, PaddedLayout, padded_blocks
 from slembench.data.sample import ENERGY_WORDS, Sample, SampleInfo, check_sample, element_name
 from slembench.errors import DataError
 from slembench.files import atomic_file
-from slembench.orbitals import Basis
+from slembench.orbitals import Basis, FloatArray, IntArray
 
 METADATA_KEY = b"slembench"
 FORMAT = "slembench-samples"
 VERSION = 1
 GROUP_BYTES = 1 << 26
 """Operator values held in memory before they are written as one row group."""
+
+LEVEL = 19
+"""Of zstd: files are written once and shipped."""
 
 _ARRAYS = {
     "numbers": pa.int16(),
@@ -95,19 +100,10 @@ def write_samples(path: str | Path, samples: Iterable[Sample], header: Header) -
             header, operators on different pairs, or an id that came before.
     """
     columns = schema(header)
-    floats = ["positions", "cell", *header.operators]
     seen: set[str] = set()
     with (
         atomic_file(path) as temporary,
-        pq.ParquetWriter(
-            temporary,
-            columns,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=["numbers.list.element", "pair_i.list.element", "pair_shift.list.element", "group"],
-            column_encoding={f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in floats},
-            data_page_size=2 * GROUP_BYTES,
-        ) as writer,
+        pq.ParquetWriter(temporary, columns, **writer_options(header.operators)) as writer,
     ):
         rows: list[dict[str, Any]] = []
         size = 0
@@ -122,6 +118,17 @@ def write_samples(path: str | Path, samples: Iterable[Sample], header: Header) -
                 rows, size = [], 0
         if rows:
             writer.write_table(pa.Table.from_pylist(rows, schema=columns))
+
+
+def writer_options(operators: Sequence[str] = ("hamiltonian",)) -> dict[str, Any]:
+    """Options of pyarrow's writer for a file with these operators."""
+    return {
+        "compression": "zstd",
+        "compression_level": LEVEL,
+        "use_dictionary": ["numbers.list.element", "pair_i.list.element", "pair_shift.list.element", "group"],
+        "column_encoding": {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in ("positions", "cell", *operators)},
+        "data_page_size": 2 * GROUP_BYTES,
+    }
 
 
 def round_values(values: NDArray[np.float64], quantum: float) -> NDArray[np.float64]:
@@ -179,6 +186,7 @@ class SampleStore:
         self._first_row = np.cumsum([0, *(rows for _, rows in headers)]).tolist()
         self.basis = Basis.parse(self.header.basis)
         self._table = _memory_map(self._files, cache)
+        self._columns = {name: _ListColumn(self._table.column(name)) for name in (*_ARRAYS, *self.header.operators)}
         self.ids: list[str] = self._table.column("id").to_pylist()
         self._row = {identifier: row for row, identifier in enumerate(self.ids)}
         double = [identifier for identifier, count in Counter(self.ids).items() if count > 1]
@@ -195,9 +203,7 @@ class SampleStore:
         Raises:
             DataError: unknown id, arrays of wrong length, an unknown element or a value that is not finite.
         """
-        if identifier not in self._row:
-            raise DataError(f"{self._files[0].parent}: no structure {identifier!r}; it holds {len(self)} others")
-        row = self._row[identifier]
+        row = self._find(identifier)
         return check_sample(self._build(row), self._file(row))
 
     def file_of(self, identifier: str) -> str:
@@ -209,16 +215,16 @@ class SampleStore:
 
     def _array(self, name: str, row: int, length: int | None = None) -> NDArray[Any]:
         """Flat values of one list cell, without a copy for numbers; ``length`` is what they must be."""
-        cell = self._table.column(name)[row]
-        place = f"{self._file(row)}: structure {self.ids[row]!r}: key {name!r}"
-        if not cell.is_valid or cell.values.null_count:
-            raise DataError(f"{place}: missing values")
-        values: NDArray[Any] = cell.values.to_numpy(zero_copy_only=not pa.types.is_boolean(cell.values.type))
-        if length is not None and len(values) != length:
+        values = self._columns[name].cell(row)
+        if values is None or (length is not None and len(values) != length):
+            place = f"{self._file(row)}: structure {self.ids[row]!r}: key {name!r}"
+            if values is None:
+                raise DataError(f"{place}: missing values")
             raise DataError(f"{place}: has {len(values)} values, must have {length}")
         return values
 
-    def _build(self, row: int) -> Sample:
+    def _structure(self, row: int) -> tuple[IntArray, FloatArray, IntArray, IntArray, int]:
+        """Atomic numbers, positions, pairs, translations and the number of values that an operator must have."""
         numbers = self._array("numbers", row).astype(np.int64)
         place = f"{self._file(row)}: structure {self.ids[row]!r}"
         unknown = sorted(set(numbers.tolist()) - set(self.basis.elements))
@@ -226,12 +232,16 @@ class SampleStore:
             raise DataError(f"{place}: key 'numbers': element {element_name(unknown[0])} is not in the basis")
         positions = self._array("positions", row, 3 * len(numbers)).reshape(-1, 3)
         first = self._array("pair_i", row)
-        index = np.stack([first, self._array("pair_j", row, len(first))], axis=1).astype(np.int64)
+        index = np.empty((len(first), 2), dtype=np.int64)
+        index[:, 0], index[:, 1] = first, self._array("pair_j", row, len(first))
         shift = self._array("pair_shift", row, 3 * len(first)).reshape(-1, 3).astype(np.int64)
         if index.size and (index.min() < 0 or index.max() >= len(numbers)):
             raise DataError(f"{place}: key 'pair_i': atom numbers must lie in 0..{len(numbers) - 1}")
         sizes = self.basis.sizes(numbers)
-        length = int(sizes[index].prod(axis=1).sum())
+        return numbers, positions, index, shift, int((sizes[index[:, 0]] * sizes[index[:, 1]]).sum())
+
+    def _build(self, row: int) -> Sample:
+        numbers, positions, index, shift, length = self._structure(row)
         operators = {
             name: BlockMatrix(self.basis, numbers, index, shift, self._array(name, row, length))
             for name in self.header.operators
@@ -239,6 +249,41 @@ class SampleStore:
         cell = self._array("cell", row, 9).reshape(3, 3)
         atoms = ase.Atoms(numbers=numbers, positions=positions, cell=cell, pbc=self._array("pbc", row, 3))
         return Sample(self.ids[row], atoms, self.basis, operators, self._info(row))
+
+    def padded(self, identifiers: Iterable[str], operator: str = "hamiltonian") -> PaddedBlocks:
+        """Padded blocks of one operator of some molecules, straight from the file.
+
+        Args:
+            identifiers: their ids.
+            operator: a column of the file.
+
+        Raises:
+            DataError: as in `sample`; an operator that the file lacks, or a structure that couples to other cells.
+        """
+        if operator not in self.header.operators:
+            raise DataError(f"{self._files[0]}: key {operator!r}: no such operator; there are {self.header.operators}")
+        parts = []
+        for identifier in identifiers:
+            row = self._find(identifier)
+            numbers, positions, index, shift, length = self._structure(row)
+            values = self._array(operator, row, length)
+            place = f"{self._file(row)}: structure {identifier!r}"
+            for key, array in (("positions", positions), (operator, values)):
+                if not np.isfinite(array).all():
+                    raise DataError(f"{place}: key {key!r}: holds a value that is not finite")
+            if shift.any() or (index[:, 0] > index[:, 1]).any():
+                raise DataError(f"{place}: key 'pair_shift': padded blocks are for molecules, pairs i <= j")
+            parts.append(MoleculeBlocks(numbers, positions, index, values))
+        return padded_blocks(parts, self._padding)
+
+    @cached_property
+    def _padding(self) -> PaddedLayout:
+        return PaddedLayout(self.basis)
+
+    def _find(self, identifier: str) -> int:
+        if identifier not in self._row:
+            raise DataError(f"{self._files[0].parent}: no structure {identifier!r}; it holds {len(self)} others")
+        return self._row[identifier]
 
     def _info(self, row: int) -> SampleInfo:
         scalars = {name: self._table.column(name)[row].as_py() for name in (*_SCALARS, "group", "kmesh")}
@@ -249,6 +294,37 @@ class SampleStore:
             kmesh=None if mesh is None else tuple(mesh),
             **scalars,
         )
+
+
+class _ListColumn:
+    """Cells of a list column as views of the memory map; the offsets of each chunk are looked at, not copied."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self._chunks = column.chunks
+        self._ends = np.cumsum([len(chunk) for chunk in self._chunks]).tolist()
+        self._parts = [self._views(chunk) for chunk in self._chunks]
+
+    @staticmethod
+    def _views(chunk: pa.ListArray) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Offsets and values of a chunk; None where a value may be missing or is no plain number."""
+        values = chunk.values
+        if chunk.null_count or values.null_count or pa.types.is_boolean(values.type):
+            return None
+        return chunk.offsets.to_numpy(), values.to_numpy()
+
+    def cell(self, row: int) -> NDArray[Any] | None:
+        """Values of one row; None where it, or one of them, is missing."""
+        number = bisect_right(self._ends, row)
+        place = row - (self._ends[number - 1] if number else 0)
+        part = self._parts[number]
+        if part is not None:
+            offsets, values = part
+            return values[offsets[place] : offsets[place + 1]]
+        cell = self._chunks[number][place]
+        if not cell.is_valid or cell.values.null_count:
+            return None
+        found: NDArray[Any] = cell.values.to_numpy(zero_copy_only=False)
+        return found
 
 
 def _to_row(sample: Sample, header: Header, where: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Literal
 
 from slembench.data.formats.evidence import Evidence, length_evidence
 from slembench.data.formats.qh9_files import Rows, SqliteRows, open_rows
-from slembench.data.formats.qh9_molecule import BOHR, Molecule, PaddedBlocks, decode, padded_blocks
+from slembench.data.formats.qh9_molecule import BOHR, Molecule, decode, padded_molecules
+from slembench.data.padded import PaddedBlocks
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -79,7 +80,7 @@ class QH9Database:
 
     def batch(self, rows: Iterable[int]) -> PaddedBlocks:
         """Padded blocks of some rows, errors as for one."""
-        return padded_blocks(self[row] for row in rows)
+        return padded_molecules(self[row] for row in rows)
 
 
 def detect(path: Path) -> list[str]:

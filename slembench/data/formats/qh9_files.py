@@ -8,16 +8,14 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from slembench.data.formats.sqlite_file import SqliteFile, sqlite_files
 from slembench.data.lmdb import LmdbFile, lmdb_files, numbered
 from slembench.data.unpickle import loads
 from slembench.errors import DataError
@@ -27,7 +25,6 @@ Fields = dict[str, Any]
 
 _COLUMNS = {"id": "id", "N": "num_nodes", "Z": "atoms", "pos": "pos", "Ham": "Ham"}
 _MORE_COLUMNS = {"geo_id": "geo_id", "epot": "epot", "converged": "converged"}
-_SQLITE = b"SQLite format 3\0"
 
 
 class Rows(Protocol):
@@ -54,8 +51,7 @@ class Rows(Protocol):
 class SqliteRows:
     """Rows of a sqlite file, in the order of its row ids.
 
-    Asking for a row by number reads the list of row ids once (one page of the file a row or less). A process that was
-    forked opens the file for itself.
+    Asking for a row by number reads the list of row ids once (one page of the file a row or less).
 
     Args:
         path: the file.
@@ -66,8 +62,8 @@ class SqliteRows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection: tuple[int, sqlite3.Connection] | None = None
-        there = {str(row[1]) for row in self._rows("PRAGMA table_info(data)")}
+        self._file = SqliteFile(path)
+        there = self._file.columns("data")
         missing = set(_COLUMNS) - there
         if missing:
             raise DataError(
@@ -80,40 +76,22 @@ class SqliteRows:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_connection": None}
-
     @cached_property
     def _ids(self) -> IntArray:
-        return np.fromiter((row[0] for row in self._rows("SELECT rowid FROM data ORDER BY rowid")), dtype=np.int64)
+        ids = self._file.rows("SELECT rowid FROM data ORDER BY rowid")
+        return np.fromiter((row[0] for row in ids), dtype=np.int64)
 
     def fields(self, row: int) -> Fields:
         """Fields of one row, by number."""
-        found = next(self._rows(f"{self._query} WHERE rowid = ?", (int(self._ids[row]),)), None)
+        found = next(self._file.rows(f"{self._query} WHERE rowid = ?", (int(self._ids[row]),)), None)
         if found is None:
             raise DataError(f"{self.path}: row {row}: not readable (cut short or damaged)")
         return dict(zip(self._columns.values(), found))
 
     def stream(self) -> Iterator[Fields]:
         """Fields of all rows in order, one in memory at a time."""
-        for row in self._rows(f"{self._query} ORDER BY rowid"):
+        for row in self._file.rows(f"{self._query} ORDER BY rowid"):
             yield dict(zip(self._columns.values(), row))
-
-    def _rows(self, query: str, values: tuple[int, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        try:
-            with closing(self._open().cursor()) as cursor:
-                yield from cursor.execute(query, values)
-        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
-            raise DataError(f"{self.path}: not readable as sqlite (cut short or damaged): {error}") from error
-
-    def _open(self) -> sqlite3.Connection:
-        """The connection of this process. A file without a journal beside it is taken as one that nobody writes to."""
-        if self._connection is None or self._connection[0] != os.getpid():
-            journals = (self.path.with_name(self.path.name + end) for end in ("-wal", "-journal"))
-            mode = "mode=ro" if any(file.exists() for file in journals) else "mode=ro&immutable=1"
-            address = f"{self.path.absolute().as_uri()}?{mode}"
-            self._connection = os.getpid(), sqlite3.connect(address, uri=True, check_same_thread=False)
-        return self._connection[1]
 
 
 class LmdbRows:
@@ -171,16 +149,3 @@ def open_rows(path: Path) -> Rows:
         names = ", ".join(str(file) for file in (*sqlite, *lmdb))
         raise DataError(f"{path}: must be or hold one sqlite or LMDB file; found: {names or 'none'}")
     return SqliteRows(sqlite[0]) if sqlite else LmdbRows(lmdb[0])
-
-
-def sqlite_files(path: Path) -> list[Path]:
-    """Sqlite files at a path: the path itself, or ``*.db`` in a folder."""
-    return [file for file in ([path] if path.is_file() else sorted(path.glob("*.db"))) if _is_sqlite(file)]
-
-
-def _is_sqlite(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        return False

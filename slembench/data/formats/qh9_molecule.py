@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ase
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.blocks import BlockMatrix
+from slembench.data.padded import MoleculeAtoms, PaddedBlocks, PaddedLayout
 from slembench.data.sample import Sample, SampleInfo
 from slembench.data.unpickle import Skipped
 from slembench.errors import DataError
@@ -29,8 +31,8 @@ BOHR = 1.8897259886
 SYMMETRY = 1e-6
 """Largest |H - H^T| in Hartree that a Hamiltonian may have."""
 
-WIDTH = 14
-"""Orbitals of the largest atom: the side of a padded block."""
+LAYOUT = PaddedLayout(BASIS)
+"""Padded blocks of QHNet: 14 x 14."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,20 +44,30 @@ class Molecule:
         frame: number of the geometry in a dynamic set; None in the stable one.
         numbers: (N,) int64 atomic numbers.
         positions: (N, 3) Angstrom.
-        hamiltonian: (n, n) Hartree | canonical order.
+        raw: (n, n) Hartree | Hamiltonian in PySCF's order, as it is in the file; read-only.
         energy: potential energy in Hartree where the file has it.
         converged: whether the self-consistent run converged, where the file says so.
-        initial: (n, n) Hartree | Fock matrix of the initial guess, in re-packed files that have it.
+        raw_initial: (n, n) Hartree | Fock matrix of the initial guess in PySCF's order; re-packed files have it.
     """
 
     id: int
     frame: int | None
     numbers: IntArray
     positions: FloatArray
-    hamiltonian: FloatArray
+    raw: FloatArray
     energy: float | None = None
     converged: bool | None = None
-    initial: FloatArray | None = None
+    raw_initial: FloatArray | None = None
+
+    @cached_property
+    def hamiltonian(self) -> FloatArray:
+        """(n, n) Hartree | canonical order."""
+        return _in_order(self.raw, self.numbers)
+
+    @property
+    def initial(self) -> FloatArray | None:
+        """(n, n) Hartree | canonical order; Fock matrix of the initial guess, where the file has it."""
+        return None if self.raw_initial is None else _in_order(self.raw_initial, self.numbers)
 
     @property
     def name(self) -> str:
@@ -76,35 +88,6 @@ class Molecule:
         return Sample(self.name, atoms, BASIS, {"hamiltonian": hamiltonian}, info)
 
 
-@dataclass(frozen=True, eq=False)
-class PaddedBlocks:
-    """Blocks of many molecules, each padded with zeros to 14 x 14; all pairs of atoms within each molecule.
-
-    The layout of QHNet and its descendants: hydrogen's orbitals stand in slots 0, 1, 3, 4, 5.
-
-    Attributes:
-        numbers: (A,) int64 atomic numbers of all molecules.
-        positions: (A, 3) Angstrom.
-        molecule: (A,) int64 | which molecule an atom belongs to.
-        pair_index: (P, 2) int64 | row atom and column atom of each off-site block, sorted by column, then row.
-        onsite: (A, 14, 14) Hartree.
-        pair: (P, 14, 14) Hartree.
-    """
-
-    numbers: IntArray
-    positions: FloatArray
-    molecule: IntArray
-    pair_index: IntArray
-    onsite: FloatArray
-    pair: FloatArray
-
-    def masks(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(A, 14, 14) and (P, 14, 14) bool | elements that are not padding."""
-        there = _THERE[self.numbers]
-        rows, columns = there[self.pair_index.T]
-        return there[:, :, None] & there[:, None, :], rows[:, :, None] & columns[:, None, :]
-
-
 def decode(fields: Mapping[str, Any], place: str, scale: float = 1.0) -> Molecule:
     """Molecule from the fields of a row, arrays or bytes of them.
 
@@ -122,10 +105,10 @@ def decode(fields: Mapping[str, Any], place: str, scale: float = 1.0) -> Molecul
         raise DataError(f"{place}: key {missing[0]!r}: missing")
     size = _integer(fields["num_nodes"], place, "num_nodes")
     numbers = _array(fields["atoms"], size, "i", place, "atoms").astype(np.int64)
-    odd = set(numbers.tolist()) - set(BASIS.elements)
+    odd = set(numbers.tolist()).difference(BASIS.elements)
     if odd or not size:
         raise DataError(f"{place}: key 'atoms': QH9 holds H, C, N, O and F, not {sorted(odd) or 'nothing'}")
-    orbitals = int(BASIS.sizes(numbers).sum())
+    orbitals = int(_SIZES[numbers].sum())
     positions = _array(fields["pos"], 3 * size, "f", place, "pos").astype(np.float64).reshape(-1, 3) / scale
     if not np.isfinite(positions).all():
         raise DataError(f"{place}: key 'pos': holds values that are not finite")
@@ -135,52 +118,57 @@ def decode(fields: Mapping[str, Any], place: str, scale: float = 1.0) -> Molecul
         frame=None if frame is None else _integer(frame, place, "geo_id"),
         numbers=numbers,
         positions=positions,
-        hamiltonian=_matrix(fields["Ham"], numbers, orbitals, place, "Ham"),
+        raw=_matrix(fields["Ham"], orbitals, place, "Ham"),
         energy=float(energy) if isinstance(energy, float | int) else None,
         converged=None if converged is None else bool(_integer(converged, place, "converged")),
-        initial=None if "Ham_init" not in fields else _matrix(fields["Ham_init"], numbers, orbitals, place, "Ham_init"),
+        raw_initial=None if "Ham_init" not in fields else _matrix(fields["Ham_init"], orbitals, place, "Ham_init"),
     )
 
 
-def padded_blocks(molecules: Iterable[Molecule]) -> PaddedBlocks:
+def padded_molecules(molecules: Iterable[Molecule]) -> PaddedBlocks:
     """The blocks of some molecules in one array each; an empty selection has no atoms."""
     parts = list(molecules)
     counts = np.array([len(part.numbers) for part in parts], dtype=np.int64)
-    first = np.concatenate([[0], np.cumsum(counts)])
-    pairs = np.concatenate([[0], np.cumsum(counts * (counts - 1))])
-    onsite = np.empty((first[-1], WIDTH, WIDTH))
-    pair, index = np.empty((pairs[-1], WIDTH, WIDTH)), np.empty((pairs[-1], 2), dtype=np.int64)
-    for part, start, stop, a, b in zip(parts, first[:-1], first[1:], pairs[:-1], pairs[1:]):
-        own = _own_blocks(part)
-        atoms = np.arange(start, stop)
-        onsite[start:stop] = own[np.arange(len(atoms)), np.arange(len(atoms))]
-        pair[a:b] = _without_diagonal(own)
-        index[a:b, 0] = _without_diagonal(np.broadcast_to(atoms, (len(atoms),) * 2).copy())
-        index[a:b, 1] = np.repeat(atoms, len(atoms) - 1)
+    atoms = MoleculeAtoms(counts)
+    numbers = np.concatenate([np.zeros(0, np.int64), *(part.numbers for part in parts)])
+    index = _padded_orbitals(numbers, atoms)
+    onsite, pair = (np.empty((n, LAYOUT.width, LAYOUT.width)) for n in (len(numbers), len(atoms.pair_index)))
+    bounds = zip(parts, counts.tolist(), atoms.first.tolist(), atoms.first_pair.tolist())
+    for part, n, first, first_pair in bounds:
+        own = _own_blocks(part.raw, index[first : first + n].reshape(-1))
+        onsite[first : first + n] = own[:: n + 1]
+        # without the diagonal, n blocks follow each of the first n - 1 diagonal ones
+        off = pair[first_pair : first_pair + n * (n - 1)].reshape(n - 1, n, *own.shape[1:])
+        off[...] = own[1:].reshape(n - 1, n + 1, *own.shape[1:])[:, :-1]
     return PaddedBlocks(
-        numbers=np.concatenate([np.zeros(0, np.int64), *(part.numbers for part in parts)]),
+        layout=LAYOUT,
+        numbers=numbers,
         positions=np.concatenate([np.zeros((0, 3)), *(part.positions for part in parts)]),
-        molecule=np.repeat(np.arange(len(parts)), counts),
-        pair_index=index,
+        molecule=atoms.molecule,
+        pair_index=atoms.pair_index,
         onsite=onsite,
         pair=pair,
     )
 
 
-def _own_blocks(molecule: Molecule) -> FloatArray:
-    """(N, N, 14, 14) | block of column atom i and row atom j."""
-    n = len(molecule.numbers)
-    slots = (WIDTH * np.arange(n)[:, None] + _SLOT[molecule.numbers])[_ORBITAL[molecule.numbers]]
-    columns, matrix = np.zeros((len(slots), n * WIDTH)), np.zeros((n * WIDTH, n * WIDTH))
-    columns[:, slots] = molecule.hamiltonian
-    matrix[slots] = columns
-    return np.ascontiguousarray(matrix.reshape(n, WIDTH, n, WIDTH).transpose(2, 0, 1, 3))
+def _padded_orbitals(numbers: IntArray, atoms: MoleculeAtoms) -> IntArray:
+    """(A, 14) int64 | PySCF's orbital, within the molecule, in each slot of an atom; one beyond the last if none."""
+    sizes = BASIS.sizes(numbers)
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    first = ends[atoms.first]
+    last = ends[np.append(atoms.first[1:], len(numbers))] - first
+    start = (ends[:-1] - first[atoms.molecule])[:, None]
+    return np.asarray(np.where(_PADDED[numbers] < 0, last[atoms.molecule, None], start + _PADDED[numbers]))
 
 
-def _without_diagonal(table: NDArray[Any]) -> NDArray[Any]:
-    """(n (n - 1), ...) | entries off the diagonal of a contiguous (n, n, ...) array, row by row."""
-    n, rest = len(table), table.shape[2:]
-    return table.reshape(n * n, *rest)[1:].reshape(n - 1, n + 1, *rest)[:, :-1].reshape(n * (n - 1), *rest)
+def _own_blocks(raw: FloatArray, index: IntArray) -> FloatArray:
+    """(N * N, 14, 14) | block of row atom j and column atom i in place i * N + j; index as `_padded_orbitals`."""
+    n, width = len(raw), LAYOUT.width
+    wide = np.zeros((n + 1, n + 1))
+    wide[:n, :n] = raw
+    atoms = len(index) // width
+    grid = wide[index].take(index, axis=1).reshape(atoms, width, atoms, width)  # faster than both at once
+    return np.ascontiguousarray(grid.transpose(2, 0, 1, 3)).reshape(-1, width, width)
 
 
 def canonical_order(numbers: IntArray) -> IntArray:
@@ -189,21 +177,20 @@ def canonical_order(numbers: IntArray) -> IntArray:
     return np.asarray((first[:, None] + _SOURCE[numbers])[_ORBITAL[numbers]])
 
 
-def _tables() -> tuple[IntArray, IntArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """For each atomic number up to 9: source orbital, padded slot, which of the 14 orbitals and slots are there."""
-    source, slot = np.zeros((10, WIDTH), np.int64), np.zeros((10, WIDTH), np.int64)
-    orbital, there = np.zeros((10, WIDTH), bool), np.zeros((10, WIDTH), bool)
-    union = np.concatenate([[0], np.cumsum([2 * l + 1 for l in BASIS.union])])
+def _tables() -> tuple[IntArray, NDArray[np.bool_], IntArray]:
+    """PySCF's orbital of each canonical one, which of the 14 there are, and that of each slot (-1), for Z up to 9."""
+    source, orbital = np.zeros((10, LAYOUT.width), np.int64), np.zeros((10, LAYOUT.width), bool)
+    padded = np.full((10, LAYOUT.width), -1)
     for z, shells in BASIS.shells.items():
         index = CONVENTIONS["pyscf"].index(shells)[0]
-        place = [shells[:k].count(l) + BASIS.union.index(l) for k, l in enumerate(shells)]
-        slots = np.concatenate([np.arange(union[p], union[p + 1]) for p in place])
-        source[z, : len(index)], slot[z, : len(index)] = index, slots
-        orbital[z, : len(index)] = there[z, slots] = True
-    return source, slot, orbital, there
+        source[z, : len(index)], orbital[z, : len(index)] = index, True
+        padded[z, LAYOUT.slots[z]] = index
+    return source, orbital, padded
 
 
-_SOURCE, _SLOT, _ORBITAL, _THERE = _tables()
+_SOURCE, _ORBITAL, _PADDED = _tables()
+_SIZES = _ORBITAL.sum(axis=1)
+_PROBE = np.random.default_rng(0).uniform(0.5, 1.0, 1024)  # no asymmetry cancels in a product with random numbers
 
 
 def _integer(value: Any, place: str, key: str) -> int:
@@ -227,17 +214,24 @@ def _array(value: Any, count: int, kind: str, place: str, key: str) -> NDArray[A
     return value.reshape(-1)
 
 
-def _matrix(value: Any, numbers: IntArray, orbitals: int, place: str, key: str) -> FloatArray:
-    raw = _array(value, orbitals**2, "f", place, key).astype(np.float64, copy=False).reshape(orbitals, orbitals)
-    order = canonical_order(numbers)
-    matrix = raw[order].take(order, axis=1)  # several times faster than both at once
-    with np.errstate(invalid="ignore"):
-        error = np.abs(matrix - matrix.T).max()
+def _matrix(value: Any, orbitals: int, place: str, key: str) -> FloatArray:
+    matrix = _array(value, orbitals**2, "f", place, key).astype(np.float64, copy=False).reshape(orbitals, orbitals)
+    probe = _PROBE[:orbitals] if orbitals <= len(_PROBE) else np.resize(_PROBE, orbitals)
+    with np.errstate(all="ignore"):
+        if np.abs(matrix @ probe - probe @ matrix).max() < SYMMETRY / 1000:  # several times faster than the difference
+            return matrix
+        error = (matrix - matrix.T).max()  # the largest |difference|, since each occurs with both signs
     if not np.isfinite(error):
         raise DataError(f"{place}: key {key!r}: holds values that are not finite")
     if error > SYMMETRY:
         raise DataError(f"{place}: key {key!r}: is not symmetric, by {error:.1e} Hartree")
     return matrix
+
+
+def _in_order(raw: FloatArray, numbers: IntArray) -> FloatArray:
+    """A matrix of PySCF's order in canonical order."""
+    order = canonical_order(numbers)
+    return np.asarray(raw[order].take(order, axis=1))  # several times faster than both at once
 
 
 def _kind(value: Any) -> str:

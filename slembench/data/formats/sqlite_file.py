@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,12 +17,19 @@ _MAGIC = b"SQLite format 3\0"
 class SqliteFile:
     """One file; every method raises a DataError that names it where it is cut short or damaged.
 
+    A file without a journal beside it is taken as one that nobody writes to. A process that was forked, or that got a
+    pickled copy, opens the file for itself.
+
     Attributes:
         path: the file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._connection: tuple[int, sqlite3.Connection] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_connection": None}
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Rows of a query, one in memory at a time.
@@ -29,9 +37,8 @@ class SqliteFile:
         Raises:
             DataError: sqlite cannot read the file.
         """
-        address = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
         try:
-            with closing(sqlite3.connect(address, uri=True)) as connection, closing(connection.cursor()) as cursor:
+            with closing(self._open().cursor()) as cursor:
                 yield from cursor.execute(query, values)
         except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
             raise DataError(f"{self.path}: not readable as sqlite (cut short or damaged): {error}") from error
@@ -39,6 +46,14 @@ class SqliteFile:
     def columns(self, table: str) -> set[str]:
         """Names of the columns of a table; empty if there is no such table."""
         return {str(row[1]) for row in self.rows(f"PRAGMA table_info({table})")}
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None or self._connection[0] != os.getpid():
+            journals = (self.path.with_name(self.path.name + end) for end in ("-wal", "-journal"))
+            mode = "mode=ro" if any(file.exists() for file in journals) else "mode=ro&immutable=1"
+            address = f"{self.path.absolute().as_uri()}?{mode}"
+            self._connection = os.getpid(), sqlite3.connect(address, uri=True, check_same_thread=False)
+        return self._connection[1]
 
 
 def sqlite_files(path: Path) -> list[Path]:
