@@ -152,6 +152,11 @@ class OperatorLayout:
         """(n_elements, F) bool | elements of an on-site block (shell pairs a <= b, whole blocks)."""
         return self.pair_element_mask[self._onsite_rows]
 
+    @cached_property
+    def transpose_sign(self) -> FloatArray:
+        """(F,) | +-1: shells (b, a) of the reverse pair, coupled to L, are the features of (a, b) times this."""
+        return np.concatenate([np.full((2 * c.l + 1) * c.n_paths, 1.0 if c.natural else -1.0) for c in self.classes])
+
     # -- features <-> elements -----------------------------------------------------------------------------
 
     @cached_property

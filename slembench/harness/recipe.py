@@ -15,10 +15,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from slembench.assets import asset_path, list_assets
 from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel
-from slembench.models.registry import load_model_class
+from slembench.models.registry import baseline_folder, load_model_class
 from slembench.training.config import TrainConfig, validated
 
 RECIPE_FILE = "recipe.yaml"
@@ -121,9 +120,8 @@ def find_recipe(model: str) -> Path | None:
     own = Path(model) / RECIPE_FILE
     if own.is_file():
         return own
-    if model in list_assets("baselines") and asset_path("baselines", model).joinpath(RECIPE_FILE).is_file():
-        return asset_path("baselines", model, RECIPE_FILE)
-    return None
+    folder = baseline_folder(model)
+    return folder / RECIPE_FILE if folder is not None and (folder / RECIPE_FILE).is_file() else None
 
 
 def read_recipe(file: Path) -> Recipe:

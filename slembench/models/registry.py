@@ -2,16 +2,18 @@
 
 One public door for all: a model is a subclass of `OperatorModel`, named by
 
-* the name of a shipped model (``slem``) or of a folder under ``baselines/`` with a ``model.py``;
-* the path of any such folder; its ``model.py`` defines one subclass, or names it in ``MODEL``;
+* the name of a shipped model (``slem``) or of a folder under ``baselines/`` with a ``model.py`` (``deeph-e3`` is
+  the folder ``deeph_e3``: a dash in a name may be an underscore in the folder's);
+* the path of any such folder; its ``model.py`` defines one subclass, or names it in ``MODEL``, and may import other
+  files of the folder relatively (``from .layers import Block``);
 * ``package.module:Class``;
 * the name of an entry point in the group ``slembench.models`` of an installed package.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
-import importlib.util
 import inspect
 import sys
 from importlib.metadata import entry_points
@@ -54,12 +56,22 @@ def load_model_class(name: str) -> type[OperatorModel]:
 def model_names() -> list[str]:
     """Names that `load_model_class` knows without a path: shipped, baselines and entry points, sorted."""
     folders = [name for name in list_assets("baselines") if _has_model(asset_path("baselines", name))]
-    return sorted({*SHIPPED, *folders, *(e.name for e in entry_points(group="slembench.models"))})
+    names = {name.replace("_", "-") for name in folders}
+    return sorted({*SHIPPED, *names, *(e.name for e in entry_points(group="slembench.models"))})
+
+
+def baseline_folder(name: str) -> Path | None:
+    """Folder under ``baselines/`` of a model's name, with dashes or underscores; None where there is none."""
+    for folder in (name, name.replace("-", "_")):
+        if folder in list_assets("baselines"):
+            return asset_path("baselines", folder)
+    return None
 
 
 def _model_folder(name: str) -> Path | None:
-    if name in list_assets("baselines") and _has_model(asset_path("baselines", name)):
-        return asset_path("baselines", name)
+    baseline = baseline_folder(name)
+    if baseline is not None and _has_model(baseline):
+        return baseline
     path = Path(name)
     if not path.is_dir():
         return None
@@ -73,19 +85,27 @@ def _has_model(folder: Path) -> bool:
 
 
 def _from_folder(folder: Path) -> type[OperatorModel]:
-    file = (folder / "model.py").resolve()
-    module_name = f"slembench_model_{folder.resolve().name}_{abs(hash(str(file)))}"
-    spec = importlib.util.spec_from_file_location(module_name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
+    """Class of a folder, imported afresh as a package of its own, under a name made of its path."""
+    folder = folder.resolve()
+    file = folder / "model.py"
+    package = f"slembench_model_{folder.name}_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    _forget(package)
+    parent = ModuleType(package)
+    parent.__path__ = [str(folder)]
+    sys.modules[package] = parent
+    importlib.invalidate_caches()
     try:
-        spec.loader.exec_module(module)
+        module = importlib.import_module(f"{package}.model")
     except Exception as error:
-        del sys.modules[module_name]
+        _forget(package)
         raise ConfigError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
     return _only_model(module, str(file))
+
+
+def _forget(package: str) -> None:
+    """Drop a package and its modules from those that are imported."""
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
 
 
 def _only_model(module: ModuleType, where: str) -> type[OperatorModel]:

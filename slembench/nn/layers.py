@@ -215,7 +215,11 @@ class ActivationFactors(NamedTuple):
 
 
 def gate(
-    state: FrameState, channels: Channels, weights: FrameState | None = None, factors: ActivationFactors | None = None
+    state: FrameState,
+    channels: Channels,
+    weights: FrameState | None = None,
+    factors: ActivationFactors | None = None,
+    after: torch.Tensor | None = None,
 ) -> FrameState:
     """SiLU on true scalars, sigmoid gates on all other channels, each with its second-moment factor.
 
@@ -225,6 +229,7 @@ def gate(
         weights: optional radial weights of the product, (P, width) for each m as the m = 0 tensor and one of the
             two of m > 0, applied first.
         factors: of the activations; exact ones by default.
+        after: optional (P, C) factors of all channels, applied last.
 
     Returns:
         Frame feature of ``channels``.
@@ -234,6 +239,8 @@ def gate(
     factors = factors or ActivationFactors()
     gates = torch.sigmoid(first[:, :n_gates]) * factors.sigmoid
     scalars = nn.functional.silu(first[:, n_gates : n_gates + channels.scalars]) * factors.silu
+    if after is not None:
+        scalars, gates = scalars * after[:, : channels.scalars], gates * after[:, channels.scalars :]
     result = [torch.cat([scalars, first[:, n_gates + channels.scalars :] * gates], dim=1)]
     for m, tensor in enumerate(state[1:], start=1):
         factor = gates[:, channels.first(m) - channels.scalars :]

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from slembench.nn.constants import Constants
+
 
 class BesselBasis(nn.Module):
     """Trainable radial Bessel functions (2 / r_c) sin(w_n r / r_c) / r, w_n = n pi at the start.
@@ -46,3 +48,23 @@ def polynomial_envelope(length: torch.Tensor, cutoff: torch.Tensor, p: int) -> t
     power = x.pow(p)
     value = 1.0 - power * ((p + 1.0) * (p + 2.0) / 2.0 - x * (p * (p + 2.0) - x * (p * (p + 1.0) / 2.0)))
     return torch.where(x < 1.0, value, torch.zeros_like(value))
+
+
+class GaussianBasis(nn.Module):
+    """Gaussians exp(-(r - r_k)^2 / (2 w^2)) at equal distances w from 0 to ``stop``; no parameters.
+
+    Source: SchNet, arXiv 1706.08566, as in DeepH-E3.
+
+    Args:
+        stop: Angstrom | centre of the last one.
+        size: number of functions.
+    """
+
+    def __init__(self, stop: float, size: int) -> None:
+        super().__init__()
+        self.constants = Constants({"centres": torch.linspace(0.0, stop, size, dtype=torch.float64)})
+        self.width = stop / (size - 1)
+
+    def forward(self, length: torch.Tensor) -> torch.Tensor:
+        """Values (P, size) of the lengths (P,) | Angstrom."""
+        return torch.exp((length[:, None] - self.constants.get("centres", length)).square() * (-0.5 / self.width**2))

@@ -114,23 +114,47 @@ class SO2Linear(nn.Module):
         """
         none: list[torch.Tensor | None] = [None] * len(states)
         matrices, bias = self.effective_weights(gains or none, offsets or none)
-        result = []
-        for m in range(self.output.lmax + 1):
-            pairs_of_rows = 1 if m == 0 or self.reflections else 2
-            total = bias if m == 0 else None
-            start = 0
-            for state, channels in zip(states, self.inputs):
-                width = channels.count_from(m) * pairs_of_rows
-                rows = matrices[m][start : start + width]
-                start += width
-                if m >= len(state) or not width:
-                    continue
-                flat = state[m].reshape(-1, width)
-                total = flat @ rows if total is None else torch.addmm(total, flat, rows)
-            if total is None:
-                total = states[0][0].new_zeros(len(states[0][0]) * (2 // pairs_of_rows), matrices[m].shape[1])
-            result.append(total if m == 0 else total.reshape(-1, 2, self.output.count_from(m)))
-        return result
+        return frame_products(states, self.inputs, self.output, matrices, bias, paired=not self.reflections)
+
+
+def frame_products(
+    states: Sequence[FrameState],
+    inputs: Sequence[Channels],
+    output: Channels,
+    matrices: Sequence[torch.Tensor],
+    bias: torch.Tensor | None = None,
+    paired: bool = False,
+) -> FrameState:
+    """Sum of the products of several frame features with one matrix for each m.
+
+    Args:
+        states: frame feature of each input; tensors may be missing for large m, where they are zero.
+        inputs: channels of each input.
+        output: channels of the result; m = 0 may have more columns in front (gates).
+        matrices: for m = 0, 1, ... (rows of all inputs one below the other, columns).
+        bias: (columns of m = 0,) or None.
+        paired: matrices of m > 0 act on both components of a pair at once (2 rows, 2 columns), not on each.
+
+    Returns:
+        Frame feature: (P, columns of m = 0), then (P, 2, M_m) for m = 1...
+    """
+    result = []
+    for m in range(output.lmax + 1):
+        components = 2 if m and paired else 1
+        total = bias if m == 0 else None
+        start = 0
+        for state, channels in zip(states, inputs):
+            width = channels.count_from(m) * components
+            rows = matrices[m][start : start + width]
+            start += width
+            if m >= len(state) or not width:
+                continue
+            flat = state[m].reshape(-1, width)
+            total = flat @ rows if total is None else torch.addmm(total, flat, rows)
+        if total is None:
+            total = states[0][0].new_zeros(len(states[0][0]) * (2 // components), matrices[m].shape[1])
+        result.append(total if m == 0 else total.reshape(-1, 2, output.count_from(m)))
+    return result
 
 
 def _complex_block(weight: torch.Tensor, widths: list[int]) -> torch.Tensor:

@@ -55,3 +55,19 @@ def test_broken_folders_are_explained(tmp_path):
     (tmp_path / "model.py").write_text("import nothing_of_that_name")
     with pytest.raises(ConfigError, match="cannot be imported: ModuleNotFoundError"):
         load_model_class(str(tmp_path))
+
+
+def test_a_folder_may_have_several_files(tmp_path):
+    (tmp_path / "parts.py").write_text("NAME = 'from-parts'")
+    (tmp_path / "model.py").write_text(
+        TOY.replace('"toy"', "NAME").replace("\nclass", "\nfrom .parts import NAME\nclass")
+    )
+    kind = load_model_class(str(tmp_path))
+    assert kind.name == "from-parts"
+    assert load_model_class(f"{kind.__module__}:Toy") is kind
+
+
+def test_dashes_stand_for_underscores():
+    names = [name for name in model_names() if "-" in name]
+    assert names
+    assert all(load_model_class(name).name == name for name in names)

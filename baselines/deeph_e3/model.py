@@ -1,0 +1,146 @@
+"""DeepH-E3: equivariant convolutions over pairs and self-loops.
+
+Source: arXiv 2210.13955 (Nat. Commun. 14, 2848); public code Xiaoxun-Gong/DeepH-E3 (MIT), whose facts (order of
+operations, normalisations) are followed, not its code. Its products with the spherical harmonics of the bond are
+computed in the frame of the bond, which is exact; pair states stay there through all layers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from slembench.data.graph import OperatorGraph
+from slembench.errors import ConfigError
+from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
+from slembench.nn.channels import Channels
+from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
+from slembench.nn.graph_norm import GraphRows
+from slembench.nn.hermitian import HermitianHead, both_orders
+from slembench.nn.layers import ActivationFactors
+from slembench.nn.radial import GaussianBasis
+from slembench.nn.readout import OperatorFeatures
+from slembench.nn.typed import PairRows
+from slembench.orbitals import Basis
+
+from .blocks import NodeUpdate, PairUpdate, Surroundings
+
+
+class DeepHE3Config(ModelConfig):
+    """Hyper-parameters of DeepH-E3; defaults are those of its public code."""
+
+    embedding: int = Field(64, ge=1, description="width of the node embedding and of the first pair states")
+    irreps_mid: str = Field("64x0e+32x1o+16x2e+8x3o+8x4e", description="e3nn irreps of node and pair states")
+    n_blocks: int = Field(3, ge=1, description="blocks of a node and a pair update")
+    harmonics_lmax: int = Field(4, ge=0, description="l of the spherical harmonics of the bond")
+    n_gaussians: int = Field(128, ge=2, description="Gaussians of the distance that the radial networks read")
+    gaussian_stop: float = Field(7.2, gt=0, description="Angstrom | where the last Gaussian stands")
+    embedding_stop: float = Field(
+        6.0, gt=0, description="Angstrom | where the last one of the first pair states stands"
+    )
+    activation_factors: ActivationFactors = Field(
+        ActivationFactors(), description="unit-variance factors of SiLU and sigmoid; imported weights need their own"
+    )
+
+
+class DeepHE3(OperatorModel):
+    """Node and pair states updated in turn; on-site blocks come from self-loops.
+
+    The layer norms take their means over the whole graph, so every block reads all atoms, however far.
+    """
+
+    Config = DeepHE3Config
+    config: DeepHE3Config
+    name = "deeph-e3"
+
+    def __init__(
+        self,
+        config: DeepHE3Config,
+        basis: Basis,
+        cutoffs: Mapping[int, float],
+        targets: Sequence[str] = ("hamiltonian",),
+    ) -> None:
+        super().__init__(config, basis, cutoffs, targets)
+        n_species = len(basis.elements)
+        mid = Channels.parse(config.irreps_mid)
+        if not mid.scalars:
+            raise ConfigError(f"model {self.name}: irreps_mid {config.irreps_mid!r} needs 0e channels")
+        self.embedding = nn.Parameter(torch.randn(n_species, config.embedding))
+        self.gaussians = GaussianBasis(config.gaussian_stop, config.n_gaussians)
+        self.first_pairs = GaussianBasis(config.embedding_stop, config.embedding)
+        node = pair = Channels((config.embedding,), (0,))
+        self.node_updates, self.pair_updates = nn.ModuleList(), nn.ModuleList()
+        for number in range(config.n_blocks):
+            last = number == config.n_blocks - 1
+            self.node_updates.append(NodeUpdate(n_species, node, pair, mid, config))
+            node = self.node_updates[-1].output
+            wanted = both_orders(self.layout) if last else mid
+            self.pair_updates.append(PairUpdate(n_species, node, pair, wanted, config))
+            pair = self.pair_updates[-1].output
+            if last and pair != wanted:
+                raise ConfigError(
+                    f"model {self.name}: harmonics_lmax {config.harmonics_lmax} and irreps_mid {config.irreps_mid!r} "
+                    "do not reach all irreps of the blocks of this basis; raise either"
+                )
+        self.heads = nn.ModuleDict({name: HermitianHead(pair, self.layout) for name in self.targets})
+        self.lmax = max(mid.lmax, pair.lmax)
+
+    @property
+    def receptive_field(self) -> ReceptiveField:
+        """Everything: the layer norms are means over the whole structure."""
+        return ReceptiveField(onsite=math.inf, pair=math.inf, strict=False)
+
+    @property
+    def frame_lmax(self) -> int:
+        """Largest l of node and pair states."""
+        return self.lmax
+
+    @classmethod
+    def import_weights(cls, file: Path, model: DeepHE3) -> None:
+        """Copy the weights of a checkpoint of the public code (``best_model.pkl`` or safetensors) into ``model``."""
+        from .weights import load_public
+
+        load_public(model, file)
+
+    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+        """Unit-scale features of every target."""
+        around = self._surroundings(graph)
+        _, pair = self.states(graph, around)
+        rows = around.rows
+        features = {name: head(pair, around.frames, rows.reverse) for name, head in self.heads.items()}
+        return {name: OperatorFeatures(*rows.split(value)) for name, value in features.items()}
+
+    def states(self, graph: OperatorGraph, around: Surroundings) -> tuple[NodeState, FrameState]:
+        """Node states, and states of pairs and self-loops in their frames, after all blocks."""
+        node: NodeState = [(self.embedding / math.sqrt(len(self.embedding)))[graph.species][:, None, :]]
+        pair: FrameState = [self.first_pairs(around.length)]
+        for update_node, update_pair in zip(self.node_updates, self.pair_updates):
+            node = update_node(node, pair, around)
+            pair = update_pair(node, pair, around)
+        return node, pair
+
+    def _surroundings(self, graph: OperatorGraph) -> Surroundings:
+        rows = PairRows.of(graph, len(self.basis.elements))
+        flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.lmax)
+        pole = torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64, device=flat.device)
+        loop = pair_frames(pole, self.lmax).to(flat)
+        flat = torch.cat([rows.sort(flat[:, : loop.shape[1]]), loop.expand(rows.n_loops, -1)])
+        length = rows.sort(graph.pair_vector).norm(dim=1)
+        length = torch.cat([length, length.new_zeros(rows.n_loops)])
+        batched = "batch" in graph and graph.batch is not None
+        graphs = graph.batch if batched else torch.zeros_like(graph.species)
+        n_graphs = graph.num_graphs if batched else 1
+        return Surroundings(
+            frames=Frames(flat, self.lmax, separate_parity=True),
+            rows=rows,
+            length=length,
+            gaussians=self.gaussians(length),
+            species=graph.species,
+            nodes=GraphRows.of(graphs, n_graphs, flat),
+            pairs=GraphRows.of(graphs[rows.centre], n_graphs, flat),
+        )

@@ -1,0 +1,93 @@
+"""Weights of e3nn's layers into ours: e3nn keeps irreps in any order, ours by l with natural parity first.
+
+Facts of e3nn (0.4 to 0.6): flat weights hold one block a path, paths ordered by input and then output irreps, each
+block (channels in, [types,] channels out); biases belong to 0e outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from e3nn import o3
+from torch import nn
+
+from slembench.nn.channels import Channels
+from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine
+from slembench.nn.typed import TypedMixing
+
+Weights = Mapping[str, torch.Tensor]
+
+
+def sampled_activation_factors() -> ActivationFactors:
+    """Factors that e3nn's `normalize2mom` gives SiLU and sigmoid: sampled values with a fixed seed, off by 1e-3."""
+    from e3nn.math import normalize2mom
+
+    return ActivationFactors(*(float(normalize2mom(f).cst) for f in (nn.functional.silu, torch.sigmoid)))
+
+
+class IrrepsOrder:
+    """How the channels of an e3nn irreps string stand in ours.
+
+    Args:
+        irreps: every (l, parity) at most once.
+        channels: the same irreps as ours.
+
+    Attributes:
+        segments: (l, natural, our first channel, channels), in e3nn's order.
+        order: (C,) int64 | for each of our channels, where it stands among theirs.
+
+    Raises:
+        ValueError: an (l, parity) that occurs twice, or other multiplicities than ours.
+    """
+
+    def __init__(self, irreps: str | o3.Irreps, channels: Channels) -> None:
+        blocks = {(l, n): (first, count) for l, n, first, count in channels.parity_blocks}
+        self.segments: list[tuple[int, bool, int, int]] = []
+        theirs = []
+        for mul, ir in o3.Irreps(irreps):
+            key = (ir.l, ir.p == (-1) ** ir.l)
+            first, count = blocks.pop(key, (0, 0))
+            if count != mul:
+                raise ValueError(f"irreps {irreps}: {mul}x{ir} where {count} channels are expected")
+            self.segments.append((*key, first, count))
+            theirs.append(torch.arange(first, first + count))
+        if blocks:
+            raise ValueError(f"irreps {irreps}: lack {[f'l = {l}' for l, _ in blocks]}")
+        self.order = torch.argsort(torch.cat(theirs))
+
+
+def load_linear(mixing: ChannelMixing, weights: Weights, name: str, inputs: IrrepsOrder, output: IrrepsOrder) -> None:
+    """e3nn's `Linear` (``name.weight``, and ``name.bias`` where ours has one)."""
+    _load_paths(mixing, weights[f"{name}.weight"], inputs, output, 1)
+    if mixing.bias is not None:
+        mixing.bias.copy_(weights[f"{name}.bias"])
+
+
+def load_typed(mixing: TypedMixing, weights: Weights, name: str, inputs: IrrepsOrder, output: IrrepsOrder) -> None:
+    """e3nn's `FullyConnectedTensorProduct` with one-hot types (``name.weight``)."""
+    _load_paths(mixing, weights[f"{name}.weight"], inputs, output, mixing.n_types)
+
+
+def _load_paths(
+    mixing: ChannelMixing | TypedMixing, flat: torch.Tensor, inputs: IrrepsOrder, output: IrrepsOrder, n_types: int
+) -> None:
+    own = {(path[0], path[1], path[3]): k for k, path in enumerate(mixing.paths)}
+    start = 0
+    for l, natural, first, rows in inputs.segments:
+        for l_out, natural_out, first_out, columns in output.segments:
+            if (l, natural) != (l_out, natural_out):
+                continue
+            weight = mixing.weights[own[l, first, first_out]]
+            size = rows * n_types * columns
+            block = flat[start : start + size].reshape(rows, n_types, columns).transpose(0, 1)
+            weight.copy_(block.reshape(weight.shape))
+            start += size
+    if start != len(flat):
+        raise ValueError(f"flat weight has {len(flat)} numbers where {start} are expected")
+
+
+def load_affine(affine: NormAffine, weights: Weights, name: str, order: IrrepsOrder) -> None:
+    """Gain of every channel (``name.weight``) and offset of the true scalars (``name.bias``)."""
+    affine.gain.copy_(weights[f"{name}.weight"][order.order])
+    affine.offset.copy_(weights[f"{name}.bias"])

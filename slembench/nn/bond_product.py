@@ -1,0 +1,171 @@
+"""Clebsch-Gordan products of features with the spherical harmonics of the bond, in the frame of the bond.
+
+There Y_l has one component, m = 0, of value sqrt(2l + 1); so the product l1 (x) l2 -> l3 couples m of l1 to m of l3
+alone, by one number for each m, and the sum over l2 is one matrix for each m: the same result as e3nn's tensor
+product with the full harmonics at the cost of a matrix product (eSCN, arXiv 2302.03655).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from torch import nn
+
+from slembench.nn.channels import Channels
+from slembench.nn.constants import Constants
+from slembench.nn.frames import FrameState
+from slembench.nn.so2 import frame_products
+from slembench.orbitals import FloatArray
+from slembench.rotations import clebsch_gordan
+
+
+def coupled_degrees(l1: int, l3: int, same_parity: bool, lmax: int) -> list[int]:
+    """Degrees l2 <= lmax of harmonics that couple l1 to l3; l1 + l2 + l3 even where both are natural or both not."""
+    allowed = range(abs(l1 - l3), min(l1 + l3, lmax) + 1)
+    return [l2 for l2 in allowed if ((l1 + l2 + l3) % 2 == 0) == same_parity]
+
+
+def reachable(inputs: Sequence[Channels], output: Channels, lmax: int) -> Channels:
+    """Channels of ``output`` whose (l, parity) a product of the inputs with harmonics up to ``lmax`` can give."""
+    sources = {(l, n) for c in inputs for l, n, _, _ in c.parity_blocks}
+    counts = ([0] * (output.lmax + 1), [0] * (output.lmax + 1))
+    for l3, natural3, _, count in output.parity_blocks:
+        if any(coupled_degrees(l1, l3, natural1 == natural3, lmax) for l1, natural1 in sources):
+            counts[0 if natural3 else 1][l3] = count
+    return Channels(tuple(counts[0]), tuple(counts[1]))
+
+
+@cache
+def bond_coupling(l1: int, natural1: bool, l2: int, l3: int, natural3: bool) -> FloatArray:
+    """Factors of the product with Y_l2 of the bond, as frame features are stored (see `channels`).
+
+    Args:
+        l1: degree of the feature.
+        natural1: its parity.
+        l2: degree of the harmonics, component-normalised.
+        l3: degree of the result.
+        natural3: its parity.
+
+    Returns:
+        (min(l1, l3) + 1,) | factor from m of l1 to m of l3, with Wigner 3j symbols of unit norm (as in e3nn).
+    """
+    symbols = clebsch_gordan(l1, l2, l3)[:, l2, :] * math.sqrt((2 * l2 + 1) / (2 * l3 + 1))
+    factors = [symbols[l1, l3]]
+    for m in range(1, min(l1, l3) + 1):
+        row, row_sign = (l1 + m, 1.0) if natural1 else (l1 - m, -1.0)
+        column, column_sign = (l3 + m, 1.0) if natural3 else (l3 - m, -1.0)
+        factors.append(symbols[row, column] * row_sign * column_sign)
+    return np.array(factors)
+
+
+class BondProduct(nn.Module):
+    """Product of several features with the harmonics of the bond, with weights w'_uw w''_w of every path.
+
+    Equal to e3nn's tensor product "uvw" of the concatenated features with Y, weights of rank one, irreps normalised by
+    component and paths by element; DeepH-E3's product (arXiv 2210.13955). Gates stand in front of m = 0.
+
+    Args:
+        inputs: channels of each feature.
+        output: channels of the result.
+        n_gates: further true scalars.
+        lmax: of the harmonics.
+    """
+
+    def __init__(self, inputs: Sequence[Channels], output: Channels, n_gates: int, lmax: int) -> None:
+        super().__init__()
+        self.inputs, self.output, self.n_gates = tuple(inputs), output, n_gates
+        found = sorted({(l, not n) for c in inputs for l, n, _, _ in c.parity_blocks})
+        self.rows = [(l, not u, tuple(_count(c, l, not u) for c in inputs)) for l, u in found]
+        self.columns = [(l, n, count) for l, n, _, count in output.parity_blocks]
+        if (0, True) not in {(l, n) for l, n, _ in self.columns}:
+            raise ValueError("the output needs 0e channels")
+        self.columns[0] = (0, True, output.scalars + n_gates)
+        self.left, self.right = nn.ParameterList(), nn.ParameterList()
+        self.paths: dict[tuple[int, int], int] = {}
+        tables: dict[str, torch.Tensor] = {}
+        for c, (l3, natural3, width) in enumerate(self.columns):
+            degrees = [coupled_degrees(l1, l3, natural1 == natural3, lmax) for l1, natural1, _ in self.rows]
+            fan_in = sum(len(ls) * sum(counts) for ls, (_, _, counts) in zip(degrees, self.rows))
+            if not fan_in:
+                raise ValueError(f"no product of the inputs with harmonics up to l = {lmax} gives l = {l3}")
+            for r, ((l1, natural1, counts), ls) in enumerate(zip(self.rows, degrees)):
+                if ls:
+                    self.paths[r, c] = len(self.left)
+                    self.left.append(nn.Parameter(torch.randn(len(ls), sum(counts), width)))
+                    self.right.append(nn.Parameter(torch.randn(len(ls), len(inputs), width)))
+                    table = np.stack([bond_coupling(l1, natural1, l2, l3, natural3) for l2 in ls], axis=1)
+                    table *= math.sqrt((2 * l3 + 1) / fan_in)
+                    tables[f"path {r} {c}"] = torch.from_numpy(table)
+        self.constants = Constants(tables | self._orders())
+
+    def _orders(self) -> dict[str, torch.Tensor]:
+        """Row orders: blocks by (l, parity) hold the inputs one after the other; matrices want input after input."""
+        orders = {f"source {r}": torch.repeat_interleave(torch.tensor(row[2])) for r, row in enumerate(self.rows)}
+        for m in range(self.output.lmax + 1):
+            order: list[list[int]] = [[] for _ in self.inputs]
+            start = 0
+            for l, _, counts in self.rows:
+                for part, count in zip(order, counts):
+                    if l >= m:
+                        part.extend(range(start, start + count))
+                        start += count
+            orders[f"order {m}"] = torch.tensor([row for part in order for row in part], dtype=torch.int64)
+        return orders
+
+    def matrices(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Matrices for m = 0, 1, ... of bonds, and of self-loops (r = 0, where only Y_0 is not zero)."""
+        bonds: dict[tuple[int, int], torch.Tensor] = {}
+        loops: dict[tuple[int, int], torch.Tensor] = {}
+        for (r, c), k in self.paths.items():
+            weights = self.left[k] * self.right[k].index_select(1, self.constants.get(f"source {r}", self.left[k]))
+            table = self.constants.get(f"path {r} {c}", weights)
+            bonds[r, c] = (table @ weights.flatten(1)).reshape(len(table), *weights.shape[1:])
+            if self.rows[r][:2] == self.columns[c][:2]:
+                loops[r, c] = weights[0] * table[0, 0]
+        count = range(self.output.lmax + 1)
+        return [self._assembled(m, bonds) for m in count], [self._assembled(m, loops) for m in count]
+
+    def _assembled(self, m: int, blocks: dict[tuple[int, int], torch.Tensor]) -> torch.Tensor:
+        rows = []
+        like: torch.Tensor = self.left[0]
+        for r, (l1, _, counts) in enumerate(self.rows):
+            if l1 < m:
+                continue
+            row = []
+            for c, (l3, _, width) in enumerate(self.columns):
+                if l3 >= m:
+                    block = blocks.get((r, c))
+                    if block is None:
+                        block = like.new_zeros(sum(counts), width)
+                    row.append(block[m] if block.ndim == 3 else block)
+            rows.append(torch.cat(row, dim=1))
+        if not rows:
+            return like.new_zeros(0, self.output.count_from(m))
+        order = self.constants.get(f"order {m}", like)
+        return torch.cat(rows).index_select(0, order)
+
+    def forward(self, states: Sequence[FrameState], n_loops: int) -> FrameState:
+        """Product.
+
+        Args:
+            states: frame feature of each input; the last ``n_loops`` rows are self-loops.
+            n_loops: how many.
+
+        Returns:
+            (R, n_gates + C), then (R, 2, M_m): frame feature with the gates in front.
+        """
+        bonds, loops = self.matrices()
+        n = len(states[0][0]) - n_loops
+        first = frame_products([[t[:n] for t in s] for s in states], self.inputs, self.output, bonds)
+        last = frame_products([[t[n:] for t in s] for s in states], self.inputs, self.output, loops)
+        return [torch.cat([a, b]) for a, b in zip(first, last)]
+
+
+def _count(channels: Channels, l: int, natural: bool) -> int:
+    if l > channels.lmax:
+        return 0
+    return (channels.natural if natural else channels.unnatural)[l]
