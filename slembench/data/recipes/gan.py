@@ -31,7 +31,7 @@ CRYSTAL = Crystal(
     prefix="gan",
     unit_cell=wurtzite_cell,
     level=Level(basis=(("Ga", ElementBasis(radius=7.0)), ("N", ElementBasis(radius=6.0)))),
-    kinds=(Kind("300k", (2, 2, 1), (28, 28, 28), (2, 2, 2), (3, 3, 3), count=12, seed=20_000),),
+    kinds=(Kind("300k", (2, 2, 1), (28, 28, 28), (2, 2, 2), (3, 3, 3), count=8, seed=20_000),),
     energy_zero="cell average of the electrostatic potential",
     density=True,
     debye=(("Ga", 400.0), ("N", 850.0)),

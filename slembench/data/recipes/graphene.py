@@ -32,7 +32,7 @@ CRYSTAL = Crystal(
     unit_cell=primitive_cell,
     level=Level(basis=(("C", ElementBasis(radius=6.5)),)),
     kinds=(
-        Kind("2x2", (2, 2, 1), (24, 24, 64), (5, 5, 1), (5, 5, 1), count=30, seed=20_000),
+        Kind("2x2", (2, 2, 1), (24, 24, 64), (5, 5, 1), (5, 5, 1), count=24, seed=20_000),
         Kind("3x3", (3, 3, 1), (36, 36, 64), (3, 3, 1), (5, 5, 1), count=2, seed=30_000),
     ),
     energy_zero="vacuum",

@@ -37,7 +37,7 @@ CRYSTAL = Crystal(
     level=Level(
         basis=(("Hf", ElementBasis(radius=7.5, polarization_l=3)), ("O", ElementBasis(radius=5.4))),
     ),
-    kinds=(Kind("300k", (1, 1, 1), (28, 28, 28), (2, 2, 2), (5, 5, 5), count=18, seed=20_000),),
+    kinds=(Kind("300k", (1, 1, 1), (28, 28, 28), (2, 2, 2), (5, 5, 5), count=10, seed=20_000),),
     energy_zero="cell average of the electrostatic potential",
     density=True,
     debye=(("Hf", 300.0), ("O", 700.0)),

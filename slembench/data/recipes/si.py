@@ -31,7 +31,7 @@ CRYSTAL = Crystal(
     unit_cell=cubic_cell,
     level=Level(basis=(("Si", ElementBasis(radius=7.0)),)),
     kinds=(
-        Kind("300k", (1, 1, 1), GRID, (3, 3, 3), (3, 3, 3), count=36, seed=20_000),
+        Kind("300k", (1, 1, 1), GRID, (3, 3, 3), (3, 3, 3), count=24, seed=20_000),
         Kind("600k", (1, 1, 1), GRID, (3, 3, 3), (3, 3, 3), count=4, seed=30_000, temperature=600.0),
     ),
     energy_zero="cell average of the electrostatic potential",

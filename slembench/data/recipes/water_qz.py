@@ -10,7 +10,7 @@ DYNAMICS = Dynamics(
     name="water-qz-mini",
     theory=Theory("pbe", basis="def2-qzvp"),
     basis=(("H", "4s3p2d1f"), ("O", "7s4p3d2f1g")),
-    species=(Species("water", "O", 10, 6),),
+    species=(Species("water", "O", 10, 4),),
 )
 
 
