@@ -96,7 +96,7 @@ def test_what_is_refused(crystals, molecules, samples, tmp_path):
     store = SampleStore([tmp_path / "c.parquet"])
     with pytest.raises(DataError, match=r"c.parquet: structure 's00': key 'pair_shift': padded blocks are for molec"):
         store.padded(["s00"])
-    with pytest.raises(DataError, match=r"c.parquet: key 'density': no such operator"):
+    with pytest.raises(DataError, match=r"c.parquet: structure 's00': key 'density': no such operator"):
         store.padded(["s00"], "density")
     with pytest.raises(DataError, match="no structure 'x'"):
         store.padded(["x"])

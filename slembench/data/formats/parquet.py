@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from slembench.data.sample import Sample, on_common_pairs
-from slembench.data.store import METADATA_KEY, Header, SampleStore, write_samples
+from slembench.data.store import METADATA_KEY, Header, stream_samples, write_samples
 from slembench.errors import DataError
 from slembench.orbitals import Basis
 
@@ -24,13 +24,12 @@ def read(path: Path) -> Iterator[Sample]:
     """Samples of a file, or of all files of a folder.
 
     Raises:
-        DataError: no such file, or anything `SampleStore` refuses.
+        DataError: no such file, or anything `stream_samples` refuses.
     """
     files = _files(path)
     if not files:
         raise DataError(f"{path}: no Parquet file of samples at or below it")
-    store = SampleStore(files)
-    return (store.sample(identifier) for identifier in store.ids)
+    return (sample for file in files for sample in stream_samples(file))
 
 
 def write(samples: Iterable[Sample], path: Path) -> None:
