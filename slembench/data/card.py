@@ -76,10 +76,58 @@ class Official(_Part):
 
 
 class Bands(_Part):
-    """k mesh on which band energies are scored and the half width in eV of the window around the Fermi level."""
+    """Where band energies of crystals are scored.
+
+    Attributes:
+        kmesh: k mesh.
+        window_eV: half width of the window around the Fermi level.
+        path_spacing: of points along the k path, 1 / Angstrom with the factor 2 pi; the path itself follows from the
+            structure (seekpath).
+    """
 
     kmesh: Mesh
     window_eV: Positive
+    path_spacing: Positive = 0.1
+
+
+class Challenging(_Part):
+    """Structures and blocks on which a reference baseline is worst, so that every model is scored on the same ones.
+
+    Attributes:
+        baseline: which model, trained how; its seed enters no board.
+        samples: ids of test structures.
+        blocks: operator -> element and shell of i, element and shell of j, such as [Mo, d1, S, p1].
+    """
+
+    baseline: str
+    samples: tuple[str, ...] = ()
+    blocks: dict[Operator, tuple[str, str, str, str]] = {}
+
+
+class ScfProtocol(_Part):
+    """How one-shot energies and self-consistent runs from predictions are made, and what they are compared with.
+
+    Attributes:
+        code: program.
+        functional: its name there.
+        basis: orbital basis set.
+        grid_level: integration grid.
+        guess: initial guess that predictions are compared with.
+        diis_space: Fock matrices that Pulay's DIIS keeps.
+        energy_tolerance: change of the energy between the last two cycles, Hartree.
+        gradient_tolerance: norm of the orbital gradient, Hartree; the square root of the other where absent.
+        max_cycles: cycles after which a run counts as not converged.
+    """
+
+    code: Literal["PySCF"]
+    functional: str
+    basis: str
+    grid_level: int
+    guess: Literal["minao", "1e", "atom", "huckel"] = "minao"
+    diis_space: int = 8
+    energy_tolerance: Positive = 1e-9
+    gradient_tolerance: Positive | None = None
+    max_cycles: int = 50
 
 
 class Counts(_Part):
@@ -109,6 +157,8 @@ class Card(_Part):
         convention: orbital order and sign of the source (a name in `slembench.orbitals.CONVENTIONS`); what is stored is
             always in this project's own.
         rounding: operator -> quantum to which stored values were rounded (a power of two, unit of the operator).
+        challenging: hardest test structures and blocks under a reference baseline.
+        scf: protocol of self-consistent runs from predictions; absent where none are made.
         noise_floor: measured size of what no model can learn, with what was measured.
         checks: results of the verification that every structure went through.
     """
@@ -131,6 +181,8 @@ class Card(_Part):
     splits: SplitRule
     official: Official
     bands: Bands | None = None
+    challenging: Challenging | None = None
+    scf: ScfProtocol | None = None
     licence: str
     origin: Origin
     noise_floor: dict[str, float | str] = {}

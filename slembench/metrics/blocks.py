@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from slembench.metrics.matrix import PARTS, BlockType, OrbitalSums, add_sums, union_shells
 from slembench.orbitals import SHELL_LETTERS, Basis
@@ -39,11 +41,15 @@ def block_table(sums: Mapping[BlockType, OrbitalSums], basis: Basis) -> pd.DataF
     both = add_sums({(z_i, z_j, "all"): entry} for (z_i, z_j, _), entry in sums.items())
     order = {"all": 0} | {part: 1 + k for k, part in enumerate(PARTS)}
     entries = sorted((both | dict(sums)).items(), key=lambda item: (order[item[0][2]], item[0][:2]))
-    frames = [_rows(basis, *key, entry) for key, entry in entries]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    if not entries:
+        return pd.DataFrame(columns=COLUMNS)
+    rows = [_rows(basis, *key, entry) for key, entry in entries]
+    table = pd.DataFrame({name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
+    counted = table["count"].where(table["count"] > 0)
+    return table.assign(mae=table["abs_sum"] / counted, rmse=np.sqrt(table["sq_sum"] / counted))[COLUMNS]
 
 
-def _rows(basis: Basis, z_i: int, z_j: int, part: str, entry: OrbitalSums) -> pd.DataFrame:
+def _rows(basis: Basis, z_i: int, z_j: int, part: str, entry: OrbitalSums) -> dict[str, NDArray[Any]]:
     shells_i, shells_j = basis.shells[z_i], basis.shells[z_j]
     starts = basis.shell_offsets(z_i)[:-1], basis.shell_offsets(z_j)[:-1]
 
@@ -53,21 +59,18 @@ def _rows(basis: Basis, z_i: int, z_j: int, part: str, entry: OrbitalSums) -> pd
     l_i, l_j = (grid.reshape(-1) for grid in np.meshgrid(shells_i, shells_j, indexing="ij"))
     united = (union_shells(basis, z)[basis.shell_offsets(z)[:-1]] for z in (z_i, z_j))
     u_i, u_j = np.meshgrid(*united, indexing="ij")
-    table = pd.DataFrame(
-        {
-            "part": part,
-            "element_i": chemical_symbols[z_i],
-            "shell_i": np.repeat(shell_labels(basis, z_i), len(shells_j)),
-            "element_j": chemical_symbols[z_j],
-            "shell_j": np.tile(shell_labels(basis, z_j), len(shells_i)),
-            "l_i": l_i,
-            "l_j": l_j,
-            "reduced": (u_i <= u_j).reshape(-1),
-            "abs_sum": over_shells(entry.absolute, np.add),
-            "sq_sum": over_shells(entry.square, np.add),
-            "count": entry.count * (2 * l_i + 1) * (2 * l_j + 1),
-            "max_abs": over_shells(entry.largest, np.maximum),
-        }
-    )
-    counted = table["count"].where(table["count"] > 0)
-    return table.assign(mae=table["abs_sum"] / counted, rmse=np.sqrt(table["sq_sum"] / counted))[COLUMNS]
+    size = len(l_i)
+    return {
+        "part": np.repeat(part, size),
+        "element_i": np.repeat(chemical_symbols[z_i], size),
+        "shell_i": np.repeat(shell_labels(basis, z_i), len(shells_j)),
+        "element_j": np.repeat(chemical_symbols[z_j], size),
+        "shell_j": np.tile(shell_labels(basis, z_j), len(shells_i)),
+        "l_i": l_i,
+        "l_j": l_j,
+        "reduced": (u_i <= u_j).reshape(-1),
+        "abs_sum": over_shells(entry.absolute, np.add),
+        "sq_sum": over_shells(entry.square, np.add),
+        "count": entry.count * (2 * l_i + 1) * (2 * l_j + 1),
+        "max_abs": over_shells(entry.largest, np.maximum),
+    }

@@ -13,6 +13,9 @@ from slembench.errors import ConfigError
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
+Need = Literal["H", "S", "D", "k-points", "electrons", "challenging", "PySCF", "model", "ensemble"]
+"""What a metric may need: operators, the card's k mesh or challenging sets, PySCF, a model to call, several models."""
+
 
 class Metric(BaseModel):
     """One metric.
@@ -20,12 +23,16 @@ class Metric(BaseModel):
     Attributes:
         title: one line for a table.
         formula: definition in words and symbols.
-        unit: ``operator`` (energy for H, 1 for S and D), ``energy`` or ``1``.
+        unit: ``operator`` (energy for H, 1 for S and D), ``energy``, ``1``, or a word of its own such as ``ms``.
         direction: which way is better.
         needs: what it takes besides the predicted operator.
-        form: ``elements`` has a value for each counting and average, ``structures`` one value a structure, ``table`` a
-            table.
+        form: ``elements`` has a value for each counting and average, ``structures`` one value a structure, ``split``
+            one for the whole split, ``table`` a table, ``check`` a measured value of a model (`RunRecord.physics`),
+            ``run`` a value of a run (`RunRecord.cost`), ``study`` one of several runs.
         over: how the values of structures become one score; only with form ``structures``.
+        operators: operators that it is defined for.
+        systems: kinds of system that it is defined for.
+        option: option of ``slembench evaluate`` that computes it; empty: always computed.
         function: module and function that define it.
         source: where the definition comes from.
     """
@@ -34,11 +41,14 @@ class Metric(BaseModel):
 
     title: str
     formula: str
-    unit: Literal["operator", "energy", "1"]
+    unit: Literal["operator", "energy", "1", "s", "ms", "bytes"]
     direction: Literal["lower", "higher", "none"]
-    needs: tuple[Literal["H", "S", "D", "k-points", "electrons"], ...]
-    form: Literal["elements", "structures", "table"]
-    over: Literal["mean", "min", "sum"] | None = None
+    needs: tuple[Need, ...]
+    form: Literal["elements", "structures", "split", "table", "check", "run", "study"]
+    over: Literal["mean", "min", "max", "sum", "ratio"] | None = None
+    operators: tuple[str, ...] = ("hamiltonian", "overlap", "density")
+    systems: tuple[Literal["molecules", "crystals"], ...] = ("molecules", "crystals")
+    option: str = ""
     function: str
     source: str
 
@@ -50,19 +60,20 @@ class Metric(BaseModel):
 
     def unit_of(self, operator: str, energy_unit: str) -> str:
         """Unit word of this metric for one operator, given the energy unit of the data ("1": dimensionless)."""
-        energy = self.unit == "energy" or (self.unit == "operator" and operator == "hamiltonian")
-        return energy_unit if energy else "1"
+        if self.unit not in ("operator", "energy"):
+            return self.unit
+        return energy_unit if self.unit == "energy" or operator == "hamiltonian" else "1"
 
     def score_names(self, name: str, operator: str) -> list[str]:
-        """Names of the scores of this metric, such as ``hamiltonian.mae_all.full.pooled``; none for a table.
+        """Names of the scores of this metric, such as ``hamiltonian.mae_all.full.pooled``; none where it makes none.
 
         Args:
             name: of the metric.
             operator: hamiltonian, overlap or density.
         """
-        if self.form == "table":
+        if operator not in self.operators or self.form in ("table", "check", "run", "study"):
             return []
-        if self.form == "structures":
+        if self.form in ("structures", "split"):
             return [f"{operator}.{name}"]
         forms = [(counting, average) for counting in ("full", "reduced") for average in ("per_structure", "pooled")]
         return [f"{operator}.{name}.{counting}.{average}" for counting, average in forms]

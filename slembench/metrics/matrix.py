@@ -63,13 +63,23 @@ def difference(
         raise ValueError("prediction and reference have different atoms")
     if prediction.basis.restrict(prediction.numbers).shells != reference.basis.restrict(reference.numbers).shells:
         raise ValueError("prediction and reference have different bases")
-    ours, missing = completed_on(prediction, pair_index, pair_shift)
-    theirs, _ = completed_on(reference, pair_index, pair_shift)
-    delta = theirs.with_values(ours.values - theirs.values)
-    extra = np.flatnonzero(~np.isin(prediction.pair_keys(), pair_keys(pair_index, pair_shift)))
+    return difference_on(prediction, completed_on(reference, pair_index, pair_shift)[0])
+
+
+def difference_on(prediction: BlockMatrix, reference: BlockMatrix) -> Difference:
+    """`difference` where the pairs of ``reference`` are the scored ones, both directions and on-site.
+
+    Args:
+        prediction: predicted operator; a direction that is absent is completed by Hermiticity.
+        reference: reference operator of the same atoms and basis, in the same unit.
+    """
+    index, shift = reference.pair_index, reference.pair_shift
+    ours, missing = completed_on(prediction, index, shift)
+    delta = reference.with_values(ours.values - reference.values)
+    extra = np.flatnonzero(~np.isin(prediction.pair_keys(), reference.pair_keys()))
     if len(extra):
         delta = concatenate([delta, prediction.take(extra).complete()])
-    return Difference(delta, len(pair_index), missing)
+    return Difference(delta, len(index), missing)
 
 
 def completed_on(operator: BlockMatrix, pair_index: IntArray, pair_shift: IntArray) -> tuple[BlockMatrix, IntArray]:

@@ -1,33 +1,37 @@
-"""Reference levels on a k mesh, kept on disk: they are the same for every model that is scored."""
+"""Reference levels and orbitals, kept on disk: they are the same for every model that is scored."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from slembench.blocks import BlockMatrix
 from slembench.files import atomic_file
-from slembench.metrics.spectrum import levels, overlap_minimum
+from slembench.metrics.eigen import orbitals
+from slembench.metrics.spectrum import Matrices, blas_threads, matrices_at_k
 from slembench.orbitals import FloatArray
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Raised whenever the solver changes what is stored."""
 
 
 @dataclass(frozen=True)
 class ReferenceLevels:
-    """Levels of one structure.
+    """Levels and orbitals of one structure.
 
     Attributes:
-        eps: (n_k, n) | unit of H.
+        eps: (n_k, n) | unit of H; NaN for directions that a nearly singular S makes meaningless.
+        orbitals: (n_k, n, m) | the lowest m orbitals, C^dagger S C = 1.
         s_min_eig: smallest eigenvalue of S(k), dimensionless.
     """
 
     eps: FloatArray
+    orbitals: Matrices
     s_min_eig: float
 
 
@@ -44,29 +48,63 @@ class LevelCache:
         self._folder, self._kpoints = folder, kpoints
         self._prefix = f"{CACHE_VERSION}:{fingerprint}:{np.asarray(kpoints).tolist()}:"
 
-    def get(self, structure: str, hamiltonian: BlockMatrix, overlap: BlockMatrix) -> ReferenceLevels:
-        """Levels of a structure, from the cache or computed and stored; a damaged file is computed again."""
+    def get(
+        self, structure: str, hamiltonian: BlockMatrix, overlap: BlockMatrix, kept: int | None = None
+    ) -> ReferenceLevels:
+        """Levels of a structure, from the cache or computed and stored; a damaged file is computed again.
+
+        Args:
+            structure: id.
+            hamiltonian: reference H.
+            overlap: reference S.
+            kept: number of orbitals to keep, the lowest ones; all by default.
+        """
         if self._folder is None:
-            return self._compute(hamiltonian, overlap)
-        name = hashlib.sha256((self._prefix + structure).encode()).hexdigest()[:32]
-        file = self._folder / name[:2] / f"{name}.npz"
+            return reference_levels(hamiltonian, overlap, self._kpoints, kept)
+        name = hashlib.sha256(f"{self._prefix}{kept}:{structure}".encode()).hexdigest()[:32]
+        file = self._folder / name[:2] / f"{name}.npy"
         stored = _read(file)
         if stored is None:
-            stored = self._compute(hamiltonian, overlap)
-            with atomic_file(file) as temporary, temporary.open("wb") as stream:
-                np.savez(stream, eps=stored.eps, s_min_eig=stored.s_min_eig)
+            stored = reference_levels(hamiltonian, overlap, self._kpoints, kept)
+            _write(file, stored)
         return stored
 
-    def _compute(self, hamiltonian: BlockMatrix, overlap: BlockMatrix) -> ReferenceLevels:
-        eps = levels(hamiltonian, overlap, self._kpoints)
-        return ReferenceLevels(eps, overlap_minimum(overlap, self._kpoints))
+
+def reference_levels(
+    hamiltonian: BlockMatrix, overlap: BlockMatrix, kpoints: FloatArray, kept: int | None = None
+) -> ReferenceLevels:
+    """Levels, lowest orbitals and the smallest eigenvalue of S(k); arguments as in `LevelCache.get`."""
+    eps, vectors, lowest = [], [], []
+    size = hamiltonian.n_orbitals
+    with blas_threads(size):
+        for matrices in matrices_at_k(kpoints, hamiltonian, overlap):
+            for h, s in zip(*matrices):
+                found, coefficients = orbitals(h, s)
+                eps.append(np.pad(found, (0, size - len(found)), constant_values=np.nan))
+                vectors.append(coefficients[:, :kept])
+                lowest.append(float(np.linalg.eigvalsh(s)[0]))
+    columns = min(v.shape[1] for v in vectors)
+    return ReferenceLevels(np.array(eps), np.array([v[:, :columns] for v in vectors]), min(lowest))
+
+
+def _write(file: Path, levels: ReferenceLevels) -> None:
+    """Three arrays end to end after a checksum of all of them."""
+    content = io.BytesIO()
+    for array in (levels.eps, levels.orbitals, np.array(levels.s_min_eig)):
+        np.save(content, array, allow_pickle=False)
+    with atomic_file(file) as temporary, temporary.open("wb") as stream:
+        stream.write(zlib.crc32(content.getbuffer()).to_bytes(4, "little"))
+        stream.write(content.getbuffer())
 
 
 def _read(file: Path) -> ReferenceLevels | None:
-    if not file.is_file():
-        return None
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            return ReferenceLevels(stored["eps"], float(stored["s_min_eig"]))
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+        content = file.read_bytes()
+    except OSError:
         return None
+    if zlib.crc32(memoryview(content)[4:]).to_bytes(4, "little") != content[:4]:
+        return None
+    stream = io.BytesIO(content)
+    stream.seek(4)
+    eps, vectors, lowest = (np.load(stream, allow_pickle=False) for _ in range(3))
+    return ReferenceLevels(eps, vectors, float(lowest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 
 from slembench.metrics.catalogue import Metric, catalogue
 from slembench.metrics.matrix import COUNTINGS, PARTS, average
+from slembench.metrics.uncertainty import rank_correlation
 from slembench.orbitals import FloatArray
 
 AVERAGES = ("per_structure", "pooled")
-_PARTS_OF = {"all": PARTS, "diag": ("onsite",), "off": ("offsite",)}
+HARD = "challenging_samples"
+_PARTS_OF = {"all": PARTS, "diag": ("onsite",), "off": ("offsite",), "gauge": PARTS, HARD: PARTS}
 
 
 class Score(NamedTuple):
@@ -37,9 +40,13 @@ def scores_from_table(table: pd.DataFrame) -> tuple[dict[str, Score], dict[str, 
     unavailable: dict[str, str] = {}
     for operator in sorted({name.split(".")[0] for name in table.columns if name.endswith(".full.count")}):
         for name, metric in catalogue().items():
+            if operator not in metric.operators:
+                continue
             values = _element_scores(table, operator, name) if metric.form == "elements" else {}
             if metric.form == "structures":
                 values = _structure_score(table, operator, name, metric)
+            if metric.form == "split":
+                values = _split_score(table, operator, name)
             for score, value in values.items():
                 if np.isfinite(value):
                     scores[score] = Score(value, metric.unit_of(operator, energy_unit))
@@ -60,10 +67,13 @@ def structure_values(table: pd.DataFrame, score: str) -> tuple[FloatArray, Float
     """
     operator, name, *form = score.split(".")
     if not form:
-        if catalogue()[name].over != "mean":
+        over = catalogue()[name].over
+        if over == "ratio":
+            return _columns(table, f"{score}.abs_sum"), _columns(table, f"{score}.count")
+        if over != "mean":
             raise KeyError(f"score {score!r} is not a mean over structures")
-        return table[score].to_numpy(np.float64), np.ones(len(table))
-    kind, part = name.split("_")
+        return _columns(table, score), np.ones(len(table))
+    kind, _, part = name.partition("_")
     if kind != "mae":
         raise KeyError(f"score {score!r} is not a mean of absolute errors")
     numerator, count = _sums(table, operator, part, form[0], "abs_sum")
@@ -74,8 +84,10 @@ def structure_values(table: pd.DataFrame, score: str) -> tuple[FloatArray, Float
 
 def _element_scores(table: pd.DataFrame, operator: str, name: str) -> dict[str, float]:
     """Scores of a metric over elements in both countings and averages."""
-    kind, part = name.split("_")
+    kind, _, part = name.partition("_")
     if part == "gauge" and f"{operator}.gauge.onsite.full.abs_sum" not in table:
+        return {}
+    if part == HARD and "challenging" not in table:
         return {}
     values = {}
     for counting in COUNTINGS:
@@ -101,22 +113,42 @@ def _rmse(square: FloatArray, count: FloatArray, how: str) -> float:
 
 def _sums(table: pd.DataFrame, operator: str, part: str, counting: str, column: str) -> tuple[FloatArray, FloatArray]:
     """Each structure's error sum and element count over the parts that ``part`` names."""
-    parts = _PARTS_OF["all" if part == "gauge" else part]
     errors = f"{operator}.gauge" if part == "gauge" else operator
-    numerator = table[[f"{errors}.{p}.{counting}.{column}" for p in parts]].sum(axis=1)
-    count = table[[f"{operator}.{p}.{counting}.count" for p in parts]].sum(axis=1)
-    return numerator.to_numpy(np.float64), count.to_numpy(np.float64)
+    numerator, count = (
+        sum(_columns(table, f"{prefix}.{p}.{counting}.{name}") for p in _PARTS_OF[part])
+        for prefix, name in ((errors, column), (operator, "count"))
+    )
+    chosen = _columns(table, "challenging") if part == HARD else np.ones(len(table))
+    return np.asarray(numerator * chosen), np.asarray(count * chosen)
+
+
+def _columns(table: pd.DataFrame, name: str) -> FloatArray:
+    return np.asarray(table[name].to_numpy(np.float64))
 
 
 def _structure_score(table: pd.DataFrame, operator: str, name: str, metric: Metric) -> dict[str, float]:
     column = f"{operator}.{name}"
     if name == "s_not_pd":
-        column = f"{operator}.s_min_eig"
-        return {f"{operator}.{name}": float((table[column] <= 0).sum())} if column in table else {}
+        lowest = f"{operator}.s_min_eig"
+        return {column: float((table[lowest] <= 0).sum())} if lowest in table else {}
+    if metric.over == "ratio":
+        if f"{column}.count" not in table:
+            return {}
+        return {column: average(_columns(table, f"{column}.abs_sum"), _columns(table, f"{column}.count"), "pooled")}
     if column not in table:
         return {}
-    values = table[column].to_numpy(np.float64)
-    return {column: float(values.min() if metric.over == "min" else values.mean())}
+    values = _columns(table, column)
+    how: Mapping[str, Callable[[FloatArray], float]] = {"min": np.min, "max": np.max, "sum": np.sum, "mean": np.mean}
+    return {column: float(how[metric.over or "mean"](values))}
+
+
+def _split_score(table: pd.DataFrame, operator: str, name: str) -> dict[str, float]:
+    """Rank correlation of the spread of an ensemble with the error, over structures."""
+    column = f"{operator}.spread"
+    if column not in table:
+        return {}
+    error, count = _sums(table, operator, "all", "full", "abs_sum")
+    return {f"{operator}.{name}": rank_correlation(_columns(table, column), error / np.maximum(count, 1))}
 
 
 def _why(table: pd.DataFrame, score: str) -> str:

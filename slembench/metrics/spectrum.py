@@ -37,7 +37,7 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _blas(size: int) -> AbstractContextManager[Any]:
+def blas_threads(size: int) -> AbstractContextManager[Any]:
     """One BLAS thread for small matrices: more cost more than they bring, and much more on a busy machine."""
     return _threads().limit(limits=1, user_api="blas") if size < _ONE_THREAD_BELOW else nullcontext()
 
@@ -81,8 +81,8 @@ def overlap_minimum(overlap: BlockMatrix, kpoints: FloatArray) -> float:
     Returns:
         Dimensionless.
     """
-    with _blas(overlap.n_orbitals):
-        return min(float(np.linalg.eigvalsh(s).min()) for (s,) in _at_k(kpoints, overlap))
+    with blas_threads(overlap.n_orbitals):
+        return min(float(np.linalg.eigvalsh(s).min()) for (s,) in matrices_at_k(kpoints, overlap))
 
 
 def levels(
@@ -101,8 +101,8 @@ def levels(
         (n_k, n) in the unit of H, ascending; NaN for projected directions.
     """
     rows = []
-    with _blas(hamiltonian.n_orbitals):
-        for matrices in _at_k(kpoints, hamiltonian, *([overlap] if overlap is not None else [])):
+    with blas_threads(hamiltonian.n_orbitals):
+        for matrices in matrices_at_k(kpoints, hamiltonian, *([overlap] if overlap is not None else [])):
             if len(matrices) == 1:
                 rows.append(np.linalg.eigvalsh(matrices[0]))
             else:
@@ -112,18 +112,23 @@ def levels(
 
 def _generalised(h: Matrices, s: Matrices, treatment: Treatment) -> FloatArray:
     """(n,) levels at one k: LAPACK's solver where S > threshold, else H in the basis U s^-1/2 of S = U s U^dagger."""
-    if _exceeds_threshold(s):
+    if exceeds_threshold(s):
         return np.asarray(scipy.linalg.eigh(h, s, eigvals_only=True, check_finite=False))
-    s_values, vectors = np.linalg.eigh(s)
-    kept = s_values >= S_THRESHOLD if treatment == "canonical" else np.ones(len(s_values), dtype=bool)
-    basis = vectors[:, kept] / np.sqrt(np.maximum(s_values[kept], S_THRESHOLD))
-    eps = np.full(len(s_values), np.nan)
-    eps[: kept.sum()] = np.linalg.eigvalsh(basis.conj().T @ h @ basis)
+    basis = orthonormal_basis(s, treatment)
+    eps = np.full(len(s), np.nan)
+    eps[: basis.shape[1]] = np.linalg.eigvalsh(basis.conj().T @ h @ basis)
     return eps
 
 
-def _exceeds_threshold(s: Matrices) -> bool:
-    """True where every eigenvalue of S exceeds `S_THRESHOLD`: S - threshold has a Cholesky factor."""
+def orthonormal_basis(s: Matrices, treatment: Treatment) -> Matrices:
+    """(n, m) basis X = U s^-1/2, X^dagger S X = 1, where S = U s U^dagger and small s are treated as in `levels`."""
+    s_values, vectors = np.linalg.eigh(s)
+    kept = s_values >= S_THRESHOLD if treatment == "canonical" else np.ones(len(s_values), dtype=bool)
+    return np.asarray(vectors[:, kept] / np.sqrt(np.maximum(s_values[kept], S_THRESHOLD)))
+
+
+def exceeds_threshold(s: Matrices) -> bool:
+    """True where every eigenvalue of S (n, n) exceeds `S_THRESHOLD`: S - threshold has a Cholesky factor."""
     try:
         np.linalg.cholesky(s - S_THRESHOLD * np.eye(len(s)))
     except np.linalg.LinAlgError:
@@ -131,7 +136,7 @@ def _exceeds_threshold(s: Matrices) -> bool:
     return True
 
 
-def _at_k(kpoints: FloatArray, *operators: BlockMatrix) -> Iterator[tuple[Matrices, ...]]:
+def matrices_at_k(kpoints: FloatArray, *operators: BlockMatrix) -> Iterator[tuple[Matrices, ...]]:
     """Matrices (b, n, n) of each operator, a batch of k points at a time; real at Gamma alone."""
     kpoints = np.atleast_2d(kpoints)
     if is_gamma(kpoints):

@@ -85,10 +85,8 @@ def bootstrap(
     Raises:
         ValueError: shapes that do not fit, or no structure.
     """
-    sums = _group_sums(numerator, weight, groups)
-    rng = np.random.default_rng(seed)
-    draws = np.concatenate([_scores(*sums, counts, rng) for counts in _draws(len(sums[1]), resamples, rng)])
-    return _interval(_score(*sums), draws)
+    sums = group_sums(numerator, weight, groups)
+    return interval(_score(*sums), resampled_scores([sums], resamples, seed)[:, 0])
 
 
 def paired_bootstrap(
@@ -113,18 +111,26 @@ def paired_bootstrap(
     Raises:
         ValueError: shapes that do not fit, or no structure.
     """
-    sums_a, sums_b = _group_sums(a, weight, groups), _group_sums(b, weight, groups)
-    rng = np.random.default_rng(seed)
-    draws = [
-        _scores(*sums_a, counts, rng) - _scores(*sums_b, counts, rng)
-        for counts in _draws(len(sums_a[1]), resamples, rng)
-    ]
-    difference = _interval(_score(*sums_a) - _score(*sums_b), np.concatenate(draws))
+    sums_a, sums_b = group_sums(a, weight, groups), group_sums(b, weight, groups)
+    draws = resampled_scores([sums_a, sums_b], resamples, seed)
+    difference = interval(_score(*sums_a) - _score(*sums_b), draws[:, 0] - draws[:, 1])
     return PairedDifference(difference, len(sums_a[1]), min(len(sums_a[0]), len(sums_b[0])))
 
 
-def _group_sums(numerator: FloatArray, weight: FloatArray, groups: Sequence[object]) -> tuple[FloatArray, FloatArray]:
-    """Sums over each group: numerators (n_seeds, G) and weights (G,)."""
+def group_sums(numerator: FloatArray, weight: FloatArray, groups: Sequence[object]) -> tuple[FloatArray, FloatArray]:
+    """Sums over each group of structures; those of weight zero are left out.
+
+    Args:
+        numerator: (S,) or (n_seeds, S) | each structure's numerator.
+        weight: (S,) | each structure's weight, not negative.
+        groups: (S,) | group of each structure.
+
+    Returns:
+        Numerators (n_seeds, G) and weights (G,).
+
+    Raises:
+        ValueError: shapes that do not fit, or no structure.
+    """
     numerator, weight = np.atleast_2d(np.asarray(numerator, dtype=np.float64)), np.asarray(weight, dtype=np.float64)
     if weight.ndim != 1 or not len(weight) or numerator.shape[1:] != weight.shape or len(groups) != len(weight):
         raise ValueError(
@@ -163,6 +169,26 @@ def _scores(sums: FloatArray, weights: FloatArray, counts: NDArray[np.int64], rn
     return np.asarray(np.take_along_axis(of_seed, chosen, axis=1).mean(axis=1))
 
 
-def _interval(value: float, draws: FloatArray) -> Interval:
+def resampled_scores(sums: Sequence[tuple[FloatArray, FloatArray]], resamples: int, seed: int) -> FloatArray:
+    """Scores of several models on the same resamples of groups, seeds drawn for each model alone.
+
+    Args:
+        sums: from `group_sums`, one a model, all of the same groups.
+        resamples: number of resamples.
+        seed: of the random draws.
+
+    Returns:
+        (resamples, models).
+    """
+    rng = np.random.default_rng(seed)
+    batches = [
+        np.stack([_scores(*own, counts, rng) for own in sums], axis=1)
+        for counts in _draws(len(sums[0][1]), resamples, rng)
+    ]
+    return np.concatenate(batches)
+
+
+def interval(value: float, draws: FloatArray) -> Interval:
+    """95 % interval of a value from resampled ones (r,)."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(value, float(low), float(high))

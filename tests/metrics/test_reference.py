@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slembench.metrics import reference
-from slembench.metrics.reference import LevelCache
+from slembench.metrics.reference import LevelCache, reference_levels
 from slembench.metrics.spectrum import k_mesh, levels, overlap_minimum
 
 KPOINTS, _ = k_mesh((3, 3, 1))
@@ -20,7 +20,7 @@ def operators(crystals):
 def solved(monkeypatch):
     """Counts how often levels are computed."""
     calls = []
-    monkeypatch.setattr(reference, "levels", lambda *args: calls.append(1) or levels(*args))
+    monkeypatch.setattr(reference, "reference_levels", lambda *args: calls.append(1) or reference_levels(*args))
     return calls
 
 
@@ -29,22 +29,32 @@ def test_stored_levels_are_the_computed_ones(tmp_path, operators, solved):
     again = LevelCache(tmp_path, "f1", KPOINTS).get("a", *operators)
     assert len(solved) == 1
     np.testing.assert_array_equal(again.eps, first.eps)
-    np.testing.assert_array_equal(first.eps, levels(*operators, KPOINTS))
+    np.testing.assert_array_equal(again.orbitals, first.orbitals)
+    np.testing.assert_allclose(first.eps, levels(*operators, KPOINTS), atol=1e-12)
     assert again.s_min_eig == first.s_min_eig == overlap_minimum(operators[1], KPOINTS)
+
+
+def test_orbitals_solve_the_generalised_problem(operators):
+    found = reference_levels(*operators, KPOINTS, kept=4)
+    assert found.orbitals.shape == (len(KPOINTS), 14, 4)
+    for h, s, eps, c in zip(operators[0].at_k(KPOINTS), operators[1].at_k(KPOINTS), found.eps, found.orbitals):
+        np.testing.assert_allclose(h @ c, (s @ c) * eps[:4], atol=1e-12)
+        np.testing.assert_allclose(c.conj().T @ s @ c, np.eye(4), atol=1e-12)
 
 
 def test_other_content_is_another_entry(tmp_path, operators, solved):
     for fingerprint, kpoints, structure in (("f1", KPOINTS, "a"), ("f2", KPOINTS, "a"), ("f1", KPOINTS[:1], "a")):
         LevelCache(tmp_path, fingerprint, kpoints).get(structure, *operators)
     LevelCache(tmp_path, "f1", KPOINTS).get("b", *operators)
-    assert len(solved) == 4
+    LevelCache(tmp_path, "f1", KPOINTS).get("b", *operators, 3)
+    assert len(solved) == 5
 
 
 @pytest.mark.parametrize("kept", [0, 10, 200])
 def test_a_damaged_file_is_made_again(tmp_path, operators, solved, kept):
     cache = LevelCache(tmp_path, "f1", KPOINTS)
     first = cache.get("a", *operators)
-    (file,) = tmp_path.rglob("*.npz")
+    (file,) = tmp_path.rglob("*.npy")
     content = file.read_bytes()
     file.write_bytes(content[:kept])
     np.testing.assert_array_equal(cache.get("a", *operators).eps, first.eps)

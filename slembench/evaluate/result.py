@@ -1,0 +1,59 @@
+"""What an evaluation gives: the per-structure table, scores, and everything that was missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from slembench.data import Card
+from slembench.metrics.scores import Score
+from slembench.predictions import OPERATORS
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Scores of one predictions file on one split.
+
+    Attributes:
+        dataset: name of the data set.
+        split: name of the split.
+        model: name of the model.
+        per_structure: one row a structure; all scores follow from it (`scores_from_table`). Columns: ``id``, ``group``,
+            ``n_atoms``, ``energy_unit``, ``predicted`` (False: counted as zero), ``challenging`` where the card names
+            such structures, and for each operator ``<op>.<onsite|offsite>.<full|reduced>.<abs_sum|sq_sum|count|max>``,
+            ``<op>.missing_blocks``, ``<op>.extra_blocks``; for H with an S also ``hamiltonian.mu`` and the sums
+            ``hamiltonian.gauge.<part>.<counting>.abs_sum``; then ``<op>.<metric>`` for each metric that has one value
+            a structure. Energies in ``energy_unit``.
+        scores: name -> value and unit.
+        unavailable: score or metric -> why it has no value.
+        blocks: `mae_block` over the split, with a column ``operator``.
+        distances: `mae_by_distance` over the split: operator, lower, upper (Angstrom), mae, abs_sum, elements, pairs.
+        missing: ids of structures without a prediction.
+        unknown: ids in the predictions that are not in the split; they are not scored.
+        block_issues: id, operator, kind (missing | extra), i, j, R1, R2, R3 of single blocks.
+    """
+
+    dataset: str
+    split: str
+    model: str
+    per_structure: pd.DataFrame
+    scores: dict[str, Score]
+    unavailable: dict[str, str]
+    blocks: pd.DataFrame
+    distances: pd.DataFrame
+    missing: list[str]
+    unknown: list[str]
+    block_issues: pd.DataFrame
+
+
+def official_scores(card: Card, available: Sequence[str]) -> list[str]:
+    """Names of the card's official scores, in its order, among the ``available`` ones; H first, then S and D."""
+    official = card.official
+    names = []
+    for operator in OPERATORS:
+        for metric in official.metrics:
+            forms = (f"{operator}.{metric}", f"{operator}.{metric}.{official.counting}.{official.average}")
+            names += [name for name in forms if name in available]
+    return names

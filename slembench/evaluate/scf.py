@@ -1,0 +1,204 @@
+"""One-shot energies and self-consistent runs with PySCF from predicted operators, beside the card's initial guess.
+
+The protocol (functional, basis, grid, thresholds, DIIS, guess) stands on the card, key ``scf``. Iterations are counted
+from one; QH9's script prints the number of the last one counted from zero. Each run is kept on disk, keyed by protocol,
+structure and starting density, so that a scoring that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+
+from slembench.data import Dataset, Sample
+from slembench.data.card import ScfProtocol
+from slembench.data.recipes.molecule_scf import Theory, canonical, mean_field, pyscf_molecule, shell_momenta
+from slembench.evaluate.batch import read_prediction
+from slembench.files import write_text
+from slembench.metrics.density import closed_shell_density
+from slembench.metrics.eigen import orbitals
+from slembench.orbitals import FloatArray, canonical_index
+from slembench.predictions import PredictionSource
+
+CACHE_VERSION = 1
+"""Raised whenever what a run holds changes."""
+
+
+@dataclass(frozen=True)
+class ScfRun:
+    """A self-consistent run.
+
+    Attributes:
+        iterations: Fock diagonalisations until convergence.
+        converged: False where the protocol's number of cycles did not suffice.
+        energy: Hartree, of the last iteration.
+        first_energy: Hartree, of the starting density.
+        fock_errors: mean |F - H_ref| over all elements after each iteration, Hartree.
+    """
+
+    iterations: int
+    converged: bool
+    energy: float
+    first_energy: float
+    fock_errors: tuple[float, ...]
+
+
+def one_shot_energy(atoms: ase.Atoms, protocol: ScfProtocol, density: FloatArray) -> tuple[float, FloatArray]:
+    """Energy and Fock matrix of a density: a single Fock build, nothing is diagonalised.
+
+    Args:
+        atoms: neutral closed-shell molecule, Angstrom.
+        protocol: level of theory.
+        density: (n, n) D in canonical orbital order, the factor 2 of spin inside.
+
+    Returns:
+        Energy in Hartree, and (n, n) F in canonical order, Hartree.
+    """
+    molecule, solver = _solver(atoms, protocol)
+    start = _to_pyscf(density, molecule)
+    potential = solver.get_veff(molecule, start)
+    energy = float(solver.energy_tot(start, vhf=potential))
+    return energy, canonical(solver.get_fock(dm=start, vhf=potential), molecule)
+
+
+def converge(
+    atoms: ase.Atoms, protocol: ScfProtocol, reference: FloatArray, density: FloatArray | None = None
+) -> ScfRun:
+    """Run to self-consistency from a density, or from the protocol's guess.
+
+    Args:
+        atoms: neutral closed-shell molecule, Angstrom.
+        protocol: level of theory, thresholds, DIIS and guess.
+        reference: (n, n) reference H in canonical order, Hartree.
+        density: (n, n) starting D in canonical order; the guess where not given.
+    """
+    molecule, solver = _solver(atoms, protocol)
+    start = solver.get_init_guess(molecule, protocol.guess) if density is None else _to_pyscf(density, molecule)
+    errors: dict[int, float] = {}
+    first: list[float] = []
+
+    def watch(state: dict[str, Any]) -> None:
+        if not first:
+            first.append(float(state["last_hf_e"]))
+        errors.setdefault(int(state["cycle"]), float(np.abs(canonical(state["fock"], molecule) - reference).mean()))
+
+    solver.callback = watch
+    energy = float(solver.kernel(dm0=start))
+    return ScfRun(len(errors), bool(solver.converged), energy, first[0], tuple(errors.values()))
+
+
+def error_level(fock_errors: Sequence[float], level: float) -> int:
+    """Iterations after which the mean Fock error is below ``level`` for the first time; all where it never is.
+
+    Args:
+        fock_errors: mean |F - H_ref| after each iteration, Hartree.
+        level: the prediction's own error, Hartree.
+    """
+    below = np.flatnonzero(np.asarray(fock_errors) < level)
+    return int(below[0]) + 1 if len(below) else len(fock_errors)
+
+
+class ScfScorer:
+    """Columns of self-consistency for single structures.
+
+    Args:
+        dataset: molecules whose card has a protocol.
+        source: predictions.
+        operators: operators to score; H and D have such columns.
+        cache: folder of finished runs; None for no cache.
+    """
+
+    def __init__(
+        self, dataset: Dataset, source: PredictionSource, operators: Sequence[str], cache: Path | None
+    ) -> None:
+        assert dataset.card.scf is not None
+        self.protocol: ScfProtocol = dataset.card.scf
+        self.dataset, self.source, self._cache = dataset, source, cache
+        self.operators = [op for op in operators if op in ("hamiltonian", "density")]
+
+    def columns(self, structure: str) -> dict[str, float]:
+        """Energy errors (unit of the data) and iteration counts of every operator; NaN where a run did not converge."""
+        sample = self.dataset.sample(structure)
+        found = read_prediction(self.dataset, self.source, self.operators, sample, structure in set(self.source.ids))
+        target = sample.operators["hamiltonian"].dense()
+        guess = self._run(sample, target, None)
+        row: dict[str, float] = {}
+        for op in self.operators:
+            matrix = found[op].hermitise().dense()
+            density = matrix if op == "density" else self._density(sample, matrix)
+            run = self._run(sample, target, density)
+            level = float(np.abs(matrix - target).mean()) if op == "hamiltonian" else self._fock_error(sample, density)
+            row |= {f"{op}.{name}": value for name, value in _numbers(sample, run, guess, level).items()}
+        return row
+
+    def _density(self, sample: Sample, hamiltonian: FloatArray) -> FloatArray:
+        occupied = round((sample.info.electrons or 0.0) / 2)
+        return closed_shell_density(orbitals(hamiltonian, sample.operators["overlap"].dense())[1], occupied)
+
+    def _fock_error(self, sample: Sample, density: FloatArray) -> float:
+        """Error of the Fock matrix of a predicted D, which itself has no error of H."""
+        fock = one_shot_energy(sample.atoms, self.protocol, density)[1]
+        return float(np.abs(fock - sample.operators["hamiltonian"].dense()).mean())
+
+    def _run(self, sample: Sample, target: FloatArray, density: FloatArray | None) -> ScfRun:
+        """A run, from the cache where it is there."""
+        if self._cache is None:
+            return converge(sample.atoms, self.protocol, target, density)
+        key = hashlib.sha256(self.protocol.model_dump_json().encode())
+        key.update(f"{CACHE_VERSION}:{self.dataset.fingerprint}:{sample.id}".encode())
+        key.update(b"guess" if density is None else np.ascontiguousarray(density).tobytes())
+        file = self._cache / f"{key.hexdigest()[:32]}.json"
+        stored = _stored(file)
+        if stored is None:
+            stored = converge(sample.atoms, self.protocol, target, density)
+            write_text(file, json.dumps(asdict(stored)) + "\n")
+        return stored
+
+
+def _numbers(sample: Sample, run: ScfRun, guess: ScfRun, level: float) -> dict[str, float]:
+    energy = sample.info.energy if sample.info.energy is not None else guess.energy
+    nan = float("nan")
+    both = run.converged and guess.converged
+    return {
+        "energy_error": abs(run.first_energy - energy),
+        "energy_error_guess": abs(guess.first_energy - energy),
+        "scf_iterations": float(run.iterations) if run.converged else nan,
+        "scf_iterations_guess": float(guess.iterations) if guess.converged else nan,
+        "scf_ratio": run.iterations / guess.iterations if both else nan,
+        "scf_ratio_optimal": 1 / guess.iterations if guess.converged else nan,
+        "scf_error_level": error_level(guess.fock_errors, level) / guess.iterations if guess.converged else nan,
+    }
+
+
+def _stored(file: Path) -> ScfRun | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return ScfRun(**{**content, "fock_errors": tuple(content["fock_errors"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _solver(atoms: ase.Atoms, protocol: ScfProtocol) -> tuple[Any, Any]:
+    """PySCF's molecule and its unconverged RKS object."""
+    molecule = pyscf_molecule(atoms, protocol.basis)
+    gradient = protocol.gradient_tolerance or protocol.energy_tolerance**0.5
+    theory = Theory(protocol.functional, protocol.basis, protocol.grid_level, protocol.energy_tolerance, gradient)
+    solver = mean_field(molecule, theory)
+    solver.max_cycle, solver.diis_space = protocol.max_cycles, protocol.diis_space
+    return molecule, solver
+
+
+def _to_pyscf(matrix: FloatArray, molecule: Any) -> FloatArray:
+    """Matrix in PySCF's orbital order from the canonical one."""
+    numbers = molecule.atom_charges().astype(np.int64)
+    index, sign = canonical_index(numbers, shell_momenta(molecule), "pyscf")
+    result = np.empty_like(matrix)
+    result[np.ix_(index, index)] = sign[:, None] * matrix * sign
+    return result

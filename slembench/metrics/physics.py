@@ -1,0 +1,339 @@
+"""What any model of operators must obey, measured on a callable ``structure -> operators``.
+
+Every function calls the model on a structure and on a changed one, and compares blocks that must be equal. Errors are
+relative to the mean |element| of the operator, the largest and the mean one; callables should work in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import ase
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from slembench.blocks import BlockMatrix
+from slembench.orbitals import FloatArray, IntArray
+
+Predictor = Callable[[ase.Atoms], Mapping[str, BlockMatrix]]
+"""Structure (Angstrom) -> operator name -> blocks, both directions of every pair."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far two operators are apart that should be equal, relative to the mean |element|; dimensionless.
+
+    Attributes:
+        largest: largest deviation.
+        mean: mean deviation.
+    """
+
+    largest: float
+    mean: float
+
+
+def deviation(found: BlockMatrix, expected: BlockMatrix) -> Deviation:
+    """Deviation of ``found`` from ``expected`` over the united pairs; absent blocks are zero."""
+    scale = max(float(np.abs(expected.values).mean()), 1e-300)
+    error = np.abs((found - expected).values)
+    return Deviation(float(error.max(initial=0.0)) / scale, float(error.mean()) / scale if len(error) else 0.0)
+
+
+def rotation_error(predict: Predictor, atoms: ase.Atoms, rotation: FloatArray) -> dict[str, Deviation]:
+    """`rotation`, `inversion`: M(Q x) against D(Q) M(x) D(Q)^T.
+
+    Args:
+        predict: the model.
+        atoms: structure.
+        rotation: (3, 3) orthogonal Q acting on Cartesian column vectors, proper or not.
+
+    Returns:
+        Operator -> deviation.
+    """
+    turned = atoms.copy()
+    turned.set_cell(np.asarray(atoms.cell) @ rotation.T)
+    turned.positions = atoms.positions @ rotation.T
+    before, after = predict(atoms), predict(turned)
+    return {name: deviation(after[name], before[name].rotate(rotation)) for name in before}
+
+
+def polar_rotation(atoms: ase.Atoms) -> FloatArray:
+    """(3, 3) rotation that lays the bond of the two closest atoms exactly along the polar axis z, where frames flip."""
+    vectors = atoms.get_all_distances(mic=bool(np.any(atoms.pbc)), vector=True)
+    lengths = np.linalg.norm(vectors, axis=-1)
+    np.fill_diagonal(lengths, np.inf)
+    i, j = np.unravel_index(int(lengths.argmin()), lengths.shape)
+    z = vectors[i, j] / lengths[i, j]
+    x = np.eye(3)[np.abs(z).argmin()]
+    x = x - (x @ z) * z
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z])
+
+
+def translation_error(
+    predict: Predictor, atoms: ase.Atoms, shift: FloatArray, wrap: bool = False
+) -> dict[str, Deviation]:
+    """`translation`: blocks after all atoms moved by ``shift`` (3,) | Angstrom.
+
+    Args:
+        predict: the model.
+        atoms: structure.
+        shift: of all atoms.
+        wrap: bring every atom back into the cell, so that some cross its border; only pair labels may change.
+
+    Returns:
+        Operator -> deviation.
+    """
+    moved = atoms.copy()
+    moved.positions += shift
+    crossed = np.zeros((len(atoms), 3), dtype=np.int64)
+    if wrap and np.any(atoms.pbc):
+        inside = atoms.cell.complete().scaled_positions(moved.positions)
+        crossed = np.floor(inside).astype(np.int64) * np.asarray(atoms.pbc)
+        moved.positions -= crossed @ atoms.cell.array
+    before, after = predict(atoms), predict(moved)
+    return {name: deviation(_relabelled(after[name], crossed), before[name]) for name in before}
+
+
+def _relabelled(blocks: BlockMatrix, crossed: IntArray) -> BlockMatrix:
+    """Pairs named as before atoms went back by ``crossed`` (N, 3) cells."""
+    i, j = blocks.pair_index.T
+    return replace(blocks, pair_shift=blocks.pair_shift - crossed[j] + crossed[i])
+
+
+def permutation_error(predict: Predictor, atoms: ase.Atoms, order: IntArray) -> dict[str, Deviation]:
+    """`permutation`: blocks after the atoms were reordered by ``order`` (N,) and the blocks put back."""
+    before, after = predict(atoms), predict(atoms[order])
+    return {
+        name: deviation(
+            replace(blocks, numbers=before[name].numbers, pair_index=order[blocks.pair_index]), before[name]
+        )
+        for name, blocks in after.items()
+    }
+
+
+def hermiticity_error(operator: BlockMatrix) -> float:
+    """`hermiticity`: max |M_ij(R) - M_ji(-R)^dagger| / mean |M|; NaN where only one direction of each pair is there."""
+    if not operator.n_pairs or not (operator.reverse[~operator.onsite] >= 0).any():
+        return float("nan")
+    return operator.hermiticity_error() / max(float(np.abs(operator.values).mean()), 1e-300)
+
+
+def strip(atoms: ase.Atoms, length: float) -> ase.Atoms:
+    """Free-standing strip of the structure, repeated along its first periodic axis to a ``length`` (Angstrom)."""
+    times = [1, 1, 1]
+    if np.any(atoms.pbc):
+        axis = int(np.flatnonzero(atoms.pbc)[0])
+        times[axis] = int(np.ceil(length / float(np.linalg.norm(atoms.cell.array[axis]))))
+    repeated: ase.Atoms = atoms.repeat(times)
+    repeated.pbc = False
+    return repeated
+
+
+def locality_error(
+    predict: Predictor, atoms: ase.Atoms, reach: tuple[float, float], step: float = 0.2
+) -> tuple[dict[str, float], int]:
+    """`locality`: change of blocks whose receptive field does not hold an atom, when that atom moves.
+
+    Args:
+        predict: the model.
+        atoms: structure without periodic images, longer than the receptive field (`strip`).
+        reach: radius in Angstrom of the receptive field of on-site blocks around their atom, and of pairs around the
+            nearer one of theirs.
+        step: displacement of the last atom, Angstrom.
+
+    Returns:
+        Operator -> largest change / mean |element|, and the number of blocks that lie outside (0: nothing was tested).
+    """
+    ends = atoms.positions[:, int(np.ptp(atoms.positions, axis=0).argmax())]
+    mover = int(ends.argmax())
+    moved = atoms.copy()
+    moved.positions[mover] += step / np.sqrt(3)
+    before, after = predict(atoms), predict(moved)
+    away = np.minimum(*(np.linalg.norm(a.positions - a.positions[mover], axis=1) for a in (atoms, moved)))
+    errors, outside = {}, 0
+    for name, blocks in before.items():
+        distance = away[blocks.pair_index].min(axis=1)
+        free = np.flatnonzero(distance > np.where(blocks.onsite, *reach))
+        outside = max(outside, len(free))
+        chosen = blocks.take(free)
+        same = after[name].align(chosen.pair_index, chosen.pair_shift)[0]
+        scale = max(float(np.abs(blocks.values).mean()), 1e-300)
+        errors[name] = float(np.abs(same.values - chosen.values).max(initial=0.0)) / scale
+    return errors, outside
+
+
+def size_error(predict: Predictor, atoms: ase.Atoms) -> dict[str, Deviation]:
+    """`size_extensivity`: a supercell, doubled along every periodic axis, against the primitive cell's blocks.
+
+    Raises:
+        ValueError: the structure has no periodic axis.
+    """
+    if not np.any(atoms.pbc):
+        raise ValueError("a structure without periodic axes has no supercell")
+    times = np.where(atoms.pbc, 2, 1)
+    small, large = predict(atoms), predict(atoms.repeat(times))
+    cells = np.array(list(np.ndindex(*times.tolist())))
+    errors = {}
+    for name, blocks in large.items():
+        part, index = np.divmod(blocks.pair_index, len(atoms))
+        home = np.flatnonzero(part[:, 0] == 0)
+        shift = blocks.pair_shift * times + cells[part[:, 1]] - cells[part[:, 0]]
+        first = blocks.take(home)
+        folded = replace(first, numbers=small[name].numbers, pair_index=index[home], pair_shift=shift[home])
+        errors[name] = deviation(folded, small[name])
+    return errors
+
+
+def continuity_error(
+    predict: Predictor, atoms: ase.Atoms, cutoffs: Mapping[int, float], step: float = 1e-6
+) -> dict[str, float]:
+    """`continuity`: change of blocks when one pair crosses its cutoff by a tiny step.
+
+    Three atoms: the structure's first, its closest neighbour, and the last one at the cutoff from the first. The
+    crossing pair's own block begins there and is left out. A continuous model changes by the order of the step.
+
+    Args:
+        predict: the model.
+        atoms: structure, at least three atoms.
+        cutoffs: atomic number -> radius r in Angstrom; pairs reach to (r_i + r_j) / 2.
+        step: Angstrom.
+
+    Returns:
+        Operator -> largest change / mean |element|.
+    """
+    before, after = (predict(_probe(atoms, cutoffs, side * step / 2)) for side in (-1, 1))
+    errors = {}
+    for name, blocks in before.items():
+        chosen = blocks.take(np.flatnonzero(np.isin(blocks.pair_keys(), after[name].pair_keys())))
+        same = after[name].align(chosen.pair_index, chosen.pair_shift)[0]
+        scale = max(float(np.abs(blocks.values).mean()), 1e-300)
+        errors[name] = float(np.abs(same.values - chosen.values).max(initial=0.0)) / scale
+    return errors
+
+
+def _probe(atoms: ase.Atoms, cutoffs: Mapping[int, float], beyond: float) -> ase.Atoms:
+    """First atom, its closest neighbour, and the last atom at its cutoff from the first and ``beyond``."""
+    vectors = atoms.get_all_distances(mic=bool(np.any(atoms.pbc)), vector=True)[0]
+    lengths = np.linalg.norm(vectors, axis=1)
+    lengths[0] = np.inf
+    near = int(lengths.argmin())
+    numbers = atoms.numbers[[0, near, -1]]
+    limit = (cutoffs[int(numbers[0])] + cutoffs[int(numbers[2])]) / 2
+    side = np.cross(vectors[near], [0.3, 0.5, 0.8])
+    away = side / np.linalg.norm(side) * (limit + beyond)
+    return ase.Atoms(numbers, positions=[np.zeros(3), vectors[near], away])
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the physics checks.
+
+    Attributes:
+        value: largest relative deviation over all operators; NaN where it was not measured.
+        mean: mean relative deviation, where there is one.
+        limit: the check is passed up to this value.
+        note: what was measured, or why nothing was.
+    """
+
+    value: float
+    mean: float | None
+    limit: float
+    note: str = ""
+
+    @property
+    def passed(self) -> bool | None:
+        """None where nothing was measured."""
+        return None if np.isnan(self.value) else self.value <= self.limit
+
+
+LIMITS = {
+    "rotation": 1e-6, "inversion": 1e-6, "translation": 1e-6, "permutation": 1e-6, "hermiticity": 1e-6,
+    "locality": 1e-12, "size_extensivity": 1e-6, "continuity": 1e-4,
+}  # fmt: skip
+"""Largest relative deviation with which a check is passed, for a model in float64."""
+
+
+def physics_report(
+    predict: Predictor,
+    atoms: ase.Atoms,
+    cutoffs: Mapping[int, float],
+    reach: tuple[float, float] | None = None,
+    *,
+    seed: int = 0,
+    largest: int = 400,
+) -> dict[str, Check]:
+    """All physics checks of a model on one structure.
+
+    Args:
+        predict: the model, in float64.
+        atoms: structure.
+        cutoffs: atomic number -> radius r in Angstrom.
+        reach: receptive field of on-site blocks and pairs, Angstrom; None where it is not stated.
+        seed: of the random rotation, shift and order.
+        largest: atoms of the largest structure that is predicted for a check.
+
+    Returns:
+        Name (as in the catalogue) -> check; one that cannot be made says why.
+    """
+    rng = np.random.default_rng(seed)
+    quarter = Rotation.random(random_state=seed).as_matrix()
+    rotations = [rotation_error(predict, atoms, q) for q in (quarter, polar_rotation(atoms))]
+    shift = rng.uniform(-3, 3, size=3)
+    shifts = [translation_error(predict, atoms, shift, wrap) for wrap in (False, True)]
+    order = rng.permutation(len(atoms))
+    return {
+        "rotation": _worst(rotations, "rotation", "a random rotation, and one that lays a bond along the polar axis"),
+        "inversion": _worst([rotation_error(predict, atoms, -np.eye(3))], "inversion", "Q = -1"),
+        "translation": _worst(shifts, "translation", "a random shift, and the same across the cell border"),
+        "permutation": _worst([permutation_error(predict, atoms, order)], "permutation", "a random order"),
+        "hermiticity": _hermiticity(predict(atoms)),
+        "locality": _locality(predict, atoms, reach, largest),
+        "size_extensivity": _size(predict, atoms, largest),
+        "continuity": _continuity(predict, atoms, cutoffs),
+    }
+
+
+def _worst(errors: Sequence[Mapping[str, Deviation]], name: str, note: str) -> Check:
+    every = [error for own in errors for error in own.values()]
+    return Check(max(e.largest for e in every), max(e.mean for e in every), LIMITS[name], note)
+
+
+def _nothing(name: str, why: str) -> Check:
+    return Check(float("nan"), None, LIMITS[name], why)
+
+
+def _hermiticity(operators: Mapping[str, BlockMatrix]) -> Check:
+    errors = [hermiticity_error(operator) for operator in operators.values()]
+    if np.isnan(errors).any():
+        return _nothing("hermiticity", "one direction of each pair is predicted, the other follows")
+    return Check(max(errors), None, LIMITS["hermiticity"], "both directions of every pair")
+
+
+def _locality(predict: Predictor, atoms: ase.Atoms, reach: tuple[float, float] | None, largest: int) -> Check:
+    if reach is None or not np.isfinite(reach).all():
+        return _nothing("locality", "the model states no finite receptive field")
+    long = strip(atoms, 2.0 + max(reach))
+    if len(long) > largest:
+        return _nothing("locality", f"a strip longer than the receptive field has {len(long)} atoms, at most {largest}")
+    errors, outside = locality_error(predict, long, reach)
+    if not outside:
+        return _nothing("locality", f"the structure is smaller than the receptive field of {max(reach):.1f} Angstrom")
+    return Check(max(errors.values()), None, LIMITS["locality"], f"{outside} blocks of a strip of {len(long)} atoms")
+
+
+def _size(predict: Predictor, atoms: ase.Atoms, largest: int) -> Check:
+    if not np.any(atoms.pbc):
+        return _nothing("size_extensivity", "no periodic axis")
+    number = len(atoms) * 2 ** int(np.sum(atoms.pbc))
+    if number > largest:
+        return _nothing("size_extensivity", f"the supercell has {number} atoms, at most {largest}")
+    return _worst([size_error(predict, atoms)], "size_extensivity", f"supercell of {number} atoms")
+
+
+def _continuity(predict: Predictor, atoms: ase.Atoms, cutoffs: Mapping[int, float]) -> Check:
+    if len(atoms) < 3:
+        return _nothing("continuity", "fewer than three atoms")
+    value = max(continuity_error(predict, atoms, cutoffs).values())
+    return Check(value, None, LIMITS["continuity"], "three atoms, one pair crossing its cutoff by 1e-6 Angstrom")

@@ -1,0 +1,88 @@
+"""How well occupied orbitals of a molecule are predicted, orbital by orbital and as a space.
+
+``overlaps`` is C_ref^dagger S C_pred with the reference S in which both sets of orbitals are orthonormal. Coefficients
+of a predicted S are not scored: they live in another metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slembench.orbitals import FloatArray
+
+DEGENERATE_EV = 1e-3
+"""Reference levels that chain within this are one group (eV)."""
+
+
+def psi_cos_legacy(predicted: NDArray[Any], reference: NDArray[Any]) -> float:
+    """`psi_cos_legacy`: mean over orbitals of |cos| between raw coefficient columns, without S.
+
+    Depends on how degenerate orbitals are mixed, and on the basis; kept for comparison. Higher is better.
+
+    Args:
+        predicted: (n, occupied) coefficients of the predicted H.
+        reference: (n, occupied) coefficients, in the same order of orbitals.
+
+    Returns:
+        Dimensionless, 0 to 1.
+
+    Source: the test script of QH9 (arXiv 2306.09549).
+    """
+    inner = np.abs(np.einsum("ij,ij->j", predicted.conj(), reference))
+    lengths = np.linalg.norm(predicted, axis=0) * np.linalg.norm(reference, axis=0)
+    return float((inner / lengths).mean())
+
+
+def degenerate_groups(eps: FloatArray, occupied: int, tolerance: float) -> Iterator[slice]:
+    """Occupied orbitals whose energies chain within a tolerance; a group never crosses HOMO and LUMO.
+
+    Args:
+        eps: (n,) reference levels, ascending.
+        occupied: number of occupied ones.
+        tolerance: largest step between neighbours of one group, unit of ``eps``.
+
+    Yields:
+        Slices that cover 0 .. occupied without gap.
+    """
+    starts = [0, *(1 + np.flatnonzero(np.diff(eps[:occupied]) > tolerance)).tolist(), occupied]
+    for start, stop in zip(starts[:-1], starts[1:]):
+        yield slice(start, stop)
+
+
+def psi_overlap(overlaps: NDArray[Any], eps: FloatArray, occupied: int, tolerance: float) -> float:
+    """`psi_overlap`: mean over occupied orbitals of the overlap of predicted and reference ones, in the metric of S.
+
+    Orbitals of one degenerate group are compared as a space: each counts with the root mean square of the singular
+    values of the group's block of ``overlaps``, which no mixing within the group changes. Higher is better.
+
+    Args:
+        overlaps: (m, m') with m, m' >= occupied | C_ref^dagger S C_pred.
+        eps: (n,) reference levels, ascending.
+        occupied: number of occupied orbitals.
+        tolerance: see `degenerate_groups`.
+
+    Returns:
+        Dimensionless, 0 to 1.
+    """
+    total = 0.0
+    for group in degenerate_groups(eps, occupied, tolerance):
+        size = group.stop - group.start
+        total += size * float(np.linalg.norm(overlaps[group, group]) / np.sqrt(size))
+    return total / occupied
+
+
+def occ_subspace(overlaps: NDArray[Any], occupied: int) -> float:
+    """`occ_subspace`: ||C_ref^dagger S C_pred||_F^2 / occupied over the whole occupied space; higher is better.
+
+    Args:
+        overlaps: (m, m') with m, m' >= occupied | C_ref^dagger S C_pred.
+        occupied: number of occupied orbitals.
+
+    Returns:
+        Dimensionless, 0 to 1.
+    """
+    return float(np.linalg.norm(overlaps[:occupied, :occupied]) ** 2 / occupied)
