@@ -23,16 +23,20 @@ from slembench.nn.update import SO2Update
 Weights = Mapping[str, torch.Tensor]
 
 
-def orbital_pair_order(layout: OperatorLayout) -> torch.Tensor:
-    """(F,) int64 | for each of our features, where it stands in DeePTB's raw irreps vector."""
+def raw_irreps(layout: OperatorLayout) -> list[tuple[int, int, int]]:
+    """(shell a, shell b, L) of every irrep of DeePTB's raw vector, in its order."""
     shells = layout.shells
     pairs = sorted(layout.shell_pairs.tolist(), key=lambda p: (shells[p[0]], shells[p[1]], p[0], p[1]))
+    return [(a, b, l) for a, b in pairs for l in range(abs(shells[a] - shells[b]), shells[a] + shells[b] + 1)]
+
+
+def orbital_pair_order(layout: OperatorLayout) -> torch.Tensor:
+    """(F,) int64 | for each of our features, where it stands in DeePTB's raw irreps vector."""
     place: dict[tuple[int, int, int], int] = {}
     start = 0
-    for a, b in pairs:
-        for big in range(abs(shells[a] - shells[b]), shells[a] + shells[b] + 1):
-            place[a, b, big] = start
-            start += 2 * big + 1
+    for irrep in raw_irreps(layout):
+        place[irrep] = start
+        start += 2 * irrep[2] + 1
     order = torch.empty(layout.n_features, dtype=torch.int64)
     for c in layout.classes:
         firsts = torch.tensor([place[a, b, c.l] for a, b in c.shell_pairs.tolist()])

@@ -1,0 +1,62 @@
+"""``slembench import-checkpoint``: models that other programs trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slembench.errors import ConfigError
+
+HELP = """Turn a checkpoint of another program into one of ours, which `slembench predict` loads.
+
+Read are checkpoints of DeePTB (`--from deeptb`): `nnenv.*.pth` of the package dptb, methods slem and lem, with or
+without an overlap head. The blocks that the imported model predicts equal dptb's own. A file that holds more than
+tensors and plain values is refused unread, an option without a counterpart here by name.
+
+    slembench import-checkpoint nnenv.best.pth --from deeptb --out imported
+
+    slembench predict crystal.cif --checkpoint imported --out crystal.h5
+"""
+
+SOURCES = ("deeptb",)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("import-checkpoint", help=HELP)(import_command)
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(help="Checkpoint of the other program.")],
+    source: Annotated[str, typer.Option("--from", help=f"Program that wrote it: {', '.join(SOURCES)}.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist, or be empty.")],
+    energy_unit: Annotated[
+        str, typer.Option(help="Unit of the Hamiltonians it was trained on, which DeePTB does not record.")
+    ] = "eV",
+) -> None:
+    """Import a checkpoint."""
+    from slembench.files import sha256
+    from slembench.models.deeptb_checkpoint import read_deeptb
+    from slembench.training.checkpoint import Checkpoint, load_model, model_description, save_checkpoint
+    from slembench.units import ENERGY_UNITS
+
+    if source not in SOURCES:
+        raise ConfigError(f"--from {source}: unknown program; known: {', '.join(SOURCES)}")
+    if energy_unit not in ENERGY_UNITS:
+        raise ConfigError(f"--energy-unit {energy_unit}: unknown unit; known: {', '.join(ENERGY_UNITS)}")
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        raise ConfigError(f"{out}: exists already; remove it first, or write somewhere else")
+    model, origin = read_deeptb(file, energy_unit)
+    state = {"step": origin.get("iteration", 0), "imported": {"program": source, "sha256": sha256(file), **origin}}
+    written = save_checkpoint(
+        out, Checkpoint(state=state, model=model_description(model, model.name), weights=model.state_dict())
+    )
+    load_model(written)
+    typer.echo(
+        f"{model.name}, {model.n_parameters} parameters, {', '.join(model.targets)}; basis "
+        f"{' '.join(f'{k}:{v}' for k, v in model.basis.to_dict().items())}",
+        err=True,
+    )
+    typer.echo(written)
