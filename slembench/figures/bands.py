@@ -30,7 +30,7 @@ def band_picture(
 
     Args:
         path: (n_k,) length along the path, any unit; two equal neighbours mark a jump.
-        ticks: place and name of each special point; "GAMMA" is written as the letter.
+        ticks: place and name of each special point.
         predicted: (n_k, n) levels from the zero of the axis.
         reference: (n_k, m) levels from the same zero.
         unit: of the levels.
@@ -47,7 +47,7 @@ def band_picture(
     _bands(axes[0], path, predicted, COLOURS[1], "--", 0.9, "predicted")
     for place, _ in ticks:
         axes[0].axvline(place, color=GREY, lw=0.5)
-    axes[0].set_xticks([place for place, _ in ticks], [_point_name(name) for _, name in ticks])
+    axes[0].set_xticks([place for place, _ in ticks], [name for _, name in ticks])
     axes[0].set_xlim(path[0], path[-1])
     axes[0].set_ylim(*window)
     axes[0].set_ylabel(f"energy from {zero} ({unit})")
@@ -76,7 +76,3 @@ def _bands(
     y = np.insert(levels.astype(float), jumps, np.nan, axis=0)
     lines = ax.plot(x, y, color=colour, ls=style, lw=width)
     lines[0].set_label(label)
-
-
-def _point_name(name: str) -> str:
-    return name.replace("GAMMA", "Γ").replace("_", "")

@@ -10,13 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from slembench.figures.style import SCALE, SYMBOLS, drawing, new_figure, with_unit
 from slembench.orbitals import FloatArray
 
-BINS = 120
+BINS = 100
 DECADES = 10
 """Decades of |element| and of |error| below the largest element that the right panel can show."""
+
+LINEAR = 1e-4
+"""Share of the largest element below which the axes of the left panel are linear; beyond it they are logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class ElementDensity:
     """Numbers of elements in bins.
 
     Attributes:
-        edges: (BINS + 1,) edges of reference and predicted value, unit of the operator.
+        edges: (BINS + 1,) edges of reference and predicted value, unit of the operator, equidistant in asinh.
         parity: (BINS, BINS) counts, reference along the first axis.
         magnitudes: (BINS + 1,) edges of |reference| and |error|, equidistant in the logarithm.
         errors: (BINS, BINS) counts, |reference| along the first axis.
@@ -45,7 +49,9 @@ def element_density(pairs: Iterable[tuple[FloatArray, FloatArray]], largest: flo
         pairs: reference (n,) and predicted (n,) values of each structure, unit of the operator.
         largest: largest |reference| of all; what lies beyond is counted in the outermost bin.
     """
-    edges: FloatArray = np.linspace(-largest, largest, BINS + 1)
+    width = LINEAR * largest
+    edges: FloatArray = width * np.sinh(np.linspace(-1, 1, BINS + 1) * np.arcsinh(largest / width))
+    edges[[0, -1]] = -largest, largest
     magnitudes: FloatArray = np.geomspace(largest * 10.0**-DECADES, largest, BINS + 1)
     parity, errors = np.zeros((BINS, BINS)), np.zeros((BINS, BINS))
     elements = 0
@@ -79,7 +85,14 @@ def element_picture(density: ElementDensity, operator: str, unit: str) -> Figure
     _mesh(left, density.edges, density.parity, norm)
     ends = density.edges[[0, -1]]
     left.plot(ends, ends, color="black", lw=0.5)
-    left.set_aspect("equal")
+    width = LINEAR * density.edges[-1]
+    left.set_xscale("asinh", linear_width=width)
+    left.set_yscale("asinh", linear_width=width)
+    decade = 10.0 ** np.floor(np.log10(density.edges[-1]))
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_locator(FixedLocator([-decade, -decade / 100, 0, decade / 100, decade]))
+        axis.set_minor_locator(NullLocator())
+    left.set_box_aspect(1)
     left.set_xlabel(with_unit(f"reference {symbol}", unit))
     left.set_ylabel(with_unit(f"predicted {symbol}", unit))
     left.set_title(f"{density.elements:,} elements")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 
 import numpy as np
@@ -22,28 +23,28 @@ LINES_UP_TO = 40
 
 
 @drawing
-def sparsity_picture(operators: dict[str, BlockMatrix], energy_unit: str, title: str = "") -> Figure:
+def sparsity_picture(operators: Mapping[str, BlockMatrix], energy_unit: str, title: str = "") -> Figure:
     """Draw the sparsity of one structure.
 
     Left: the first operator's largest |element| over the lattice translations for each pair of orbitals. Right: for
     every operator, the share of its stored elements whose magnitude exceeds a threshold.
 
     Args:
-        operators: operator name -> blocks of one structure, in either or both directions.
-        energy_unit: unit of the Hamiltonian.
+        operators: name of an operator, or other words -> blocks of one structure, in either or both directions.
+        energy_unit: unit of all but the overlap and the density matrix.
         title: stands above the picture.
     """
     figure = new_figure(3.0)
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     name, operator = next(iter(operators.items()))
-    _map(left, operator, name, energy_unit if name == "hamiltonian" else "1")
+    _map(left, operator, SYMBOLS.get(name, name), _unit(name, energy_unit))
     left.set_title(f"{title}: {operator.n_orbitals} orbitals".removeprefix(": "))
     for k, (key, matrix) in enumerate(operators.items()):
         size = np.sort(np.abs(matrix.values))[::-1]
         size = size[size > 0]
         share = 100 * np.arange(1, len(size) + 1) / len(matrix.values)
         kept = np.unique(np.geomspace(1, len(size), 400).astype(int)) - 1
-        label = with_unit(SYMBOLS[key], energy_unit if key == "hamiltonian" else "1")
+        label = with_unit(SYMBOLS.get(key, key), _unit(key, energy_unit))
         right.plot(size[kept], share[kept], color=COLOURS[k], ls=LINES[k], label=label)
     right.set_xscale("log")
     right.set_xlabel("threshold")
@@ -61,13 +62,16 @@ def largest_over_translations(operator: BlockMatrix) -> FloatArray:
     return largest
 
 
-def _map(ax: Axes, operator: BlockMatrix, name: str, unit: str) -> None:
+def _unit(name: str, energy_unit: str) -> str:
+    return "1" if name in ("overlap", "density") else energy_unit
+
+
+def _map(ax: Axes, operator: BlockMatrix, symbol: str, unit: str) -> None:
     largest = largest_over_translations(operator)
     top = largest.max()
     bottom = top * 10.0**-DECADES
     shown = np.ma.masked_less(largest, bottom)
     image = ax.imshow(shown, norm=LogNorm(bottom, top), cmap=f"{SCALE}_r", interpolation="nearest")
-    symbol = SYMBOLS[name]
     periodic = bool(operator.pair_shift.any())
     label = f"largest |{symbol}(R)| over R" if periodic else f"|{symbol}|"
     ax.figure.colorbar(image, ax=ax, extend="min", label=with_unit(label, unit), shrink=0.85)

@@ -11,6 +11,8 @@ from slembench.figures.style import COLOURS, GREY, drawing, new_figure, with_uni
 from slembench.orbitals import FloatArray
 
 NAMED = 5
+WIDE = 10.0
+"""Ratio of the largest to the smallest error from which the axis is logarithmic."""
 
 
 @drawing
@@ -36,7 +38,10 @@ def structure_error_picture(ids: Sequence[str], errors: FloatArray, label: str, 
     names = "\n".join(f"{rank}  {ids[m]}" for rank, m in zip(ranks, order[:worst]))
     ax.text(0.98, 0.97, f"worst\n{names}", transform=ax.transAxes, ha="right", va="top", size=7, linespacing=1.3)
     ax.plot(ranks[:worst], values[:worst], color=COLOURS[1], marker="s", ls="", ms=4)
-    ax.set_yscale("log")
+    if values[0] > WIDE * values[-1]:
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(bottom=0)
     ax.set_xlabel("rank of the structure, worst first")
     ax.set_ylabel(with_unit(label, unit))
     return figure
