@@ -106,5 +106,5 @@ class ElementScorer:
 
 def challenging_block(card: Card, operator: str) -> Block | None:
     """The card's challenging block of an operator: element and shell of i, element and shell of j."""
-    blocks = dict[str, Block](card.challenging.blocks) if card.challenging else {}
-    return blocks.get(operator)
+    blocks = card.challenging.blocks.items() if card.challenging else ()
+    return next((block for name, block in blocks if name == operator), None)
