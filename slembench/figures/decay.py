@@ -72,7 +72,7 @@ def decay_picture(
         ax.set_yscale("log")
         ax.set_xlim(left=-0.3)
         ax.set_xlabel("distance (Å)")
-        ax.set_ylabel(with_unit(f"rms element of a block of {SYMBOLS[operator]}", unit))
+        ax.set_ylabel(with_unit(f"rms of a block of {SYMBOLS[operator]}", unit))
     used = [label for label in [*common, "others"] if (groups == label).any()]
     handles = [line for line in axes[0].lines if line.get_label() in used]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(used), markerscale=2)

@@ -23,7 +23,7 @@ ATOM_SIZE = 0.45
 """Radius of a drawn atom over its covalent radius."""
 
 MARGIN = 1.2
-LARGEST_SCALE = 0.45
+LARGEST_SCALE = 0.6
 """Inches an Angstrom, for small molecules."""
 
 BAR = 2.0
