@@ -37,7 +37,6 @@ class RemoteFile(_Part):
         bytes: exact size, null where it is not published.
         size: what is known of the size, in words.
         checksum: "md5:..." or "sha256:..." as published; null where none is published or could be confirmed.
-        members: file names inside an archive that are the data; empty for all.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
@@ -46,7 +45,6 @@ class RemoteFile(_Part):
     bytes: int | None = None
     size: str | None = None
     checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None = None
-    members: tuple[str, ...] = ()
 
 
 class Publication(_Part):
@@ -55,12 +53,12 @@ class Publication(_Part):
     Attributes:
         page: page for people to read.
         format: name of the reader (`slembench.data.formats.FORMATS`).
-        files: the files of this set.
+        file: the file of this set, or the archive.
     """
 
     page: str
     format: str
-    files: Annotated[tuple[RemoteFile, ...], Field(min_length=1)]
+    file: RemoteFile
 
 
 class OfficialCard(_Part):

@@ -35,10 +35,10 @@ def test_card(name):
         "overlap"
     }
     assert is_official(asset_path("datasets", name))
-    for file in card.publication.files:
-        assert (file.address is None) == (file.access == "unknown")
-        if file.checksum is None:
-            assert any("checksum" in text.lower() or "address" in text for text in card.unconfirmed)
+    file = card.publication.file
+    assert (file.address is None) == (file.access == "unknown")
+    if file.checksum is None:
+        assert any("checksum" in text.lower() or "address" in text for text in card.unconfirmed)
     if not card.splits.published:
         assert any(word in card.splits.statement for word in ("not recorded", "could be confirmed"))
 
@@ -55,9 +55,9 @@ def test_first_line_is_what_tells_the_kind(tmp_path):
     ("path", "value", "message"),
     [
         (("colour",), "red", "key 'colour'"),
-        (("publication", "files", 0, "access"), "perhaps", "publication.files.0.access"),
-        (("publication", "files", 0, "checksum"), "md5:abc", "publication.files.0.checksum"),
-        (("publication", "files", 0, "name"), "../x", "publication.files.0.name"),
+        (("publication", "file", "access"), "perhaps", "publication.file.access"),
+        (("publication", "file", "checksum"), "md5:abc", "publication.file.checksum"),
+        (("publication", "file", "name"), "../x", "publication.file.name"),
         (("splits", "rule"), "guess", "key 'splits'"),
         (("basis", "Si"), "1s", "basis is given for"),
         (("convention",), "mine", "convention 'mine' is none of"),
