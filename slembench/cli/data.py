@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from slembench.cli import data_files
+from slembench.cli import data_files, data_page
 
 LIST_HELP = """List the data sets at hand: shipped ones, and those in the folders of the variable SLEMBENCH_DATA.
 
@@ -63,6 +63,7 @@ def register(app: typer.Typer) -> None:
     area.command("assemble", help=ASSEMBLE_HELP)(assemble_command)
     area.command("resplit", help=RESPLIT_HELP)(resplit_command)
     data_files.register(area)
+    data_page.register(area)
     app.add_typer(area, name="data")
 
 

@@ -8,10 +8,14 @@ import ase
 import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slembench.blocks import BlockMatrix
 from slembench.figures.style import COLOURS, GREY, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+
+FAR_BELOW = 100.0
+"""Ratio of the smallest block to the noise from which the noise is written, not drawn."""
 
 COLUMNS = ("operator", "elements", "distance", "norm")
 
@@ -51,7 +55,7 @@ def decay_picture(
     Args:
         norms: from `block_norms`.
         energy_unit: unit of the Hamiltonian.
-        noise: operator -> root mean square noise of an element, in its unit; drawn as a line.
+        noise: operator -> root mean square noise of an element, in its unit; a line, or words where it is far below.
         title: stands above the first panel.
     """
     operators = list(dict.fromkeys(norms["operator"]))
@@ -67,8 +71,9 @@ def decay_picture(
             ax.plot(rows["distance"], rows["norm"], ls="", ms=2.4, mew=0, alpha=0.6, rasterized=True, **style)
         floor = (noise or {}).get(operator)
         if floor:
-            ax.axhline(floor, color=GREY, lw=0.8, ls="--")
-            ax.text(0.15, floor, "noise", transform=ax.get_yaxis_transform(), va="bottom", size=6)
+            _noise_line(
+                ax, floor, float(norms.loc[(norms["operator"] == operator) & (norms["norm"] > 0), "norm"].min())
+            )
         ax.set_yscale("log")
         ax.set_xlim(left=-0.3)
         ax.set_xlabel("distance (Å)")
@@ -78,3 +83,12 @@ def decay_picture(
     figure.legend(handles=handles, loc="outside lower center", ncols=len(used), markerscale=2)
     axes[0].set_title(title)
     return figure
+
+
+def _noise_line(ax: Axes, noise: float, smallest: float) -> None:
+    """The noise as a line, or as words at the foot of the panel where it lies far below the smallest block."""
+    if noise * FAR_BELOW >= smallest:
+        ax.axhline(noise, color=GREY, lw=0.8, ls="--")
+        ax.text(0.15, noise, "noise", transform=ax.get_yaxis_transform(), va="bottom", size=6)
+    else:
+        ax.text(0.03, 0.02, f"noise {noise:.0e}", transform=ax.transAxes, va="bottom", size=6)

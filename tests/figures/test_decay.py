@@ -23,11 +23,17 @@ def test_norms_distances_and_labels(structure):
 
 def test_every_block_is_a_point_of_its_panel(structure):
     table = block_norms([structure])
-    figure = decay_picture(table, "eV", {"hamiltonian": 1e-3})
+    figure = decay_picture(table, "eV")
     for ax, operator in zip(figure.axes, ("hamiltonian", "overlap")):
         points = np.concatenate([line.get_xydata() for line in ax.lines if line.get_label() in ("B-B", "B-N", "N-N")])
         rows = table[table["operator"] == operator]
         assert sorted(map(tuple, points)) == sorted(zip(rows["distance"], rows["norm"]))
     assert figure.axes[0].get_ylabel().endswith("H (eV)")
-    assert [text.get_text() for text in figure.axes[0].texts] == ["noise"]
+
+
+@pytest.mark.parametrize(("noise", "text", "lines"), [(0.1, "noise", 1), (1e-5, "noise 1e-05", 0)])
+def test_noise_is_a_line_or_words_where_it_is_far_below(structure, noise, text, lines):
+    figure = decay_picture(block_norms([structure]), "eV", {"hamiltonian": noise})
+    assert [label.get_text() for label in figure.axes[0].texts] == [text]
+    assert sum(line.get_linestyle() == "--" for line in figure.axes[0].lines) == lines
     assert not figure.axes[1].texts
