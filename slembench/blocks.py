@@ -164,7 +164,7 @@ class BlockMatrix:
     @cached_property
     def reverse(self) -> IntArray:
         """(P,) int64 | number of the pair (j, i, -R), or -1 where it is not in the list."""
-        return _lookup(self.pair_keys(), pair_keys(self.pair_index[:, ::-1], -self.pair_shift))
+        return lookup(self.pair_keys(), pair_keys(self.pair_index[:, ::-1], -self.pair_shift))
 
     def take(self, pairs: IntArray) -> BlockMatrix:
         """Only the pairs with the given numbers (p,), in that order."""
@@ -187,10 +187,7 @@ class BlockMatrix:
 
     def in_triangle(self) -> NDArray[np.bool_]:
         """(P,) bool | pairs of the stored triangle: i < j, or i = j and R lexicographically >= 0."""
-        i, j = self.pair_index.T
-        x, y, z = self.pair_shift.T
-        forward = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z >= 0))))
-        return np.asarray((i < j) | ((i == j) & forward))
+        return in_triangle(self.pair_index, self.pair_shift)
 
     def triangle(self) -> BlockMatrix:
         """One of each pair (i, j, R) / (j, i, -R), the one that `in_triangle` says; completed first."""
@@ -229,7 +226,7 @@ class BlockMatrix:
             this operator's pairs that were not wanted.
         """
         wanted = pair_keys(pair_index, pair_shift)
-        found = _lookup(self.pair_keys(), wanted)
+        found = lookup(self.pair_keys(), wanted)
         missing, present = np.flatnonzero(found < 0), np.flatnonzero(found >= 0)
         extra = np.setdiff1d(np.arange(self.n_pairs), found[present])
         result = BlockMatrix.zeros(self.basis, self.numbers, pair_index, pair_shift, dtype=self.values.dtype.type)
@@ -385,7 +382,15 @@ def concatenate(parts: list[BlockMatrix]) -> BlockMatrix:
     )
 
 
-def _lookup(keys: IntArray, wanted: IntArray) -> IntArray:
+def in_triangle(pair_index: IntArray, pair_shift: IntArray) -> NDArray[np.bool_]:
+    """(P,) bool | pairs (P, 2), (P, 3) of the stored triangle: i < j, or i = j and R lexicographically >= 0."""
+    i, j = pair_index.T
+    x, y, z = pair_shift.T
+    forward = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z >= 0))))
+    return np.asarray((i < j) | ((i == j) & forward))
+
+
+def lookup(keys: IntArray, wanted: IntArray) -> IntArray:
     """Position of each wanted key in ``keys``, or -1."""
     if not len(keys):
         return np.full(len(wanted), -1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""``slembench run``, ``train`` and ``predict``."""
+"""``slembench run`` and ``train``."""
 
 from __future__ import annotations
 
@@ -35,13 +35,6 @@ TRAIN_HELP = """Train a model on a data set; the same as the first stage of `sle
 The best weights by validation loss stand in OUT/checkpoint/best (safetensors and JSON), the log in OUT/log.jsonl.
 """
 
-PREDICT_HELP = """Predict the operators of a split with a trained model, and write a predictions file.
-
-    slembench predict --checkpoint runs/mine --dataset mos2-mini --split test_3x3 --out mine-3x3.h5
-
-    slembench evaluate --dataset mos2-mini --split test_3x3 --predictions mine-3x3.h5
-"""
-
 Data = Annotated[str, typer.Option(help="Data set: a name from `slembench data list`, or a folder.")]
 ModelName = Annotated[
     str, typer.Option(help="Model: a shipped name such as slem, a folder with model.py, or package.module:Class.")
@@ -61,7 +54,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("run", help=RUN_HELP)(run_command)
     app.command("train", help=TRAIN_HELP)(train_command)
-    app.command("predict", help=PREDICT_HELP)(predict_command)
 
 
 def run_command(
@@ -113,35 +105,6 @@ def train_command(
     job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=_tell)
     _, result = job.train()
     typer.echo(result.checkpoint)
-
-
-def predict_command(
-    checkpoint: Annotated[Path, typer.Option(help="Folder of a run, of its checkpoints, or one checkpoint.")],
-    dataset: Data,
-    out: Annotated[Path, typer.Option(help="Predictions file (HDF5) to write.")],
-    split: Annotated[str, typer.Option(help="Split to predict.")] = "test",
-    threads: Threads = None,
-) -> None:
-    """Predict a split with a trained model."""
-    import torch
-
-    from slembench.data import load_dataset
-    from slembench.harness import progress
-    from slembench.inference import predict
-    from slembench.training.allocator import keep_freed_memory
-    from slembench.training.checkpoint import load_model
-
-    keep_freed_memory()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    model = load_model(checkpoint)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    cost = predict(model, load_dataset(dataset), out, split=split, progress=lambda ids: progress(ids, "predict"))
-    _tell(
-        f"{cost.structures} structures, {cost.ms_per_atom:.2f} ms and {cost.pairs_per_atom:.0f} pairs per atom, "
-        f"{cost.wall_s:.1f} s in all"
-    )
-    typer.echo(out)
 
 
 def _tell(text: str) -> None:

@@ -12,9 +12,9 @@ import torch
 
 from slembench.blocks import BlockMatrix
 from slembench.data import Dataset
-from slembench.data.graph import OperatorGraph
+from slembench.data.graph import OperatorGraph, build_graph
 from slembench.errors import ConfigError
-from slembench.graphs import model_graph
+from slembench.inference.chunked import features
 from slembench.models.contract import OperatorModel
 from slembench.predictions import PredictionWriter
 from slembench.training.numerics import numerics
@@ -43,21 +43,15 @@ def predict_blocks(model: OperatorModel, graph: OperatorGraph) -> dict[str, Bloc
 
     Args:
         model: in evaluation mode.
-        graph: of one structure (no batch), in the model's dtype.
+        graph: of one structure (no batch), on the CPU; float64, so that vectors and frames are exact.
 
     Returns:
         operator -> complete Hermitian blocks, float64, on the on-site and the graph's pairs, in the data's unit.
     """
-    device = next(model.parameters()).device
-    prediction = model(graph.to(device))
-    numbers, index, shift = (
-        part.cpu().numpy() for part in (graph.numbers, graph.pair_index.T.contiguous(), graph.pair_shift)
-    )
+    numbers, index, shift = graph.numbers.numpy(), graph.pair_index.numpy().T, graph.pair_shift.numpy()
     return {
-        name: model.layout.to_blocks(
-            numbers, features.onsite.double().cpu().numpy(), features.pair.double().cpu().numpy(), index, shift
-        )
-        for name, features in prediction.items()
+        name: model.layout.to_blocks(numbers, value.onsite.double().numpy(), value.pair.double().numpy(), index, shift)
+        for name, value in features(model, graph).items()
     }
 
 
@@ -106,7 +100,7 @@ def predict(
         for structure in progress(dataset.split(split) if ids is None else ids):
             sample = dataset.sample(structure)
             begun = time.perf_counter()
-            graph = model_graph(model, sample, parameter.dtype, targets=False)
+            graph = build_graph(sample.atoms, model.cutoffs, model.layout, dtype=torch.float64)
             operators = predict_blocks(model, graph)
             times.append(1e3 * (time.perf_counter() - begun) / len(sample.atoms))
             writer.add(structure, np.asarray(sample.atoms.numbers), operators)

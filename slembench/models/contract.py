@@ -97,10 +97,11 @@ class OperatorModel(nn.Module, ABC):
 
     def forward(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Features (N, F), (P, F) of every target, in the unit of the data."""
-        return {
-            name: self.statistics[name](features, graph.species, graph.pair_type)
-            for name, features in self.raw(graph).items()
-        }
+        return self.in_units(self.raw(graph), graph)
+
+    def in_units(self, raw: dict[str, OperatorFeatures], graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+        """Unit-scale features of a graph, scaled and shifted into the unit of the data."""
+        return {name: self.statistics[name](features, graph.species, graph.pair_type) for name, features in raw.items()}
 
     def fit_statistics(self, graphs: Iterable[OperatorGraph]) -> None:
         """Scales and shifts of all targets from training graphs, and the mean number of neighbours."""

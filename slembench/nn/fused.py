@@ -6,6 +6,7 @@ and sums would go over them several times more.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -47,7 +48,8 @@ class _RootMeanSquare(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, eps: float, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         values, weights = tensors[: len(tensors) // 2], tensors[len(tensors) // 2 :]
-        squares = [(t.square() @ w).reshape(len(t), -1).sum(dim=1) for t, w in zip(values, weights)]
+        products = [t.square() @ w for t, w in zip(values, weights)]
+        squares = [p.reshape(len(p), math.prod(p.shape[1:])).sum(dim=1) for p in products]
         square = torch.stack(squares).sum(dim=0)
         factor = (square + eps).rsqrt()
         ctx.save_for_backward(factor, *tensors)

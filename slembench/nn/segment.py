@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 
@@ -16,5 +18,5 @@ def segment_sum(values: torch.Tensor, index: torch.Tensor, size: int) -> torch.T
     Returns:
         (size, ...).
     """
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), math.prod(values.shape[1:]))
     return flat.new_zeros(size, flat.shape[1]).index_add(0, index, flat).reshape(size, *values.shape[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +57,7 @@ class PredictionWriter:
         self._dtype = dtype
         self._seen: set[str] = set()
         self._operators: tuple[str, ...] | None = None
+        self._open: str | None = None
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         self._file = h5py.File(self._temporary, "w")
         self._create("ids", h5py.string_dtype())
@@ -83,28 +84,76 @@ class PredictionWriter:
             PredictionError: a repeated id, other atoms or another basis, a value that is not finite, an element without
                 shells, an unknown operator name; names the structure and the operator.
         """
-        where = f"{self.path}: structure {id!r}"
         numbers = np.asarray(numbers, dtype=np.int64)
-        self._check(where, id, numbers, operators)
+        self._check(f"{self.path}: structure {id!r}", id, numbers, operators)
         blocks = _one_pair_list(operators)
         first = next(iter(blocks.values()))
+        self.begin(id, numbers, tuple(blocks))
+        self.extend(first.pair_index, first.pair_shift, {name: matrix.values for name, matrix in blocks.items()})
+        self.end()
+
+    def begin(self, id: str, numbers: IntArray, operators: Sequence[str]) -> None:
+        """Open a structure whose blocks come in portions: `extend` as often as it takes, then `end`.
+
+        Args:
+            id: structure id.
+            numbers: (N,) atomic numbers.
+            operators: names of the operators; the same for every structure.
+
+        Raises:
+            PredictionError: a repeated id, an element without shells, an unknown or another operator.
+        """
+        where = f"{self.path}: structure {id!r}"
+        self._numbers = np.asarray(numbers, dtype=np.int64)
+        self._check_names(where, id, operators)
+        self._sizes = element_sizes(where, self.attrs.basis, self._numbers)
         if self._operators is None:
-            self._operators = tuple(blocks)
-            for name in blocks:
+            self._operators = tuple(operators)
+            for name in operators:
                 self._create(f"operators/{name}/values", self._dtype)
                 self._create(f"operators/{name}/offsets", np.int64)
                 _append(self._file[f"operators/{name}/offsets"], np.zeros(1, np.int64))
-        for name, rows in (("numbers", numbers), ("pair_index", first.pair_index), ("pair_shift", first.pair_shift)):
-            _append(self._file[name], rows)
-        for name, matrix in blocks.items():
-            _append(self._file[f"operators/{name}/values"], matrix.values.astype(self._dtype))
-            _append_offset(self._file[f"operators/{name}/offsets"], len(matrix.values))
-        _append_offset(self._file["atom_offsets"], len(numbers))
-        _append_offset(self._file["pair_offsets"], first.n_pairs)
-        _append(self._file["ids"], np.array([id], dtype=object))
-        self._seen.add(id)
+        self._open = id
 
-    def _check(self, where: str, id: str, numbers: IntArray, operators: Mapping[str, BlockMatrix]) -> None:
+    def extend(self, pair_index: IntArray, pair_shift: IntArray, values: Mapping[str, NDArray[Any]]) -> None:
+        """Blocks of some pairs of the open structure; every pair once in all portions together.
+
+        Args:
+            pair_index: (P, 2) atoms.
+            pair_shift: (P, 3) translations.
+            values: operator -> (sum n_i n_j,) row-major blocks in pair order.
+
+        Raises:
+            PredictionError: no open structure, values that are not finite or of another number than the pairs need.
+        """
+        if self._open is None:
+            raise PredictionError(f"{self.path}: begin a structure before its blocks are written")
+        where = f"{self.path}: structure {self._open!r}"
+        wanted = int(self._sizes[pair_index].prod(axis=1).sum())
+        for name, flat in values.items():
+            if np.shape(flat) != (wanted,):
+                raise PredictionError(f"{where}: operator {name} has {np.size(flat)} values, its pairs need {wanted}")
+            if not np.isfinite(flat).all():
+                raise PredictionError(f"{where}: operator {name} holds values that are NaN or infinite")
+            _append(self._file[f"operators/{name}/values"], flat.astype(self._dtype))
+        _append(self._file["pair_index"], pair_index)
+        _append(self._file["pair_shift"], pair_shift)
+
+    def end(self) -> None:
+        """Close the open structure."""
+        for name in self._operators or ():
+            length = len(self._file[f"operators/{name}/values"])
+            _append(self._file[f"operators/{name}/offsets"], np.array([length], dtype=np.int64))
+        _append(self._file["numbers"], self._numbers)
+        for name, target in (("atom_offsets", "numbers"), ("pair_offsets", "pair_index")):
+            _append(self._file[name], np.array([len(self._file[target])], dtype=np.int64))
+        _append(self._file["ids"], np.array([self._open], dtype=object))
+        self._seen.add(str(self._open))
+        self._open = None
+
+    def _check_names(self, where: str, id: str, operators: Collection[str]) -> None:
+        if self._open is not None:
+            raise PredictionError(f"{where}: structure {self._open!r} is still open; end it first")
         if id in self._seen:
             raise PredictionError(f"{where}: added twice; every structure is predicted once")
         unknown = [name for name in operators if name not in OPERATORS]
@@ -114,6 +163,9 @@ class PredictionWriter:
             raise PredictionError(
                 f"{where}: operators {sorted(operators)}, earlier structures {sorted(self._operators)}"
             )
+
+    def _check(self, where: str, id: str, numbers: IntArray, operators: Mapping[str, BlockMatrix]) -> None:
+        self._check_names(where, id, operators)
         element_sizes(where, self.attrs.basis, numbers)
         for name, matrix in operators.items():
             if not np.array_equal(matrix.numbers, numbers):
@@ -131,9 +183,10 @@ class PredictionWriter:
         Raises:
             PredictionError: no structure was added.
         """
-        if self._operators is None:
+        if self._operators is None or self._open is not None:
             self.abort()
-            raise PredictionError(f"{self.path}: no structure was added; nothing written")
+            reason = "no structure was added" if self._open is None else f"structure {self._open!r} was not ended"
+            raise PredictionError(f"{self.path}: {reason}; nothing written")
         attributes = asdict(self.attrs) | {"basis": json.dumps(self.attrs.basis.to_dict())}
         attributes |= {"format": FORMAT, "version": VERSION, "convention": CONVENTION}
         try:
@@ -175,7 +228,3 @@ def _append(dataset: h5py.Dataset, rows: NDArray[Any]) -> None:
     start = len(dataset)
     dataset.resize(start + len(rows), axis=0)
     dataset[start:] = rows
-
-
-def _append_offset(offsets: h5py.Dataset, length: int) -> None:
-    _append(offsets, np.array([offsets[-1] + length], dtype=np.int64))

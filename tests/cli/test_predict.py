@@ -1,0 +1,84 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import pytest
+from ase.build import bulk, molecule
+from typer.testing import CliRunner
+
+from slembench.cli import app
+from slembench.predictions import read_predictions
+
+ROOT = Path(__file__).parents[2]
+FIXTURE = ROOT / "tests/models/fixtures/dptb_slem_silicon.pth"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "imported"
+    result = CliRunner().invoke(app, ["import-checkpoint", str(FIXTURE), "--from", "deeptb", "--out", str(folder)])
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+def command(*arguments):
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments)], env={"COLUMNS": "200"})
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_any_file_that_ase_reads(checkpoint, tmp_path):
+    crystal = bulk("Si", "diamond", 5.43, cubic=True)
+    crystal.rattle(0.05)
+    for name in ("crystal.cif", "POSCAR", "crystal.xyz"):
+        ase.io.write(tmp_path / name, crystal)
+        code, out, err = command(tmp_path / name, "--checkpoint", checkpoint, "--out", tmp_path / "p.h5")
+        assert code == 0, err
+        assert "8 atoms" in err
+        assert "halo of 10.0 Angstrom" in err
+        with read_predictions(out.strip()) as found:
+            assert set(found.operators) == {"hamiltonian", "overlap"}
+            assert found.attrs.energy_unit == "eV"
+            assert found[Path(name).stem]["hamiltonian"].n_pairs > 8
+    cluster = bulk("Si", "diamond", 5.43, cubic=True)
+    cluster.pbc = False
+    ase.io.write(tmp_path / "cluster.xyz", [cluster, cluster[:3]], format="extxyz")
+    code, _, err = command(
+        tmp_path / "cluster.xyz", "--checkpoint", checkpoint, "--out", tmp_path / "p.h5", "--parts", "2", "--frame", "0"
+    )
+    assert code == 0, err
+    assert "8 atoms" in err
+    assert "2 parts" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{}/none.cif"], "none.cif: no such file"),
+        (["{}/text.cif"], "ASE cannot read it"),
+        (["{}/water.xyz"], "structure 'water' has H; model slem was trained on Si"),
+        (["{}/water.xyz", "--frame", "3"], "frame 3: ASE cannot read it"),
+        (["{}/water.xyz", "--dataset", "x"], "either a structure file or --dataset"),
+        ([], "either a structure file or --dataset"),
+        (["{}/water.xyz", "--energy-unit", "kcal"], "unknown unit"),
+    ],
+)
+def test_mistakes_are_one_line(checkpoint, tmp_path, arguments, message):
+    (tmp_path / "text.cif").write_text("no structure")
+    ase.io.write(tmp_path / "water.xyz", molecule("H2O"))
+    arguments = [a.format(tmp_path) for a in arguments]
+    code, _, err = command(*arguments, "--checkpoint", checkpoint, "--out", tmp_path / "out" / "p.h5")
+    assert code == 1
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_help_teaches_without_heavy_imports():
+    code = "import sys; from slembench.cli import app\ntry: app(['predict', '--help'])\nfinally: print(*sys.modules)"
+    environment = os.environ | {"COLUMNS": "120"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert "slembench predict sheet.cif" in done.stdout
+    assert not {"torch", "datasets", "pandas", "ase"} & set(done.stdout.split())
