@@ -18,6 +18,7 @@ from torch import nn
 from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
+from slembench.models.e3nn_weights import sampled_activation_factors
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
 from slembench.nn.graph_norm import GraphRows
@@ -29,6 +30,7 @@ from slembench.nn.typed import PairRows
 from slembench.orbitals import Basis
 
 from .blocks import NodeUpdate, PairUpdate, Surroundings
+from .weights import load_public
 
 
 class DeepHE3Config(ModelConfig):
@@ -101,11 +103,15 @@ class DeepHE3(OperatorModel):
         return self.lmax
 
     @classmethod
-    def import_weights(cls, file: Path, model: DeepHE3) -> None:
-        """Copy the weights of a checkpoint of the public code (``best_model.pkl`` or safetensors) into ``model``."""
-        from .weights import load_public
-
+    def from_public(
+        cls, file: Path, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str]
+    ) -> DeepHE3:
+        """Model with the weights of a checkpoint of the public code; see `weights.load_public`."""
+        model = cls(
+            config.model_copy(update={"activation_factors": sampled_activation_factors()}), basis, cutoffs, targets
+        )
         load_public(model, file)
+        return model
 
     def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target."""

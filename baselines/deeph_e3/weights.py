@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING
 
 import torch
 from e3nn import o3
-from safetensors.torch import load_file
 from torch import nn
 
 from slembench.errors import ConfigError
 from slembench.layout import OperatorLayout
-from slembench.models.e3nn_weights import IrrepsOrder, Weights, load_affine, load_linear, load_typed
+from slembench.models.e3nn_weights import (
+    IrrepsOrder,
+    Weights,
+    load_affine,
+    load_linear,
+    load_typed,
+    loading,
+    read_weights,
+)
 from slembench.nn.channels import Channels
 
 if TYPE_CHECKING:
@@ -42,24 +49,8 @@ def load_public(model: DeepHE3, file: Path) -> None:
     if len(model.heads) != 1:
         raise ConfigError(f"{file}: the public DeepH-E3 predicts one operator, not {', '.join(model.heads)}")
     weights = read_weights(file)
-    try:
-        with torch.no_grad():
-            _load(model, weights)
-    except KeyError as error:
-        raise ConfigError(f"{file}: has no weight {error}; is it DeepH-E3 with these settings?") from None
-    except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"{file}: does not fit these settings: {error}") from None
-
-
-def read_weights(file: Path) -> dict[str, torch.Tensor]:
-    """State dict of a checkpoint: name -> tensor."""
-    try:
-        if file.suffix == ".safetensors":
-            return dict(load_file(file))
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch, zip and safetensors raise types of their own
-        raise ConfigError(f"{file}: cannot be read as weights: {error}") from None
-    return dict(content.get("state_dict", content))
+    with loading(file, "DeepH-E3"):
+        _load(model, weights)
 
 
 def _load(model: DeepHE3, weights: Weights) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -115,6 +116,24 @@ class OperatorModel(nn.Module, ABC):
 
     def set_average_neighbours(self, value: float) -> None:
         """Mean number of neighbours of an atom in the training set; models that normalise sums keep it."""
+
+    @classmethod
+    def from_public(
+        cls, file: Path, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str]
+    ) -> OperatorModel:
+        """Model with the weights of a checkpoint that the model's public code wrote; see ``import-checkpoint``.
+
+        Args:
+            file: the checkpoint.
+            config: hyper-parameters that it was trained with.
+            basis: shells per element.
+            cutoffs: atomic number -> cutoff radius | Angstrom.
+            targets: the operator that it predicts.
+
+        Raises:
+            ConfigError: the model has no importer, or the file does not fit.
+        """
+        raise ConfigError(f"model {cls.name}: does not import checkpoints of other programs")
 
     @property
     def frame_lmax(self) -> int:

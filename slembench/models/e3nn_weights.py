@@ -6,12 +6,17 @@ block (channels in, [types,] channels out); biases belong to 0e outputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from e3nn import o3
+from e3nn.math import normalize2mom
+from safetensors.torch import load_file
 from torch import nn
 
+from slembench.errors import ConfigError
 from slembench.nn.channels import Channels
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine
 from slembench.nn.typed import TypedMixing
@@ -19,11 +24,42 @@ from slembench.nn.typed import TypedMixing
 Weights = Mapping[str, torch.Tensor]
 
 
-def sampled_activation_factors() -> ActivationFactors:
-    """Factors that e3nn's `normalize2mom` gives SiLU and sigmoid: sampled values with a fixed seed, off by 1e-3."""
-    from e3nn.math import normalize2mom
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
+    """State dict of a checkpoint, name -> tensor: safetensors, or torch's own format without running any code in it.
 
-    return ActivationFactors(*(float(normalize2mom(f).cst) for f in (nn.functional.silu, torch.sigmoid)))
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            return dict(load_file(file))
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch, zip and safetensors raise types of their own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"{file}: cannot be read as weights: {reason}") from None
+    return dict(content.get("state_dict", content))
+
+
+@contextmanager
+def loading(file: Path, model: str) -> Iterator[None]:
+    """Copying of weights, without gradients; what is missing or does not fit becomes a `ConfigError`."""
+    try:
+        with torch.no_grad():
+            yield
+    except KeyError as error:
+        raise ConfigError(f"{file}: has no weight {error}; is it {model} with these settings?") from None
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"{file}: does not fit these settings: {error}") from None
+
+
+def sampled_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
+    """Factor that e3nn's `normalize2mom` gives an activation: sampled with a fixed seed, off by up to 1e-3."""
+    return float(normalize2mom(function).cst)
+
+
+def sampled_activation_factors() -> ActivationFactors:
+    """Sampled factors of SiLU and sigmoid."""
+    return ActivationFactors(sampled_factor(nn.functional.silu), sampled_factor(torch.sigmoid))
 
 
 class IrrepsOrder:

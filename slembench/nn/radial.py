@@ -68,3 +68,36 @@ class GaussianBasis(nn.Module):
     def forward(self, length: torch.Tensor) -> torch.Tensor:
         """Values (P, size) of the lengths (P,) | Angstrom."""
         return torch.exp((length[:, None] - self.constants.get("centres", length)).square() * (-0.5 / self.width**2))
+
+
+class BernsteinBasis(nn.Module):
+    """Bernstein polynomials of exp(-a r), with a trainable a and a smooth cutoff exp(-r^2 / ((r_c - r)(r_c + r))).
+
+    Source: PhiSNet (arXiv 2106.02347), as in QHNet.
+
+    Args:
+        size: number of functions.
+        decay: a at the start | 1 / Angstrom.
+    """
+
+    def __init__(self, size: int, decay: float = 0.5) -> None:
+        super().__init__()
+        powers = torch.arange(size, dtype=torch.float64)
+        log_binomial = math.lgamma(size) - torch.lgamma(powers + 1) - torch.lgamma(size - powers)
+        self.constants = Constants({"powers": powers, "log_binomial": log_binomial})
+        self.size = size
+        self.decay = nn.Parameter(torch.tensor(math.log(math.expm1(decay))))
+
+    def forward(self, length: torch.Tensor, cutoff: torch.Tensor) -> torch.Tensor:
+        """Values (P, size) of lengths (P,) | Angstrom, with cutoffs (P,) | Angstrom; zero beyond them."""
+        r = length[:, None]
+        exponent = -nn.functional.softplus(self.decay) * r
+        powers = self.constants.get("powers", length)
+        logarithm = self.constants.get("log_binomial", length) + (self.size - 1 - powers) * exponent
+        logarithm = logarithm + powers * torch.log(-torch.expm1(exponent))
+        inside = length < cutoff
+        r_in = torch.where(inside, length, torch.zeros_like(length))
+        window = torch.where(
+            inside, torch.exp(-r_in.square() / ((cutoff - r_in) * (cutoff + r_in))), torch.zeros_like(length)
+        )
+        return window[:, None] * torch.exp(logarithm)

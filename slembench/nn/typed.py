@@ -61,6 +61,11 @@ class PairRows:
             reverse = torch.cat([reverse, n_pairs + atoms])
         return cls(order, loop_order, centre, neighbour, reverse, tuple(groups), n_loops)
 
+    @staticmethod
+    def of_atoms(species: torch.Tensor, n_species: int) -> tuple[tuple[int, int, int], ...]:
+        """Ranges (element, first row, end row) of atoms sorted by element."""
+        return tuple(_ranges(torch.bincount(species, minlength=n_species).tolist(), 0, 1))
+
     def sort(self, values: torch.Tensor) -> torch.Tensor:
         """(P, ...) in the order of the graph -> in the order of the rows."""
         return values if self.order is None else values.index_select(0, self.order)
@@ -97,7 +102,7 @@ def typed_product(
     tensor: torch.Tensor, matrices: torch.Tensor, groups: tuple[tuple[int, int, int], ...]
 ) -> torch.Tensor:
     """Rows (R, ..., C_in) times the matrix (T, C_in, C_out) of their type; ``groups`` cover all rows in order."""
-    parts = [tensor[a:b] @ matrices[t] for t, a, b in groups]
+    parts = [tensor[a:b] @ matrices[t] for t, a, b in groups] or [tensor @ matrices[0]]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
