@@ -11,6 +11,8 @@ from slembench.metrics.scores import scores_from_table
 from slembench.predictions import PredictionWriter
 from slembench.results.record import read_table
 
+FLOOR_NAMES = ["floor-zero", "floor-irreps-mean", "floor-two-body"]
+
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
@@ -47,8 +49,8 @@ def test_files_and_json(run, crystals, file, tmp_path):
     result = run("--dataset", crystals.root, "--predictions", file, "--floors", "--out", out, "--json")
     assert result.exit_code == 0, result.output
     content = json.loads(result.stdout)
-    assert [entry["model"] for entry in content] == ["mine", "floor-zero", "floor-irreps-mean"]
-    for folder, entry in zip((out, out / "floor-zero", out / "floor-irreps-mean"), content):
+    assert [entry["model"] for entry in content] == ["mine", *FLOOR_NAMES]
+    for folder, entry in zip((out, *(out / name for name in FLOOR_NAMES)), content):
         assert json.loads((folder / "scores.json").read_text()) == entry
         scores, _ = scores_from_table(read_table(folder / "per_structure.parquet"))
         assert {name: score._asdict() for name, score in scores.items()} == entry["scores"]

@@ -2,7 +2,8 @@
 
 Definitions: the paper (arXiv 2306.09549, sections on metrics) and its public test script: one molecule at a time,
 eigenvalues of S floored at 1e-8, occupied orbitals = sum of Z / 2, every number a mean over molecules. The data set
-stores S rounded to 2^-32, and the 1s orbitals of like atoms are degenerate almost to that: both sides take the stored S.
+stores S rounded to 2^-32, and the 1s orbitals of like atoms are degenerate almost to that: both sides take the stored
+S.
 """
 
 import numpy as np

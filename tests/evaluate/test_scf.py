@@ -10,8 +10,9 @@ from slembench.blocks import BlockMatrix
 from slembench.data import Sample, SampleInfo
 from slembench.data.card import ScfProtocol
 from slembench.data.recipes.molecule_scf import canonical, pyscf_molecule
+from slembench.data.scf import converge, one_shot_energy
 from slembench.evaluate import evaluate
-from slembench.evaluate.scf import converge, error_level, one_shot_energy
+from slembench.evaluate.scf import error_level
 from slembench.orbitals import Basis
 
 pyscf = pytest.importorskip("pyscf")
@@ -102,7 +103,7 @@ def test_scores_of_predictions(dataset, solved, tmp_path):
     _, cycles, _ = solved
     source = given(dataset, 3e-3, ("hamiltonian", "density"))
     result = evaluate(dataset, source, scf=True, cache=tmp_path / "cache")
-    scores = {name: score for name, score in result.scores.items()}
+    scores = result.scores
     for op in ("hamiltonian", "density"):
         assert scores[f"{op}.scf_ratio_optimal"].value == pytest.approx(1 / cycles)
         iterations = result.per_structure[f"{op}.scf_iterations"].iloc[0]
