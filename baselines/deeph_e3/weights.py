@@ -49,7 +49,7 @@ def load_public(model: DeepHE3, file: Path) -> None:
     if len(model.heads) != 1:
         raise ConfigError(f"{file}: the public DeepH-E3 predicts one operator, not {', '.join(model.heads)}")
     weights = read_weights(file)
-    with loading(file, "DeepH-E3"):
+    with loading(file, model, weights, "DeepH-E3"):
         _load(model, weights)
 
 

@@ -36,7 +36,7 @@ def load_public(model: QHNet, file: Path) -> None:
     if len(model.targets) != 1:
         raise ConfigError(f"{file}: the public QHNet predicts one operator, not {', '.join(model.targets)}")
     weights = read_weights(file)
-    with loading(file, "QHNet"):
+    with loading(file, model, weights, "QHNet"):
         _load(model, weights)
 
 

@@ -41,8 +41,13 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def loading(file: Path, model: str) -> Iterator[None]:
-    """Copying of weights, without gradients; what is missing or does not fit becomes a `ConfigError`."""
+def loading(file: Path, module: nn.Module, weights: Weights, model: str) -> Iterator[None]:
+    """Copying of weights, without gradients, into a module that takes their dtype.
+
+    Raises:
+        ConfigError: a weight is missing or does not fit; ``model`` is what the file should be of.
+    """
+    module.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
     try:
         with torch.no_grad():
             yield
