@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from slembench.errors import ConfigError
 from slembench.layout import OperatorLayout
@@ -171,9 +172,11 @@ def _load_scales(model: PairFrameModel, weights: _Weights) -> None:
 def _load_overlap(model: PairFrameModel, weights: _Weights) -> None:
     """Overlap head: its Slater-Koster integrals become irreps in the last linear map; on-site S from its parameters."""
     head, layout, statistics = model.overlap_head, model.layout, model.statistics["overlap"]
+    assert isinstance(statistics, TargetStatistics)
     assert isinstance(head, OverlapHead)
     assert isinstance(head.network, ResidualMLP)
     for k, block in enumerate(head.network.blocks):
+        assert isinstance(block, nn.ModuleList)
         for own, name in zip(block, ("in_layer", "out_layer")):
             for kind in ("weight", "bias"):
                 getattr(own, kind).copy_(weights[f"edge_prediction_s.layers.{k}.layer.{name}.{kind}"])
@@ -193,7 +196,7 @@ def _load_overlap(model: PairFrameModel, weights: _Weights) -> None:
         mask = torch.from_numpy(getattr(layout, f"{name}_mask"))
         getattr(statistics, f"{name}_scale").copy_(mask)
     onsite = torch.from_numpy(layout.onsite_mask)[:, scalar.slice]
-    statistics.onsite_shift[:, scalar.slice] = values * sizes * onsite  # type: ignore[index]
+    statistics.onsite_shift[:, scalar.slice] = values * sizes * onsite
 
 
 def slater_koster_irreps(layout: OperatorLayout) -> torch.Tensor:

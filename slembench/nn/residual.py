@@ -45,8 +45,8 @@ class ResidualMLP(nn.Module):
         for block in self.blocks:
             assert isinstance(block, nn.ModuleList)
             first, second = block
-            new = second(self.activation(first(x))) + fit_width(x, second.out_features)
-            x = self.activation(self.activation(new))
+            new = second(self.activation(first(x)))
+            x = self.activation(self.activation(new + fit_width(x, new.shape[1])))
         return self.output(x)  # type: ignore[no-any-return]
 
 
