@@ -22,7 +22,7 @@ INSULATOR_EV = 0.1
 LEVELS_EV = (30.0, 10.0)
 """How deep below the highest occupied level and how high above it (or the LUMO) levels are drawn."""
 
-DOS_RANGE_EV = (-16.0, 8.0)
+DOS_RANGE_EV = (-20.0, 8.0)
 _STEP = 0.25
 """Step of the energies over the broadening."""
 
