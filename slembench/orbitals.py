@@ -256,4 +256,6 @@ def _shell_list(symbol: str, shells: str | Sequence[int]) -> tuple[int, ...]:
     parts = re.findall(r"(\d+)([spdfghi])", shells)
     if not parts or "".join(n + l for n, l in parts) != shells:
         raise ValueError(f"basis: shells of {symbol} must look like '3s2p2d', got {shells!r}")
+    if any(len(n) > 2 for n, _ in parts):
+        raise ValueError(f"basis: shells of {symbol}: more than 99 of one l in {shells[:40]!r}")
     return tuple(sorted(SHELL_LETTERS.index(letter) for count, letter in parts for _ in range(int(count))))

@@ -12,14 +12,9 @@ import numpy as np
 
 from slembench.blocks import BlockMatrix
 from slembench.data.formats.evidence import energy_evidence
+from slembench.data.formats.physical import LARGEST, overlap_matrices
 from slembench.data.formats.registry import Format, detect_format, find_format, read_samples
 from slembench.data.sample import Sample, on_common_pairs
-
-GENERAL_K = (0.31, 0.17, 0.44)
-"""A k point without symmetry, looked at beside Gamma in crystals."""
-
-LARGEST = 2500
-"""Orbitals up to which eigenvalues of S are computed."""
 
 
 @dataclass(frozen=True)
@@ -158,10 +153,7 @@ def _inspect_operator(operator: BlockMatrix, sample: Sample) -> OperatorReport:
 def _overlap_minimum(overlap: BlockMatrix) -> float | None:
     if overlap.n_orbitals > LARGEST:
         return None
-    minimum = float(np.linalg.eigvalsh(overlap.dense()).min())
-    if overlap.pair_shift.any():
-        minimum = min(minimum, float(np.linalg.eigvalsh(overlap.at_k(np.array(GENERAL_K))[0]).min()))
-    return minimum
+    return min(float(np.linalg.eigvalsh(matrix).min()) for matrix in overlap_matrices(overlap))
 
 
 def _electrons(operators: Mapping[str, BlockMatrix]) -> float | None:

@@ -13,7 +13,7 @@ from slembench.data.sample import Sample, SampleInfo, check_sample, element_name
 from slembench.errors import DataError
 from slembench.orbitals import Basis, FloatArray, IntArray, canonical_index
 
-SYMMETRY = 1e-4
+SYMMETRY = 1e-5
 """Largest |M - M^T| that a matrix may have, as a fraction of its largest value."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from slembench.data.formats.orbital_order import check_hermitian
 from slembench.data.sample import Sample, on_common_pairs
 from slembench.data.store import METADATA_KEY, Header, stream_samples, write_samples
 from slembench.errors import DataError
@@ -24,12 +25,18 @@ def read(path: Path) -> Iterator[Sample]:
     """Samples of a file, or of all files of a folder.
 
     Raises:
-        DataError: no such file, or anything `stream_samples` refuses.
+        DataError: no such file, a block of an atom with itself that is not symmetric, or what `stream_samples` refuses.
     """
     files = _files(path)
     if not files:
         raise DataError(f"{path}: no Parquet file of samples at or below it")
-    return (sample for file in files for sample in stream_samples(file))
+    return (_checked(sample, str(file)) for file in files for sample in stream_samples(file))
+
+
+def _checked(sample: Sample, where: str) -> Sample:
+    for name, operator in sample.operators.items():
+        check_hermitian(operator.complete(), f"{where}: structure {sample.id!r}", name)
+    return sample
 
 
 def write(samples: Iterable[Sample], path: Path) -> None:

@@ -29,6 +29,7 @@ from slembench.data.formats import (
     schnorb,
     siesta,
 )
+from slembench.data.formats.physical import check_physical
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -166,7 +167,8 @@ def read_samples(path: str | Path, name: str | None = None, **options: Any) -> I
         options: further keywords of the format's reader; those that are None are left out.
 
     Raises:
-        DataError: unknown format or option, or whatever is wrong with the files.
+        DataError: unknown format or option, or whatever is wrong with the files; an overlap that is not positive
+            definite.
     """
     chosen = find_format(name) if name is not None else detect_format(path)[0]
     given = {key: value for key, value in options.items() if value is not None}
@@ -174,7 +176,7 @@ def read_samples(path: str | Path, name: str | None = None, **options: Any) -> I
     if unknown:
         known = ", ".join(chosen.options) or "none"
         raise DataError(f"format {chosen.name} has no option {unknown[0]!r}; it has: {known}")
-    return chosen.read(Path(path), **given)
+    return (check_physical(sample, str(path)) for sample in chosen.read(Path(path), **given))
 
 
 def write_samples(samples: Iterable[Sample], path: str | Path, name: str) -> None:

@@ -52,7 +52,9 @@ class SqliteFile:
             journals = (self.path.with_name(self.path.name + end) for end in ("-wal", "-journal"))
             mode = "mode=ro" if any(file.exists() for file in journals) else "mode=ro&immutable=1"
             address = f"{self.path.absolute().as_uri()}?{mode}"
-            self._connection = os.getpid(), sqlite3.connect(address, uri=True, check_same_thread=False)
+            connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+            connection.execute(f"PRAGMA mmap_size = {1 << 31}")  # as far as sqlite goes, a third less time a row
+            self._connection = os.getpid(), connection
         return self._connection[1]
 
 

@@ -1,28 +1,14 @@
-"""Random damage to valid files, molecules of QH9, and the direction test of s and p orbitals."""
+"""Molecules of QH9, copies of third-party files, and the direction test of s and p orbitals."""
 
-import random
 import shutil
-import signal
 import sqlite3
-from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from slembench.errors import DataError
-
 ANGSTROM = 1.8897259886
 """Bohr in an Angstrom, as QH9 has it."""
-
-PATIENCE = 20
-"""Seconds that one read of a damaged file may take."""
-
-
-@pytest.fixture(scope="session")
-def outcomes():
-    """Function ``outcomes(read, file, count)``: what reading damaged copies of a file led to; see `count_outcomes`."""
-    return count_outcomes
 
 
 @pytest.fixture
@@ -113,65 +99,3 @@ def direction_cosines(sample, shell=0):
             found, way = found[keep], vectors[pairs][keep][:, [1, 2, 0]]
             cosines.append((found * way).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(way, axis=1))
     return np.concatenate(cosines)
-
-
-def damaged(content, count, seed=1):
-    """``count`` broken copies of some bytes: cut short, bits flipped, pieces overwritten, zeroed or swapped."""
-    rng = random.Random(seed)
-    for number in range(count):
-        broken, a = bytearray(content), rng.randrange(len(content))
-        size = rng.choice([1, 8, 64, 4096])
-        if number % 5 == 0:
-            del broken[a:]
-        elif number % 5 == 1:
-            for _ in range(rng.choice([1, 3, 30])):
-                broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
-        elif number % 5 == 2:
-            broken[a : a + size] = rng.randbytes(len(broken[a : a + size]))
-        elif number % 5 == 3:
-            broken[a : a + size] = bytes(len(broken[a : a + size]))
-        else:
-            b = rng.randrange(len(content))
-            broken[a : a + size], broken[b : b + size] = broken[b : b + size], broken[a : a + size]
-        yield bytes(broken)
-
-
-def count_outcomes(read, file, count, seed=1):
-    """Read damaged copies of a file in its place.
-
-    Args:
-        read: function without arguments that reads it and returns something to compare; the sound file comes first.
-        file: path of the file.
-        count: number of damaged copies.
-
-    Returns:
-        Counter of "error" (a DataError), "same" (what the sound file gives) and "other". Any other exception, or a
-        read that takes longer than `PATIENCE`, fails the test.
-    """
-    content, wanted, found = file.read_bytes(), read(), Counter()
-    for broken in damaged(content, count, seed):
-        file.write_bytes(broken)
-        with time_limit():
-            try:
-                found["same" if read() == wanted else "other"] += 1
-            except DataError:
-                found["error"] += 1
-    file.write_bytes(content)
-    assert read() == wanted
-    return found
-
-
-@contextmanager
-def time_limit():
-    """Fail when the block takes longer than `PATIENCE`."""
-
-    def stop(*_):
-        raise TimeoutError(f"reading takes more than {PATIENCE} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(PATIENCE)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)

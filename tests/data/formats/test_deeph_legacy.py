@@ -201,24 +201,3 @@ def test_texts_hold_columns(crystals, tmp_path):
     np.testing.assert_allclose(product, 2 * np.pi * np.eye(3), atol=1e-12)
     info = json.loads((tmp_path / "s07/info.json").read_text())
     assert info == {"nsites": 2, "isorthogonal": False, "isspinful": False, "norbits": 14}
-
-
-@pytest.mark.real_files
-@pytest.mark.parametrize("file", ["overlaps.h5", "site_positions.dat", "orbital_types.dat", "info.json"])
-def test_random_damage(mote2, outcomes, file):
-    def read():
-        sample = read_structure(mote2)
-        return [
-            sample.atoms.positions.tolist(),
-            *(matrix.take(np.argsort(matrix.pair_keys())).values.tobytes() for matrix in sample.operators.values()),
-        ]
-
-    if file != "overlaps.h5":  # one small matrix is enough
-        with h5py.File(mote2 / "hamiltonians.h5", "r+") as source:
-            for name in list(source):
-                if not name.startswith("[0, 0, 0,"):
-                    del source[name]
-        (mote2 / "overlaps.h5").unlink()
-    else:
-        (mote2 / "hamiltonians.h5").unlink()
-    assert outcomes(read, mote2 / file, 100)["error"] > 10

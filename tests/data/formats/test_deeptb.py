@@ -400,21 +400,3 @@ def test_no_folder(tmp_path):
         list(read_samples(tmp_path, "deeptb"))
     with pytest.raises(DataError, match="format deeptb has no option 'overlap'; it has: unit"):
         list(read_samples(tmp_path, "deeptb", overlap=True))
-
-
-@pytest.mark.parametrize("file", ["hamiltonians.h5", "overlaps.h5"])
-def test_random_damage_of_blocks(folder, outcomes, file):
-    def summary():
-        sample = first_of(folder)
-        return [(m.pair_index.tolist(), m.pair_shift.tolist(), m.values.tolist()) for m in sample.operators.values()]
-
-    found = outcomes(summary, folder / file, 100)
-    assert found["error"] > 30
-
-
-@pytest.mark.parametrize(
-    "file", ["positions.dat", "cell.dat", "basis.dat", "info.json", "atomic_numbers.dat", "pbc.dat"]
-)
-def test_random_damage_of_text(folder, outcomes, file):
-    found = outcomes(lambda: first_of(folder).atoms.positions.tolist(), folder / file, 100)
-    assert sum(found.values()) == 100

@@ -161,16 +161,3 @@ def test_other_files_are_not_taken(tmp_path, molecules):
     assert detect(tmp_path) == []
     with pytest.raises(DataError, match="no LMDB file"):
         list(read(tmp_path / "nothing"))
-
-
-@pytest.mark.filterwarnings("ignore:.*invalid.*escape:DeprecationWarning")
-def test_random_damage(tmp_path, molecules, outcomes):
-    folder = write(tmp_path / "data.1.lmdb", [record_of(molecules.sample(f"s0{k}")) for k in range(3)])
-
-    def summary():
-        found = read(folder, unit="eV", basis={"B": "2s1p", "N": "1s1p1d"})
-        return [(s.atoms.positions.tolist(), [m.values.tolist() for m in s.operators.values()]) for s in found]
-
-    found = outcomes(summary, folder / "data.mdb", 200)
-    assert found["error"] > 60
-    assert found["same"] > 10

@@ -219,16 +219,3 @@ def test_other_files_are_not_taken(tmp_path):
             read_samples(tmp_path, name)
         with pytest.raises(DataError, match="neither is nor holds one"):
             read_samples(tmp_path / "b.db", name)
-
-
-@pytest.mark.parametrize("kind", ["schnorb", "nabla"])
-def test_random_damage(tmp_path, frames, outcomes, kind):
-    file = write(kind, tmp_path / "methanol.db", frames[:1])
-
-    def read():
-        samples = list(read_samples(file, "phisnet" if kind == "nabla" else "schnorb"))
-        return [
-            (sample.atoms.positions.tolist(), sample.operators["hamiltonian"].values.tobytes()) for sample in samples
-        ]
-
-    assert outcomes(read, file, 100)["error"] > 20

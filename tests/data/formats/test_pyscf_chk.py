@@ -139,14 +139,3 @@ def test_text_of_the_file_is_never_run(copy, tmp_path):
 def test_folder_without_checkpoints(tmp_path):
     with pytest.raises(DataError, match=r"no file \*.chk"):
         read_samples(tmp_path, "pyscf-chk")
-
-
-def test_random_damage(tmp_path, outcomes):
-    file = tmp_path / "water.chk"
-    run(file, basis="sto-3g")
-
-    def read():
-        sample = read_checkpoint(file)
-        return [sample.atoms.positions.tolist(), *(matrix.values.tobytes() for matrix in sample.operators.values())]
-
-    assert outcomes(read, file, 100)["error"] > 50

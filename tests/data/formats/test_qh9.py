@@ -44,11 +44,6 @@ def equal(molecule, record):
     assert molecule.id == record["id"]
 
 
-def summary(path):
-    """Everything that a file holds, to be compared."""
-    return [(m.name, m.numbers.tolist(), m.positions.tolist(), m.hamiltonian.tolist()) for m in QH9Database(path)]
-
-
 def test_order_of_orbitals():
     numbers = np.array([8, 1, 9, 6, 1, 7])
     index, sign = canonical_index(numbers, BASIS.shells, "pyscf")
@@ -365,18 +360,3 @@ def test_what_the_writer_refuses(tmp_path, write_qh9, crystals, change):
     with pytest.raises(DataError, match=message):
         write_samples(bad, tmp_path / "out.db", "qh9")
     assert [file.name for file in tmp_path.iterdir()] == ["QH9Stable.db"]
-
-
-def test_random_damage_of_sqlite(tmp_path, write_qh9, outcomes):
-    for dynamic in (False, True):
-        path = write_qh9(tmp_path / f"dynamic{dynamic}.db", dynamic)
-        found = outcomes(lambda path=path: summary(path), path, 150)
-        assert found["error"] > 50
-        assert found["same"] > 0
-
-
-def test_random_damage_of_lmdb(tmp_path, qh9_records, outcomes):
-    folder = write_lmdb(tmp_path / "QH9.lmdb", [{**r, "pos": r["pos"] * 1.8897259886} for r in qh9_records])
-    found = outcomes(lambda: summary(folder), folder / "data.mdb", 200)
-    assert found["error"] > 50
-    assert found["same"] > 0

@@ -269,14 +269,3 @@ def test_companions_that_do_not_fit(run, real_files):
         next(read_samples(run))
     with pytest.raises(DataError, match="no HSX file at or below it"):
         read_samples(run / "nothing", "siesta")
-
-
-@pytest.mark.real_files
-@pytest.mark.parametrize("file", ["h2o_dipole.HSX", "h2o_dipole.DM", "h2o_dipole.XV"])
-def test_random_damage(run, outcomes, file):
-    def read():
-        sample = next(read_samples(run, "siesta"))
-        return [sample.atoms.positions.tolist(), *(matrix.values.tobytes() for matrix in sample.operators.values())]
-
-    found = outcomes(read, run / file, 100)
-    assert found["error"] > (10 if file.endswith("XV") else 60)
