@@ -14,7 +14,7 @@ from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, Residua
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
-from slembench.nn.update import SO2Update
+from slembench.nn.update import Residual, SO2Update
 
 
 class LemConfig(PairFrameConfig):
@@ -75,24 +75,26 @@ class LemLayer(nn.Module):
     def forward(self, state: State, around: Surroundings) -> State:
         """New edge and node states and latent."""
         new, old = self.shares()
-        at_centre, at_neighbour = around.ends_in_frames(self.node_norm.on_nodes(state.node), self.before)
+        node = self.node_norm.on_nodes(state.node)
 
-        update, scalars = self.edge_update(
-            (at_centre, self.edge_norm_in.on_frames(state.edge), at_neighbour),
-            (self.node_affine, self.edge_affine_in, self.node_affine),
-            state.latent,
-            state.latent,
+        edge, scalars = self.edge_update(
+            node,
+            self.edge_norm_in.on_frames(state.edge),
+            (self.node_affine, self.edge_affine_in),
+            (around.at_centre, around.at_neighbour),
+            (state.latent, state.latent),
             new[0],
+            Residual(self.edge_residual, state.edge, old[0]),
         )
-        edge = self.edge_residual.add_to_frames(update, state.edge, old[0])
         inputs = torch.cat([around.ends, self.latent_norm(state.latent), scalars], dim=1)
         latent = new[0] * around.envelope * self.latent_update(inputs) + old[0] * state.latent
 
         message, _ = self.node_update(
-            (at_centre, self.edge_norm_out.on_frames(edge)),
+            node,
+            self.edge_norm_out.on_frames(edge),
             (self.node_affine_message, self.edge_affine_out),
-            latent,
-            latent,
+            (around.at_centre,),
+            (latent, latent),
             new[1],
         )
         node = around.receive(message, self.after, self.node_residual.on_nodes(state.node), old[1])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -21,13 +22,13 @@ from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, type_cutoffs
 from slembench.nn.channels import Channels
+from slembench.nn.ends import EndFrames
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
 from slembench.nn.pack import Packing
 from slembench.nn.radial import BesselBasis, polynomial_envelope
 from slembench.nn.readout import OperatorFeatures, statistics_of
 from slembench.nn.residual import Activation, ResidualMLP
-from slembench.nn.segment import segment_sum
 from slembench.orbitals import Basis
 
 
@@ -90,19 +91,23 @@ class Surroundings:
     neighbour: torch.Tensor
     scale: torch.Tensor
 
-    def gather_sum(self, rows: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        """Sum of pair rows (P, ...) into their centres, normalised: (n_atoms, ...)."""
-        return segment_sum(rows, self.centre, n_atoms) * self.scale
+    @cached_property
+    def at_centre(self) -> EndFrames:
+        """Frames acting on what the atoms i hold."""
+        return EndFrames(self.frames, self.centre)
 
-    def ends_in_frames(self, node: NodeState, channels: Channels) -> tuple[FrameState, FrameState]:
-        """Node states of i and of j in the frame of every pair."""
-        at_centre = self.frames.rotate_in([x.index_select(0, self.centre) for x in node], channels)
-        return at_centre, self.frames.rotate_in([x.index_select(0, self.neighbour) for x in node], channels)
+    @cached_property
+    def at_neighbour(self) -> EndFrames:
+        """Frames acting on what the atoms j hold."""
+        return EndFrames(self.frames, self.neighbour)
+
+    def gather_sum(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
+        """Messages of all pairs, rotated out and summed into their centres, normalised: (n_atoms, ...) for each l."""
+        return [x * self.scale for x in self.at_centre.receive(message, channels, n_atoms)]
 
     def receive(self, message: FrameState, channels: Channels, kept: NodeState, factor: torch.Tensor) -> NodeState:
-        """Messages of all pairs, rotated out and summed into their centres, plus ``factor`` times the kept states."""
-        rotated = self.frames.rotate_out(message, channels)
-        return [self.gather_sum(x, len(k)) + factor * k for x, k in zip(rotated, kept)]
+        """`gather_sum` plus ``factor`` times the kept states."""
+        return [x + factor * k for x, k in zip(self.gather_sum(message, channels, len(kept[0])), kept)]
 
 
 @dataclass
@@ -232,13 +237,11 @@ class PairFrameModel(OperatorModel):
         if not self.trunk_targets:
             return State([], [], [], latent)
         weights = torch.split(self.init_weights(around.two_body), list(self.init.counts), dim=1)
-        node = [around.gather_sum(weights[0][:, None, :] * around.envelope[:, :, None], n_atoms)]
-        for l in range(1, self.init.lmax + 1):
-            message = around.frames.harmonics(l)[:, :, None] * (weights[l] * around.envelope)[:, None, :]
-            node.append(around.gather_sum(message, n_atoms))
         start = torch.cat([w * (2 * l + 1) ** 0.5 for l, w in enumerate(weights)], dim=1)
+        enveloped = start * around.envelope
+        node = around.gather_sum([enveloped], self.init, n_atoms)
         node = self.init_affine_node.on_nodes(self.norm.on_nodes(node))
-        return State(node, self.start_hidden([start]), [start * around.envelope], latent)
+        return State(node, self.start_hidden([start]), [enveloped], latent)
 
     def read_out(self, graph: OperatorGraph, around: Surroundings, state: State) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target from the state behind the last layer."""

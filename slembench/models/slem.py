@@ -16,7 +16,7 @@ from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, Residua
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
-from slembench.nn.update import SO2Update
+from slembench.nn.update import Residual, SO2Update
 
 
 class SlemConfig(PairFrameConfig):
@@ -96,34 +96,37 @@ class SlemLayer(nn.Module):
     def forward(self, state: State, around: Surroundings) -> State:
         """New hidden, edge and node states and latent."""
         new, old = self.shares()
-        at_centre, at_neighbour = around.ends_in_frames(self.node_norm.on_nodes(state.node), self.before)
+        node = self.node_norm.on_nodes(state.node)
+        centre, both = (around.at_centre,), (around.at_centre, around.at_neighbour)
 
-        update, scalars = self.hidden_update(
-            (at_centre, state.hidden_normed or self.hidden_norm_in.on_frames(state.hidden)),
+        hidden, scalars = self.hidden_update(
+            node,
+            state.hidden_normed or self.hidden_norm_in.on_frames(state.hidden),
             (self.node_affine, self.hidden_affine_in),
-            state.latent,
-            self.latent_norm(state.latent),
+            centre,
+            (state.latent, self.latent_norm(state.latent)),
             new[0],
+            Residual(self.hidden_residual, state.hidden, old[0]),
         )
-        hidden = self.hidden_residual.add_to_frames(update, state.hidden, old[0])
         inputs = torch.cat([around.ends, self.latent_norm_input(state.latent), scalars], dim=1)
         latent = new[0] * around.envelope * self.latent_update(inputs) + old[0] * state.latent
 
         hidden_normed = self.hidden_norm_out.on_frames(hidden)
-        update, _ = self.edge_update(
-            (at_centre, hidden_normed, at_neighbour),
-            (self.node_affine, self.hidden_affine_out, self.node_affine),
-            latent,
-            latent,
+        edge, _ = self.edge_update(
+            node,
+            hidden_normed,
+            (self.node_affine, self.hidden_affine_out),
+            both,
+            (latent, latent),
             new[1],
+            Residual(self.edge_residual, state.edge, old[1]),
         )
-        edge = self.edge_residual.add_to_frames(update, state.edge, old[1])
-
         message, _ = self.node_update(
-            (at_centre, hidden_normed),
+            node,
+            hidden_normed,
             (self.node_affine_message, self.hidden_affine_out),
-            latent,
-            latent,
+            centre,
+            (latent, latent),
             new[2],
         )
         node = around.receive(message, self.after, self.node_residual.on_nodes(state.node), old[2])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from slembench.nn.channels import Channels
-from slembench.nn.frames import FrameState
-from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, gate, weigh
+from slembench.nn.ends import EndFrames
+from slembench.nn.frames import FrameState, NodeState
+from slembench.nn.fused import scale_both
+from slembench.nn.fused_update import UpdateInputs, UpdateShape, fused_update
+from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP
 from slembench.nn.so2 import SO2Linear
+from slembench.nn.so2_parts import frame_matrices, node_operands, stacked_matrices
 
 
 class RadialWeights(nn.Module):
@@ -28,6 +34,12 @@ class RadialWeights(nn.Module):
         self.network = nn.Sequential(
             nn.Linear(latent_dim, hidden), nn.LayerNorm(hidden), nn.SiLU(), nn.Linear(hidden, sum(widths))
         )
+
+    def last_step(self, latent: torch.Tensor) -> list[torch.Tensor]:
+        """Hidden values (P, hidden) in front of the last linear map, its matrix (hidden, weights) and its bias."""
+        last = self.network[3]
+        assert isinstance(last, nn.Linear)
+        return [self.network[:3](latent), last.weight.T, last.bias]
 
     def forward(self, latent: torch.Tensor) -> list[torch.Tensor]:
         """(P, latent_dim) -> one (P, width) for each m."""
@@ -47,6 +59,8 @@ class SO2Update(nn.Module):
         reflections: see `SO2Linear`.
         factors: of the activations.
     """
+
+    activation: torch.Tensor
 
     def __init__(
         self,
@@ -69,51 +83,84 @@ class SO2Update(nn.Module):
                 lmax = max(c.lmax for c in inputs)
                 widths = [sum(c.count_from(m) for c in inputs) for m in range(lmax + 1)]
             self.radial = RadialWeights(latent_dim, radial_channels, widths)
+        activation = torch.full((output.total, 1), factors.sigmoid)
+        activation[: output.scalars] = factors.silu
+        self.register_buffer("activation", activation, persistent=False)
         self.mixing = ChannelMixing(output, output)
         self.channel_weights = ScalarMLP((latent_dim, output.total + output.scalars))
 
     def forward(
         self,
-        states: Sequence[FrameState],
-        affines: Sequence[NormAffine],
-        latent: torch.Tensor,
-        weight_latent: torch.Tensor,
+        node: NodeState,
+        state: FrameState,
+        affines: tuple[NormAffine, NormAffine],
+        ends: Sequence[EndFrames],
+        latents: tuple[torch.Tensor, torch.Tensor],
         factor: torch.Tensor,
+        residual: Residual | None = None,
     ) -> tuple[FrameState, torch.Tensor]:
         """Update of a pair state.
 
         Args:
-            states: normalised frame features.
-            affines: gain and offset of each input's norm.
-            latent: (P, latent_dim) for the radial weights.
-            weight_latent: (P, latent_dim) for the channel weights.
+            node: normalised node feature.
+            state: normalised frame feature, the second input of the product.
+            affines: gain and offset of the norms of ``node`` and ``state``.
+            ends: at which ends the node feature enters: the centre, or centre and neighbour.
+            latents: (P, latent_dim) for the radial weights, and for the channel weights.
             factor: number that multiplies the result.
+            residual: what is added to it.
 
         Returns:
             The update, and its true scalars (P, scalars) before the channel weights.
         """
-        radial = self.radial(latent) if self.radial is not None else None
-        if radial is not None and self.radial_on_input:
-            product = self.product(_weighted_inputs(states, affines, self.inputs, radial))
-            radial = None
+        operands: list[list[torch.Tensor]] = []
+        radial: list[torch.Tensor] = []
+        node = affines[0].on_nodes(node)
+        if self.radial is not None and self.radial_on_input:
+            rotated = [end.rotate_in(node, self.inputs[0]) for end in ends]
+            inputs = [rotated[0], affines[1].on_frames(state), *rotated[1:]]
+            matrices, bias = stacked_matrices(self.product, [len(i) for i in inputs])
+            state, ends = _side_by_side(inputs, self.inputs, self.radial(latents[0])), ()
         else:
-            product = self.product(states, [a.gain for a in affines], [a.offset for a in affines])
-        mixed = self.mixing.on_frames(gate(product, self.output, radial, self.factors))
-        scalars = mixed[0][:, : self.output.scalars]
-        return weigh(mixed, self.output, self.channel_weights(weight_latent) * factor), scalars
+            matrices, bias = frame_matrices(self.product, 1, affines[1].gain, affines[1].offset)
+            operands = [node_operands(self.product, 2 * k, end.take(node)) for k, end in enumerate(ends)]
+            radial = [] if self.radial is None else self.radial.last_step(latents[0])
+        weight, mixing_bias = self.channel_weights.weights[0], self.mixing.bias
+        assert mixing_bias is not None
+        tensors = UpdateInputs(
+            operands, state[: len(matrices)], matrices[: len(state)], [bias], radial,
+            [self.mixing.matrix() * self.activation, mixing_bias],
+            [latents[1], weight * (factor / math.sqrt(len(weight)))],
+        )  # fmt: skip
+        old = self.output
+        if residual is not None:
+            old = residual.mixing.inputs
+            count = min(self.output.lmax, old.lmax) + 1
+            tensors.residual = [t for m, t in enumerate(residual.state[:count]) if old.count_from(m)]
+            tensors.residual_mixing = residual.matrices()
+        shape = UpdateShape(self.output, old, not self.product.reflections, tuple(ends))
+        return fused_update(tensors, shape)
 
 
-def _weighted_inputs(
-    states: Sequence[FrameState],
-    affines: Sequence[NormAffine],
-    channels: Sequence[Channels],
-    radial: list[torch.Tensor],
-) -> list[FrameState]:
-    """Inputs with their norm's gain and offset, times the radial weights of each m."""
-    widths = [[c.count_from(m) for c in channels] for m in range(len(radial))]
-    split = [torch.split(weights, width, dim=1) for weights, width in zip(radial, widths)]
+class Residual(NamedTuple):
+    """Old state that an update adds: ``factor`` times a channel mixing of ``state``."""
+
+    mixing: ChannelMixing
+    state: FrameState
+    factor: torch.Tensor
+
+    def matrices(self) -> list[torch.Tensor]:
+        """Matrix and, where there is one, bias."""
+        matrix, bias = self.mixing.matrix(self.factor), self.mixing.bias
+        return [matrix] if bias is None else [matrix, bias * self.factor]
+
+
+def _side_by_side(states: Sequence[FrameState], channels: Sequence[Channels], radial: list[torch.Tensor]) -> FrameState:
+    """Inputs with their channels one after the other, times the radial weights of each m."""
     result = []
-    for k, (state, affine) in enumerate(zip(states, affines)):
-        applied = affine.on_frames(state)
-        result.append([applied[0] * split[0][k]] + [t * split[m][k][:, None] for m, t in enumerate(applied) if m])
+    for m in range(max(len(s) for s in states)):
+        weights = torch.split(radial[m], [c.count_from(m) for c in channels], dim=1)
+        present = [(s[m], w) for s, w in zip(states, weights) if m < len(s)]
+        values, factors = (torch.cat(parts, dim=-1) for parts in zip(*present))
+        result.append(scale_both(values, factors) if m else values * factors)
     return result

@@ -1,0 +1,147 @@
+"""Node states in pair frames without rotating each of them for every pair.
+
+All pairs of an atom see the same node state through different frames, and a linear map acts on it next. So the map is
+applied first, once an atom and for every (m of the frame, m' of the structure's axes), and each pair then combines
+2l + 1 small results with the row of its Wigner matrix: one batched product over atoms, at a fraction of the cost of
+rotating 2l + 1 components of every channel and mapping them. Collecting pair messages is the same, transposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from slembench.nn.channels import Channels
+from slembench.nn.frames import Frames, FrameState, NodeState
+
+
+class PairGroups:
+    """Pairs grouped by the atom at one of their ends, padded to the largest group.
+
+    Args:
+        index: (P,) int64 | atom at that end of every pair.
+
+    Attributes:
+        atoms: (A,) int64 | atoms that have pairs, ascending: one group each.
+        width: rows of every group, D.
+    """
+
+    def __init__(self, index: torch.Tensor) -> None:
+        self.atoms, group, counts = torch.unique(index, return_inverse=True, return_counts=True)
+        self.width = int(counts.max()) if len(index) else 0
+        self.slots: torch.Tensor | None = None
+        if self.width * len(counts) == len(index) and bool((index[1:] >= index[:-1]).all()):
+            return
+        order = torch.argsort(group, stable=True)
+        ranks = torch.arange(len(index), device=index.device) - (counts.cumsum(0) - counts)[group[order]]
+        self.slots = torch.empty_like(index)
+        self.slots[order] = group[order] * self.width + ranks
+
+    def pad(self, rows: torch.Tensor) -> torch.Tensor:
+        """(P, ...) -> (A, D, ...), zero where a group has no pair."""
+        if self.slots is not None:
+            padded = rows.new_zeros(len(self.atoms) * self.width, *rows.shape[1:])
+            rows = padded.index_copy(0, self.slots, rows)
+        return rows.reshape(len(self.atoms), self.width, *rows.shape[1:])
+
+    def unpad(self, padded: torch.Tensor) -> torch.Tensor:
+        """(A, D, ...) -> (P, ...)."""
+        rows = padded.flatten(0, 1)
+        return rows if self.slots is None else rows.index_select(0, self.slots)
+
+
+class EndFrames:
+    """Frames of pairs as rows that act on what their atoms at one end hold.
+
+    Operands and collected sums have one tensor (A, K_m, width) for each m: rows l = m .. lmax, for each l first
+    2l + 1 for channels as they are, then (m > 0) 2l + 1 for channels times i (see `channels`).
+
+    Args:
+        frames: of the pairs.
+        index: (P,) int64 | atom at that end of every pair.
+    """
+
+    def __init__(self, frames: Frames, index: torch.Tensor) -> None:
+        self.frames, self.index = frames, index
+        self.groups, self.lmax = PairGroups(index), len(frames.natural)
+        one = frames.natural[0].new_ones(len(index), 1) if frames.natural else torch.ones(len(index), 1)
+        first = torch.cat([one] + [matrix[:, 0] for matrix in frames.natural], dim=1)
+        self.rows = [self.groups.pad(first)[None]]
+        for m in range(1, self.lmax + 1):
+            parts = []
+            for matrix in frames.natural[m - 1 :]:
+                even, odd = matrix[:, 2 * m - 1], matrix[:, 2 * m]
+                parts += [torch.stack([even, odd]), torch.stack([-odd, even])]
+            rows = torch.cat(parts, dim=2)
+            self.rows.append(torch.stack([self.groups.pad(rows[0]), self.groups.pad(rows[1])]))
+
+    def take(self, node: NodeState) -> NodeState:
+        """Node feature of the atoms that have pairs: (N, ...) -> (A, ...) for each l."""
+        atoms = self.groups.atoms
+        return node if len(node[0]) == len(atoms) else [tensor.index_select(0, atoms) for tensor in node]
+
+    def rotate_in(self, node: NodeState, channels: Channels) -> FrameState:
+        """Node feature (N, ...) of the atom at this end of every pair, in the frame of the pair."""
+        return self.frames.rotate_in([tensor.index_select(0, self.index) for tensor in node], channels)
+
+    def spread(self, m: int, operand: torch.Tensor) -> list[torch.Tensor]:
+        """What the frames of all pairs make of an operand.
+
+        Args:
+            m: row of the frames.
+            operand: (A, K_m, width).
+
+        Returns:
+            (P, width) for each component: one for m = 0, even and odd for m > 0.
+        """
+        return [self.groups.unpad(torch.bmm(rows[:, :, : operand.shape[1]], operand)) for rows in self.rows[m]]
+
+    def collect(self, m: int, components: Sequence[torch.Tensor], size: int) -> torch.Tensor:
+        """Transpose of `spread`: sum over the pairs of every atom.
+
+        Args:
+            m: row of the frames.
+            components: (P, width) for each component.
+            size: rows wanted, those of l up to some lmax.
+
+        Returns:
+            (A, size, width).
+        """
+        parts = [torch.bmm(rows[:, :, :size].mT, self.groups.pad(c)) for rows, c in zip(self.rows[m], components)]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+    def receive(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
+        """Frame features rotated to the axes of the structure and summed over the pairs of every atom.
+
+        Args:
+            message: features of all pairs.
+            channels: of the message.
+            n_atoms: number of atoms N.
+
+        Returns:
+            (N, 2l + 1, C_l) for each l.
+        """
+        sums = []
+        for m, tensor in enumerate(message):
+            size = sum((2 * l + 1) * (2 if m else 1) for l in range(m, channels.lmax + 1))
+            sums.append(self.collect(m, [tensor] if m == 0 else tensor.unbind(1), size))
+        nodes: NodeState = []
+        starts = [0] * len(sums)
+        for l in range(channels.lmax + 1):
+            parts = []
+            for m, total in enumerate(sums[: l + 1]):
+                a = channels.first(l) - channels.first(m)
+                rows = 2 * l + 1
+                block = total[:, starts[m] :, a : a + channels.counts[l]]
+                starts[m] += rows * (2 if m else 1)
+                part = block[:, :rows]
+                if m and self.frames.separate_parity and channels.unnatural[l]:
+                    n = channels.natural[l]
+                    part = torch.cat([part[:, :, :n], block[:, rows : 2 * rows, n:]], dim=2)
+                parts.append(part)
+            total = torch.stack(parts).sum(dim=0)
+            if len(total) < n_atoms:
+                total = total.new_zeros(n_atoms, *total.shape[1:]).index_copy(0, self.groups.atoms, total)
+            nodes.append(total)
+        return nodes
