@@ -126,10 +126,10 @@ def _show(data: Dataset, results: list[Evaluation], everything: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from slembench.evaluate import official_scores
+    from slembench.evaluate import main_scores, official_scores
 
     first, official = results[0], data.card.official
-    names = list(first.scores) if everything else _main_scores(data, first)
+    names = list(first.scores) if everything else main_scores(data.card, list(first.scores))
     marked = official_scores(data.card, list(first.scores))
     table = Table(
         title=f"{data.name}, split {first.split}, {len(first.per_structure)} structures", title_justify="left"
@@ -145,16 +145,6 @@ def _show(data: Dataset, results: list[Evaluation], everything: bool) -> None:
     console.print(f"Official: {', '.join(official.metrics)}; counting {official.counting}, average {official.average}.")
     for line in _problems(results):
         console.print(line, highlight=False)
-
-
-def _main_scores(data: Dataset, result: Evaluation) -> list[str]:
-    """Official scores, then the other ones in the official counting and average."""
-    from slembench.evaluate import official_scores
-
-    official = data.card.official
-    form = (official.counting, official.average)
-    usual = [name for name in result.scores if len(name.split(".")) == 2 or tuple(name.split(".")[2:]) == form]
-    return list(dict.fromkeys([*official_scores(data.card, list(result.scores)), *usual]))
 
 
 def _text(score: Score) -> str:

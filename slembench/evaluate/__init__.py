@@ -5,7 +5,7 @@ missing block counts as zero, an extra one against zero, and both are listed (se
 Structures are scored in batches: everything about matrix elements without a loop over them, levels on threads.
 """
 
-from slembench.evaluate.result import Evaluation, official_scores
+from slembench.evaluate.result import Evaluation, main_scores, official_scores
 from slembench.evaluate.run import evaluate
 
-__all__ = ["Evaluation", "evaluate", "official_scores"]
+__all__ = ["Evaluation", "evaluate", "main_scores", "official_scores"]

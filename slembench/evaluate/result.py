@@ -57,3 +57,10 @@ def official_scores(card: Card, available: Sequence[str]) -> list[str]:
             forms = (f"{operator}.{metric}", f"{operator}.{metric}.{official.counting}.{official.average}")
             names += [name for name in forms if name in available]
     return names
+
+
+def main_scores(card: Card, available: Sequence[str]) -> list[str]:
+    """Names of the official scores, then of the other ``available`` ones in the official counting and average."""
+    form = [card.official.counting, card.official.average]
+    usual = [name for name in available if len(name.split(".")) == 2 or name.split(".")[2:] == form]
+    return list(dict.fromkeys([*official_scores(card, available), *usual]))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from slembench.data import load_card
 from slembench.errors import DataError
-from slembench.evaluate import official_scores
+from slembench.evaluate import main_scores, official_scores
 from slembench.figures.style import save, svg_text
 from slembench.files import write_text
 from slembench.leaderboard.cells import DISPLAY_UNITS, format_value
@@ -76,7 +77,7 @@ def write_report(
         loader=PackageLoader("slembench.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     page = environment.get_template(TEMPLATE).render(
-        record=run.record, about=_about(run.record), sections=sections, drawn=drawn, config=_flat(run.record.config)
+        record=run.record, about=_about(run.record), sections=sections, drawn=drawn, settings=_settings(run.record)
     )
     return [write_text(out, page + "\n"), *paths]
 
@@ -117,10 +118,8 @@ def _names(record: RunRecord) -> tuple[list[str], set[str]]:
         card = load_card(record.dataset)
     except DataError:
         return list(record.scores), set()
-    official = official_scores(card, list(record.scores))
-    form = [card.official.counting, card.official.average]
-    usual = [name for name in record.scores if len(name.split(".")) == 2 or name.split(".")[2:] == form]
-    return list(dict.fromkeys([*official, *usual])), set(official)
+    names = list(record.scores)
+    return main_scores(card, names), set(official_scores(card, names))
 
 
 def _text(score: ScoreValue | None) -> str:
@@ -147,9 +146,6 @@ def _about(record: RunRecord) -> list[tuple[str, str]]:
     return [(key.replace("_", " "), format_value(v) if isinstance(v, float) else str(v)) for key, v in rows]
 
 
-def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings as rows of dotted key and text."""
-    rows: list[tuple[str, str]] = []
-    for key, value in content.items():
-        rows += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, str(value))]
-    return rows
+def _settings(record: RunRecord) -> str:
+    """Settings of model and training as YAML; empty where the record has none."""
+    return str(yaml.safe_dump(record.config, sort_keys=False, width=100)) if record.config else ""

@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg
 
 from slembench.errors import DataError, PredictionError
-from slembench.evaluate import evaluate, official_scores
+from slembench.evaluate import evaluate, main_scores, official_scores
 from slembench.floors import floor_predictions
 from slembench.metrics.catalogue import find_metric
 from slembench.metrics.scores import scores_from_table
@@ -296,3 +296,10 @@ def test_official_scores(crystals):
         "hamiltonian.band_mae_occ",
         "overlap.mae_all.full.pooled",
     ]
+
+
+def test_main_scores_are_the_official_ones_and_the_others_of_their_form(crystals):
+    names = ["a.gap_mae", "hamiltonian.mae_off.full.pooled", "hamiltonian.mae_all.full.pooled"]
+    other_forms = ["hamiltonian.mae_all.reduced.pooled", "hamiltonian.mae_all.full.per_structure"]
+    expected = ["hamiltonian.mae_all.full.pooled", "a.gap_mae", "hamiltonian.mae_off.full.pooled"]
+    assert main_scores(crystals.card, names + other_forms) == expected
