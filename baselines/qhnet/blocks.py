@@ -9,19 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from slembench.nn.activations import shifted_softplus
 from slembench.nn.channel_product import ChannelBondProduct, ChannelProduct, bond_paths, channel_paths
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, NodeState
-from slembench.nn.layers import ChannelMixing, second_moment_factor
+from slembench.nn.layers import ChannelMixing
 from slembench.nn.segment import segment_sum
-
-
-def shifted_softplus(x: torch.Tensor) -> torch.Tensor:
-    """Softplus minus ln 2, zero at zero."""
-    return nn.functional.softplus(x) - math.log(2.0)
-
-
-SOFTPLUS_FACTOR = second_moment_factor(shifted_softplus)
 
 
 @dataclass(frozen=True)

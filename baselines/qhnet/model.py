@@ -18,6 +18,7 @@ from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField, type_cutoffs
 from slembench.models.e3nn_weights import sampled_factor
+from slembench.nn.activations import SOFTPLUS_FACTOR, shifted_softplus
 from slembench.nn.channels import Channels
 from slembench.nn.constants import Constants
 from slembench.nn.frames import Frames, NodeState, pair_frames
@@ -28,7 +29,7 @@ from slembench.nn.readout import OperatorFeatures
 from slembench.nn.typed import PairRows
 from slembench.orbitals import Basis
 
-from .blocks import SOFTPLUS_FACTOR, Convolution, OnsiteLayer, PairLayer, Surroundings, shifted_softplus
+from .blocks import Convolution, OnsiteLayer, PairLayer, Surroundings
 from .expansion import Expansion
 from .weights import load_public
 

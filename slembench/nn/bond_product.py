@@ -63,19 +63,23 @@ def bond_coupling(l1: int, natural1: bool, l2: int, l3: int, natural3: bool) -> 
 
 
 class BondProduct(nn.Module):
-    """Product of several features with the harmonics of the bond, with weights w'_uw w''_w of every path.
+    """Product of several features with the harmonics of the bond, with weights w_uw or w'_uw w''_w of every path.
 
-    Equal to e3nn's tensor product "uvw" of the concatenated features with Y, weights of rank one, irreps normalised by
-    component and paths by element; DeepH-E3's product (arXiv 2210.13955). Gates stand in front of m = 0.
+    Equal to e3nn's tensor product "uvw" of the concatenated features with Y, irreps normalised by component and paths
+    by element; with ``split`` weights it is DeepH-E3's product (arXiv 2210.13955), where w'' is one for each input.
+    Gates stand in front of m = 0.
 
     Args:
         inputs: channels of each feature.
         output: channels of the result.
         n_gates: further true scalars.
         lmax: of the harmonics.
+        split: whether weights are products w' w''.
     """
 
-    def __init__(self, inputs: Sequence[Channels], output: Channels, n_gates: int, lmax: int) -> None:
+    def __init__(
+        self, inputs: Sequence[Channels], output: Channels, n_gates: int, lmax: int, split: bool = True
+    ) -> None:
         super().__init__()
         self.inputs, self.output, self.n_gates = tuple(inputs), output, n_gates
         found = sorted({(l, not n) for c in inputs for l, n, _, _ in c.parity_blocks})
@@ -96,7 +100,8 @@ class BondProduct(nn.Module):
                 if ls:
                     self.paths[r, c] = len(self.left)
                     self.left.append(nn.Parameter(torch.randn(len(ls), sum(counts), width)))
-                    self.right.append(nn.Parameter(torch.randn(len(ls), len(inputs), width)))
+                    if split:
+                        self.right.append(nn.Parameter(torch.randn(len(ls), len(inputs), width)))
                     table = np.stack([bond_coupling(l1, natural1, l2, l3, natural3) for l2 in ls], axis=1)
                     table *= math.sqrt((2 * l3 + 1) / fan_in)
                     tables[f"path {r} {c}"] = torch.from_numpy(table)
@@ -121,7 +126,9 @@ class BondProduct(nn.Module):
         bonds: dict[tuple[int, int], torch.Tensor] = {}
         loops: dict[tuple[int, int], torch.Tensor] = {}
         for (r, c), k in self.paths.items():
-            weights = self.left[k] * self.right[k].index_select(1, self.constants.get(f"source {r}", self.left[k]))
+            weights = self.left[k]
+            if len(self.right):
+                weights = weights * self.right[k].index_select(1, self.constants.get(f"source {r}", weights))
             table = self.constants.get(f"path {r} {c}", weights)
             bonds[r, c] = (table @ weights.flatten(1)).reshape(len(table), *weights.shape[1:])
             if self.rows[r][:2] == self.columns[c][:2]:
@@ -148,7 +155,7 @@ class BondProduct(nn.Module):
         order = self.constants.get(f"order {m}", like)
         return torch.cat(rows).index_select(0, order)
 
-    def forward(self, states: Sequence[FrameState], n_loops: int) -> FrameState:
+    def forward(self, states: Sequence[FrameState], n_loops: int = 0) -> FrameState:
         """Product.
 
         Args:
@@ -159,6 +166,8 @@ class BondProduct(nn.Module):
             (R, n_gates + C), then (R, 2, M_m): frame feature with the gates in front.
         """
         bonds, loops = self.matrices()
+        if not n_loops:
+            return frame_products(states, self.inputs, self.output, bonds)
         n = len(states[0][0]) - n_loops
         first = frame_products([[t[:n] for t in s] for s in states], self.inputs, self.output, bonds)
         last = frame_products([[t[n:] for t in s] for s in states], self.inputs, self.output, loops)
