@@ -1,27 +1,13 @@
-"""``slembench data``: list, describe, generate and assemble data sets."""
+"""``slembench data``: the area, and the commands that generate and assemble data sets."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from slembench.cli import data_files, data_page
-
-LIST_HELP = """List the data sets at hand: shipped ones, and those in the folders of the variable SLEMBENCH_DATA.
-
-    slembench data list
-"""
-
-INFO_HELP = """Show the card of a data set: units, shells, level of theory, splits, noise floor, checks.
-
-With --verify every structure is read and looked through and every checksum compared.
-
-    slembench data info mos2-mini
-
-    slembench data info path/to/folder --verify
-"""
+from slembench.cli import data_files, data_list, data_official, data_page
 
 GENERATE_HELP = """Compute a data set again from first principles, then assemble it.
 
@@ -46,7 +32,6 @@ RESPLIT_HELP = """Divide a data set by size, as another data set beside it with 
     slembench data resplit qh9-mini-ood --source datasets/qh9-mini
 """
 
-Name = Annotated[str, typer.Argument(help="Name from `slembench data list`, or a folder that holds a card.yaml.")]
 Recipe = Annotated[str, typer.Argument(help="Data set that has a recipe, such as mos2-mini.")]
 Workdir = Annotated[Path | None, typer.Option(help="Folder of the calculations (default: data/NAME).")]
 Out = Annotated[
@@ -56,54 +41,15 @@ Out = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    area = typer.Typer(help="List, describe and generate data sets.", no_args_is_help=True)
-    area.command("list", help=LIST_HELP)(list_command)
-    area.command("info", help=INFO_HELP)(info_command)
+    area = typer.Typer(help="List, fetch, import, convert and generate data sets.", no_args_is_help=True)
+    data_list.register(area)
+    data_official.register(area)
     area.command("generate", help=GENERATE_HELP)(generate_command)
     area.command("assemble", help=ASSEMBLE_HELP)(assemble_command)
     area.command("resplit", help=RESPLIT_HELP)(resplit_command)
     data_files.register(area)
     data_page.register(area)
     app.add_typer(area, name="data")
-
-
-def list_command() -> None:
-    """Print a table of all data sets."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from slembench.data.catalogue import list_datasets, load_card
-
-    table = Table("name", "structures", "elements", "operators", "energies", "title")
-    for name in list_datasets():
-        card = load_card(name)
-        elements, operators = " ".join(card.elements), ", ".join(card.operators)
-        table.add_row(name, str(card.counts.structures), elements, operators, card.units.energy, card.title)
-    Console().print(table)
-
-
-def info_command(
-    name: Name,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every structure, compare every checksum.")] = False,
-) -> None:
-    """Print a card; verify the data on request."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from slembench.data.catalogue import load_card, load_dataset
-
-    table = Table("key", "value")
-    for key, value in _flat(load_card(name).model_dump(mode="json", exclude_none=True)):
-        table.add_row(key, value)
-    console = Console(highlight=False)
-    console.print(table)
-    if verify:
-        dataset = load_dataset(name)
-        console.print(f"fingerprint {dataset.fingerprint}")
-        for split in dataset.splits:
-            console.print(f"split {split}: {len(dataset.split(split))} structures, hash {dataset.split_hash(split)}")
-        structures = sum(1 for _ in dataset.iterate())
-        console.print(f"{structures} structures read, nothing wrong")
 
 
 def generate_command(
@@ -145,14 +91,3 @@ def resplit_command(
 
     dataset = resplit(name, source)
     Console(highlight=False).print(f"{dataset!r} written to {dataset.root}", soft_wrap=True)
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested mapping as rows of dotted key and text."""
-    rows: list[tuple[str, str]] = []
-    for key, value in content.items():
-        if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            rows.append((prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
-    return rows

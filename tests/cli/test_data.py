@@ -24,7 +24,7 @@ def test_list_shows_the_users_data_set(shelf):
     done = runner.invoke(app, ["data", "list"])
     assert done.exit_code == 0
     row = next(line for line in done.output.splitlines() if "mine" in line)
-    for part in ("12", "B N", "hamiltonian, overlap", "eV", "data of a test"):
+    for part in (" 12 ", " kB ", "stated elsewhere", " CC0 ", " yes "):
         assert part in row
 
 

@@ -1,0 +1,159 @@
+"""``slembench data list`` and ``slembench data info``: the data sets there are, and the card of one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from slembench.data.inventory import Entry
+
+LIST_HELP = """List every data set: what it is, what of it is on this machine, and how to get it.
+
+Shipped sets are ready; official ones are published elsewhere and are fetched and imported; those in the folders of the
+variable SLEMBENCH_DATA (default: the data folder of the user) are listed too.
+
+    slembench data list
+
+    slembench data list --json
+"""
+
+INFO_HELP = """Show the card of a data set: units, shells, level of theory, splits, noise floor, checks.
+
+Of an official set that is not on this machine: address, size, checksum, licence, split rule, and what could not be
+confirmed. With --verify every structure is read and looked through and every checksum compared.
+
+    slembench data info mos2-mini
+
+    slembench data info qh9-stable-id
+
+    slembench data info path/to/folder --verify
+"""
+
+Name = Annotated[str, typer.Argument(help="Name from `slembench data list`, or a folder that holds a card.yaml.")]
+FOOT = """? not published, or not confirmed (slembench data info NAME says which).
+fetch: slembench data fetch NAME (where a browser or a login is needed, it says for what); import: slembench data
+import --dataset NAME; import PATH: slembench data import PATH --dataset NAME, with a copy that you have."""
+WIDE = 110
+"""Columns of a terminal from which on the list is a table."""
+
+
+def register(area: typer.Typer) -> None:
+    """Add the commands to ``slembench data``."""
+    area.command("list", help=LIST_HELP)(list_command)
+    area.command("info", help=INFO_HELP)(info_command)
+
+
+def list_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, one object a data set.")] = False,
+) -> None:
+    """Print all data sets, as a table where there is room for one."""
+    from rich.console import Console
+
+    from slembench.data.inventory import inventory
+
+    entries = inventory()
+    if as_json:
+        typer.echo(json.dumps([_content(entry) for entry in entries], indent=1))
+        return
+    console = Console(highlight=False, markup=False)
+    (_print_table if console.width >= WIDE else _print_blocks)(console, entries)
+
+
+def info_command(
+    name: Name,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every structure, compare every checksum.")] = False,
+) -> None:
+    """Print a card; verify the data on request."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from slembench.data.catalogue import list_datasets, load_card, load_dataset
+    from slembench.data.official import list_official, load_official
+
+    remote = name in list_official() and name not in list_datasets()
+    if remote and verify:
+        load_dataset(name)
+    card = load_official(name) if remote else load_card(name)
+    table = Table("key", "value")
+    for key, value in _flat(card.model_dump(mode="json", exclude_none=not remote)):
+        table.add_row(key, value)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    if remote:
+        _print_steps(console, name)
+    elif verify:
+        dataset = load_dataset(name)
+        console.print(f"fingerprint {dataset.fingerprint}")
+        for split in dataset.splits:
+            console.print(f"split {split}: {len(dataset.split(split))} structures, hash {dataset.split_hash(split)}")
+        structures = sum(1 for _ in dataset.iterate())
+        console.print(f"{structures} structures read, nothing wrong")
+
+
+def _print_steps(console: Console, name: str) -> None:
+    from slembench.data.fetch import instructions
+    from slembench.data.inventory import inventory
+    from slembench.data.official import load_official
+
+    entry = next(entry for entry in inventory() if entry.name == name)
+    console.print(f"on this machine: {entry.on_disk}", soft_wrap=True)
+    steps = entry.get if entry.state == "downloaded" else instructions(load_official(name))
+    console.print(f"to get it: {steps}", soft_wrap=True)
+
+
+def _print_table(console: Console, entries: list[Entry]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("data set", no_wrap=True)
+    table.add_column("structures", justify="right", no_wrap=True)
+    for head in ("size", "level of theory", "licence", "on disk", "to get it"):
+        table.add_column(head)
+    for entry in entries:
+        table.add_row(*_words(entry), entry.step)
+    console.print(table)
+    console.print(FOOT, soft_wrap=True)
+
+
+def _print_blocks(console: Console, entries: list[Entry]) -> None:
+    from textwrap import fill
+
+    for entry in entries:
+        name, structures, size, level, licence, on_disk = _words(entry)
+        count = "unknown number of" if structures == "?" else structures
+        volume = "unknown size" if size == "?" else size
+        steps = f"; {entry.get}" if entry.get else ""
+        console.print(fill(f"{name}: {entry.title}", console.width, subsequent_indent="      "))
+        for line in (f"{count} structures, {volume}; {level}; licence {licence}", f"on disk: {on_disk}{steps}"):
+            text = fill(line, console.width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+            console.print(text, soft_wrap=True)
+
+
+def _words(entry: Entry) -> tuple[str, ...]:
+    count = "?" if entry.structures is None else f"{entry.structures:,}"
+    return entry.name, count, entry.size, entry.level, entry.licence, entry.on_disk
+
+
+def _content(entry: Entry) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(entry), "folder": None if entry.folder is None else str(entry.folder), "on_disk": entry.on_disk}
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested mapping as rows of dotted key and text; what is not known is said in words."""
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        elif value is None:
+            rows.append((prefix + key, "not published, or not confirmed"))
+        else:
+            rows.append((prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    return rows
