@@ -179,14 +179,16 @@ def stream_samples(file: Path) -> Iterator[Sample]:
     try:
         source = pq.ParquetFile(file, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: not readable as Parquet (missing, truncated or damaged): {error}") from error
+        raise DataError(
+            f"{file}: not readable as Parquet (missing, truncated or damaged): {one_line(error)}"
+        ) from error
     with source:
         for group in range(source.num_row_groups):
             try:
                 table = source.read_row_group(group)
                 table.validate(full=True)
             except (OSError, ValueError, pa.ArrowException) as error:
-                raise DataError(f"{file}: not readable as Parquet (damaged): {error}") from error
+                raise DataError(f"{file}: not readable as Parquet (damaged): {one_line(error)}") from error
             rows = StoredRows(table, header, lambda row: str(file))
             for row, identifier in enumerate(rows.ids):
                 if identifier in seen:
@@ -205,7 +207,9 @@ def read_header(file: Path) -> tuple[Header, int]:
     try:
         metadata = pq.read_metadata(file)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: not readable as Parquet (missing, truncated or damaged): {error}") from error
+        raise DataError(
+            f"{file}: not readable as Parquet (missing, truncated or damaged): {one_line(error)}"
+        ) from error
     found = metadata.schema.to_arrow_schema()
     try:
         content: Mapping[str, Any] = json.loads((found.metadata or {})[METADATA_KEY])
@@ -226,6 +230,11 @@ def read_header(file: Path) -> tuple[Header, int]:
         if found.field(column.name).type != column.type:
             raise DataError(f"{file}: key {column.name!r}: type {found.field(column.name).type}, must be {column.type}")
     return header, metadata.num_rows
+
+
+def one_line(error: BaseException) -> str:
+    """Message of an error without line breaks."""
+    return " ".join(str(error).split())
 
 
 class _ListColumn:

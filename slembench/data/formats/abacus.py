@@ -82,11 +82,12 @@ def read_output(folder: Path) -> Sample:
             )
         operators[name] = _operator(files[0], orbitals, ABACUS_RYDBERG_EV if name == "hamiltonian" else 1.0)
     log = run_log(folder)
+    log_place = f"{folder}: running_*.log (running_scf.log)"
     info = SampleInfo(
         energy_unit="eV",
-        electrons=_last(r"AUTOSET number of electrons[:\s]*=\s*(\S+)", log),
-        energy=_last(r"!FINAL_ETOT_IS\s+(\S+)\s+eV", log),
-        fermi_level=_last(r"EFERMI\s*=\s*(\S+)\s+eV", log),
+        electrons=_last(r"AUTOSET number of electrons[:\s]*=\s*(\S+)", log, log_place),
+        energy=_last(r"!FINAL_ETOT_IS\s+(\S+)\s+eV", log, log_place),
+        fermi_level=_last(r"EFERMI\s*=\s*(\S+)\s+eV", log, log_place),
         group=run,
     )
     return check_sample(Sample(run, structure.atoms, orbitals.basis, operators, info), str(folder))
@@ -150,10 +151,10 @@ def _input_key(folder: Path, key: str, default: str) -> str:
     return default
 
 
-def _last(pattern: str, text: str) -> float | None:
+def _last(pattern: str, text: str, place: str) -> float | None:
     """The last number that a pattern finds."""
     found = re.findall(pattern, text)
     try:
         return float(found[-1]) if found else None
     except ValueError as error:
-        raise DataError(f"running_*.log: {found[-1]!r} is no number") from error
+        raise DataError(f"{place}: {found[-1]!r} is no number") from error

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.data.formats.dense_molecule import dense_sample
+from slembench.data.formats.hdf5_heap import check_heaps
 from slembench.data.formats.labels import element_of
 from slembench.data.sample import Sample, SampleInfo
 from slembench.errors import DataError
@@ -114,6 +115,7 @@ def _is_checkpoint(file: Path) -> bool:
 
 def _contents(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """The molecule's dictionary and the arrays of the calculation."""
+    check_heaps(file)
     try:
         with h5py.File(file, "r") as source:
             text = source["mol"][()]

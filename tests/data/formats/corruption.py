@@ -101,7 +101,7 @@ def damage_array(array, rng):
     if kind == 4:
         flat[a] = -flat[a] if flat.dtype.kind != "u" else flat[a] + 1
     elif kind == 5:
-        flat[a] = flat[a] * 1000 + 7
+        flat[a] = flat[a] * 1000 + 7 if flat.dtype.kind == "f" else flat[b] // 2 + 1
     elif kind == 6 and flat.dtype.kind == "f":
         flat[a] = rng.choice([np.nan, np.inf])
     elif kind == 7:

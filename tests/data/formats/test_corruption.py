@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,9 @@ import slembench
 from slembench.data.formats import write_samples
 
 HERE = Path(__file__).parent
+LIMIT = 900
+"""Seconds that one case may take; a few where nothing else runs."""
+
 COUNT = int(os.environ.get("SLEMBENCH_CORRUPTIONS", "300"))
 
 
@@ -50,7 +54,10 @@ class Worker:
             )
         self.process.stdin.write(json.dumps(job, default=str) + "\n")
         self.process.stdin.flush()
+        watch = threading.Timer(LIMIT, self.process.kill)  # native code does not listen to the alarm of one read
+        watch.start()
         line = self.process.stdout.readline()
+        watch.cancel()
         if not line:
             last = self.log.read_text(errors="replace")[-2000:]
             pytest.fail(f"the process ended with {self.process.wait()}; its last words:\n{last}")
