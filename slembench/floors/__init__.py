@@ -1,9 +1,9 @@
 """Floors: predictions that know little, scored like any model. A model below a floor says something about the data.
 
 ``zero``; ``irreps-mean``, the mean of the scalar irreps over the training set, per element and element pair;
-``two-body``, a fit in which a block depends on species and distance vector only; and ``atoms``, the superposition of atoms
-(PySCF's ``minao`` guess and its Fock matrix) for molecules whose card names a protocol of self-consistent runs. ``atoms``
-costs a Fock build a structure and is therefore made on request only.
+``two-body``, a fit in which a block depends on species and distance vector only; and ``atoms``, the superposition of
+atoms (PySCF's ``minao`` guess and its Fock matrix) for molecules whose card names a protocol of self-consistent runs.
+``atoms`` costs a Fock build a structure and is therefore made on request only.
 """
 
 from __future__ import annotations

@@ -196,3 +196,19 @@ def test_overlap_that_is_no_metric(molecules):
     result = evaluate(molecules, floor_predictions(molecules, "zero"))
     assert result.scores["overlap.s_not_pd"].value == 4
     assert result.unavailable["overlap.eps_shift_occ"] == "structure 's08' has no value"
+
+
+def test_large_cells_are_scored_around_the_fermi_level(monkeypatch):
+    """Above the limit the window error stays the same, and everything else says why it is missing."""
+    from slembench.data import load_dataset
+    from slembench.evaluate import levels as module
+
+    dataset = load_dataset("mos2-mini")
+    ids = dataset.split("test")[:1]
+    monkeypatch.setattr(dataset, "split", lambda name: ids)
+    given = Given(dataset, ("hamiltonian",), noise=1e-3)
+    dense = evaluate(dataset, given).scores["hamiltonian.band_mae_window"].value
+    monkeypatch.setattr(module, "LARGEST_DENSE", 100)
+    result = evaluate(dataset, given)
+    assert result.scores["hamiltonian.band_mae_window"].value == pytest.approx(dense, rel=1e-3)
+    assert result.unavailable["hamiltonian.band_mae_occ"].startswith("too large: 180 orbitals in a cell, at most 100")

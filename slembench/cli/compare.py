@@ -1,0 +1,102 @@
+"""``slembench compare``: paired differences of two runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from slembench.results.compare import ScoreDifference, Side
+
+HELP = """Differences of two runs on the same test structures, with paired 95 % intervals and verdicts.
+
+    slembench compare runs/a runs/b
+
+    slembench compare runs/a-seed0,runs/a-seed1 runs/b-seed0,runs/b-seed1 --split test_3x3
+
+Groups of structures (molecules, trajectories) are resampled together, 10 000 times, and seeds where a side has several
+runs, separated by commas. An interval that contains zero is a tie; with one seed or fewer than 20 groups a difference
+is not resolved, whatever its interval. A folder may be that of a run, or of one record (a floor, say).
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("compare", help=HELP)(compare_command)
+
+
+def compare_command(
+    a: Annotated[str, typer.Argument(metavar="A", help="Folder of a run; several seeds separated by commas.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other side, likewise.")],
+    split: Annotated[str, typer.Option(help="Split of the runs.")] = "test",
+    score: Annotated[list[str] | None, typer.Option(help="Score to compare; repeatable. Default: main ones.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every score, in all countings and averages.")] = False,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write, with all that is shown.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Compare two runs."""
+    from slembench.files import write_text
+    from slembench.results.compare import compare, read_side
+
+    sides = [read_side(text.split(","), split) for text in (a, b)]
+    rows = compare(*sides, score)
+    if not (score or everything):
+        rows = _main(sides[0], rows)
+    content = [_content(row) for row in rows]
+    if out is not None:
+        import pandas as pd
+
+        write_text(out, pd.DataFrame(content).to_csv(index=False))
+    if as_json:
+        typer.echo(json.dumps(content, indent=1))
+    else:
+        _show(sides, rows)
+
+
+def _main(side: Side, rows: list[ScoreDifference]) -> list[ScoreDifference]:
+    """Rows in the official counting and average, where the data set is known; all in one form otherwise."""
+    from slembench.data import load_card
+    from slembench.errors import DataError
+
+    try:
+        official = load_card(side.records[0].dataset).official
+        form = (official.counting, official.average)
+    except DataError:
+        form = ("full", "pooled")
+    return [row for row in rows if len(row.score.split(".")) == 2 or tuple(row.score.split(".")[2:]) == form]
+
+
+def _content(row: ScoreDifference) -> dict[str, object]:
+    difference = row.paired.difference
+    return {
+        "score": row.score, "unit": row.unit, "a": row.a, "b": row.b, "difference": difference.value,
+        "low": difference.low, "high": difference.high, "groups": row.paired.n_groups, "seeds": row.paired.n_seeds,
+        "verdict": row.verdict,
+    }  # fmt: skip
+
+
+def _show(sides: list[Side], rows: list[ScoreDifference]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    first = sides[0].records[0]
+    names = [f"{side.name} ({len(side.records)} seed{'s' if len(side.records) > 1 else ''})" for side in sides]
+    table = Table(title=f"{first.dataset}, split {first.split}: A = {names[0]}, B = {names[1]}", title_justify="left")
+    table.add_column("score", overflow="fold", min_width=28)
+    for heading in ("A", "B", "A - B", "95 % interval"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict", no_wrap=True)
+    for row in rows:
+        factor, unit = (1e3, "meV") if row.unit == "eV" else (1.0, row.unit if row.unit != "1" else "")
+        d = row.paired.difference
+        numbers = [f"{factor * value:.4g}" for value in (row.a, row.b, d.value)]
+        interval = f"[{factor * d.low:.4g}, {factor * d.high:.4g}] {unit}".strip()
+        table.add_row(row.score, *numbers, interval, row.verdict)
+    console = Console()
+    console.print(table)
+    if rows:
+        paired = rows[0].paired
+        console.print(f"{paired.n_groups} groups of structures; resolved from 20 groups and 2 seeds a side on.")

@@ -1,0 +1,137 @@
+"""Paired differences of two runs, score by score, with intervals and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from slembench.errors import DataError
+from slembench.metrics.catalogue import find_metric
+from slembench.metrics.scores import structure_values
+from slembench.metrics.statistics import PairedDifference, paired_bootstrap
+from slembench.orbitals import FloatArray
+from slembench.results.record import PER_STRUCTURE_FILE, RECORD_FILE, RunRecord, read_record, read_table
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One side of a comparison: runs of one model that differ in their seed alone.
+
+    Attributes:
+        name: of the first run.
+        records: one a seed.
+        tables: per-structure tables, sorted by id.
+    """
+
+    name: str
+    records: tuple[RunRecord, ...]
+    tables: tuple[pd.DataFrame, ...]
+
+
+@dataclass(frozen=True)
+class ScoreDifference:
+    """A score of both sides and the paired difference A - B.
+
+    Attributes:
+        score: name.
+        unit: of all values.
+        a: of side A, mean over seeds.
+        b: of side B.
+        paired: difference with its interval.
+        verdict: "A better", "B better", "tied" or "not resolved".
+    """
+
+    score: str
+    unit: str
+    a: float
+    b: float
+    paired: PairedDifference
+    verdict: str
+
+
+def read_side(folders: Sequence[str | Path], split: str) -> Side:
+    """Runs of one model, one a seed, on one split.
+
+    Args:
+        folders: of runs (with a folder for each split), or of records.
+        split: which split of a run.
+
+    Raises:
+        DataError: no record or table there, or runs of different models.
+    """
+    records, tables = [], []
+    for folder in map(Path, folders):
+        place = folder if (folder / RECORD_FILE).is_file() else folder / split
+        record = read_record(place)
+        if record.split != split:
+            raise DataError(f"{place}: record of split {record.split!r}, not {split!r}")
+        records.append(record)
+        tables.append(read_table(place / PER_STRUCTURE_FILE).sort_values("id", ignore_index=True))
+    models = {record.model for record in records}
+    if len(models) > 1:
+        raise DataError(f"one side holds runs of several models: {', '.join(sorted(models))}; give one model's seeds")
+    return Side(records[0].name, tuple(records), tuple(tables))
+
+
+def compare(a: Side, b: Side, scores: Sequence[str] | None = None) -> list[ScoreDifference]:
+    """Paired differences A - B over the same test structures, resampled by group and, with several seeds, by seed.
+
+    Args:
+        a: first side.
+        b: second side.
+        scores: names; by default every score of both that is a ratio of sums over structures.
+
+    Raises:
+        DataError: different data, splits or structures, or a score that a side lacks.
+    """
+    first, other = a.records[0], b.records[0]
+    for record in (*a.records, *b.records):
+        for key in ("dataset", "dataset_fingerprint", "split", "split_hash"):
+            if getattr(record, key) != getattr(first, key):
+                raise DataError(
+                    f"{first.name} and {record.name}: {key} differs ({getattr(first, key)}, {getattr(record, key)});"
+                    " only runs on the same test structures can be compared"
+                )
+    wanted = scores if scores is not None else [name for name in first.scores if name in other.scores]
+    rows = [_difference(a, b, score, scores is not None) for score in wanted]
+    return [row for row in rows if row is not None]
+
+
+def _difference(a: Side, b: Side, score: str, asked: bool) -> ScoreDifference | None:
+    """One row; None for a score that has no paired difference, unless it was asked for by name."""
+    _, metric = find_metric(score)
+    try:
+        ours, weight = _values(a, score)
+        theirs, _ = _values(b, score)
+    except KeyError as error:
+        if asked:
+            raise DataError(f"score {score!r}: {error.args[0]}") from error
+        return None
+    groups = a.tables[0]["group"].astype(str).tolist()
+    if list(a.tables[0]["id"]) != list(b.tables[0]["id"]):
+        raise DataError(f"{a.name} and {b.name}: tables list different structures")
+    if not np.isfinite(ours).all() or not np.isfinite(theirs).all() or not (weight > 0).any():
+        return None
+    paired = paired_bootstrap(ours, theirs, weight, groups)
+    means = [float((values.sum(axis=1) / weight.sum()).mean()) for values in (ours, theirs)]
+    unit = a.records[0].scores[score].unit
+    return ScoreDifference(score, unit, *means, paired, _verdict(paired, metric.direction))
+
+
+def _values(side: Side, score: str) -> tuple[FloatArray, FloatArray]:
+    """Numerators (n_seeds, S) and weights (S,)."""
+    parts = [structure_values(table, score) for table in side.tables]
+    return np.array([part[0] for part in parts]), parts[0][1]
+
+
+def _verdict(paired: PairedDifference, direction: str) -> str:
+    if paired.verdict not in ("A lower", "B lower"):
+        return paired.verdict
+    a_lower = paired.verdict == "A lower"
+    if direction == "none":
+        return paired.verdict
+    return "A better" if a_lower == (direction == "lower") else "B better"
