@@ -102,6 +102,7 @@ def element_picture(density: ElementDensity, operator: str, unit: str) -> Figure
     centres = np.sqrt(density.magnitudes[:-1] * density.magnitudes[1:])
     share = np.cumsum(density.errors, axis=1)
     filled = share[:, -1] >= 10
+    filled[0] = False  # elements that are zero
     median = centres[np.argmax(share >= share[:, -1:] / 2, axis=1)]
     right.plot(centres[filled], median[filled], color="black", lw=1.2, label="median")
     right.legend(loc="upper left")

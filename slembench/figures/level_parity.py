@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure
@@ -29,6 +30,8 @@ def level_picture(reference: FloatArray, predicted: FloatArray, occupied: NDArra
     ends = [min(reference.min(), predicted.min()), max(reference.max(), predicted.max())]
     left.plot(ends, ends, color="black", lw=0.5)
     left.set_aspect("equal")
+    left.xaxis.set_major_locator(MaxNLocator(5))
+    left.yaxis.set_major_locator(MaxNLocator(5))
     left.set_xlabel(f"reference level ({unit})")
     left.set_ylabel(f"predicted level ({unit})")
     left.legend(markerscale=2)

@@ -88,9 +88,9 @@ def _sections(run: RunFolder, others: Sequence[str | Path]) -> list[Section]:
     for result in run.splits:
         parts = (*stored_pictures(run, result, unit), *prediction_pictures(result), cost(result, others, unit))
         record = result.record
-        notes = [f"{name}: not available, {why}" for name, why in record.unavailable.items()]
+        notes = [f"{name}: {why}" for name, why in record.unavailable.items()]
         if record.missing:
-            notes.append(f"without a prediction, counted as zero: {', '.join(record.missing)}")
+            notes.append(f"predictions, counted as zero, of {', '.join(record.missing)}")
         sections.append(Section(f"split {record.split}", _scores(run, result), tuple(notes), parts))
     return sections
 
