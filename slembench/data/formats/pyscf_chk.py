@@ -89,7 +89,7 @@ def read_checkpoint(file: Path) -> Sample:
         energy_unit="Hartree",
         energy_zero="vacuum",
         electrons=float(occupations.sum()),
-        energy=float(data["e_tot"]),
+        energy=float(data["e_tot"].reshape(-1)[0]),
         group=file.stem,
     )
     return dense_sample(file.stem, numbers, positions, matrices, shells, "pyscf", info, str(file))
@@ -125,6 +125,8 @@ def _contents(file: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]
                 if item.dtype.kind not in "fi" or max(item.shape, default=0) > _LARGEST or item.ndim > 3:
                     raise DataError(f"{file}: key 'scf/{key}': is {item.shape} of {item.dtype}, must be real numbers")
                 data[key] = np.asarray(item[()], dtype=np.float64)
+        if data["e_tot"].size != 1:
+            raise DataError(f"{file}: key 'scf/e_tot': is an array of {data['e_tot'].shape}, must be one number")
         molecule = json.loads(text)
     except DataError:
         raise

@@ -117,6 +117,7 @@ def in_orbitals(key, change):
         (in_orbitals("mo_coeff", lambda c: c * 1.01), "C\\^T S C differs from 1 by 2.0e-02"),
         (in_orbitals("mo_coeff", lambda c: c * np.nan), "C\\^T S C differs from 1 by nan"),
         (in_orbitals("mo_coeff", lambda c: c.astype(complex)), "must be real numbers"),
+        (in_orbitals("e_tot", lambda e: [e, e]), r"key 'scf/e_tot': is an array of \(2,\)"),
         (in_orbitals("mo_energy", lambda e: None), "not readable as a checkpoint"),
         (in_orbitals("mo_energy", lambda e: e * np.inf), "hamiltonian': holds values that are not finite"),
     ],
