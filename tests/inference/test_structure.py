@@ -168,6 +168,7 @@ def test_the_halo_is_what_the_model_declares(tmp_path):
         assert lem == pytest.approx((n_layers + 1) * 3.2)
 
 
+@pytest.mark.slow
 def test_finished_parts_are_kept_when_a_worker_is_killed(tmp_path):
     checkpoint, atoms = save_model(tmp_path / "model", Slem, torch.float64), crystal()
     job, path = StructureJob(checkpoint, "x", atoms, "hash"), tmp_path / "p.h5"
