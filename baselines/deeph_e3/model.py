@@ -117,9 +117,18 @@ class DeepHE3(OperatorModel):
         """Unit-scale features of every target."""
         around = self._surroundings(graph)
         _, pair = self.states(graph, around)
-        rows = around.rows
-        features = {name: head(pair, around.frames, rows.reverse) for name, head in self.heads.items()}
-        return {name: OperatorFeatures(*rows.split(value)) for name, value in features.items()}
+        return self._read_out(pair, around)
+
+    def raw_and_states(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
+        """The same, with the last node states and the states of the pairs (without self-loops)."""
+        around = self._surroundings(graph)
+        node, pair = self.states(graph, around)
+        rotated = around.frames.rotate_out(pair, self.pair_updates[-1].output)
+        return self._read_out(pair, around), node, [around.rows.split(x)[1] for x in rotated]
+
+    def _read_out(self, pair: FrameState, around: Surroundings) -> dict[str, OperatorFeatures]:
+        features = {name: head(pair, around.frames, around.rows.reverse) for name, head in self.heads.items()}
+        return {name: OperatorFeatures(*around.rows.split(value)) for name, value in features.items()}
 
     def states(self, graph: OperatorGraph, around: Surroundings) -> tuple[NodeState, FrameState]:
         """Node states, and states of pairs and self-loops in their frames, after all blocks."""

@@ -19,10 +19,12 @@ from torch import nn
 from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
 from slembench.layout import OperatorLayout
+from slembench.nn.frames import NodeState
 from slembench.nn.readout import OperatorFeatures, TargetStatistics, split_features, statistics_of
 from slembench.orbitals import Basis
 
-Symmetry = Literal["O3", "SO3"]
+Symmetry = Literal["O3", "SO3", "none"]
+"""Group under which a model is exactly equivariant: rotations and inversion, rotations alone, or neither."""
 
 
 class ModelConfig(BaseModel):
@@ -95,6 +97,13 @@ class OperatorModel(nn.Module, ABC):
     @abstractmethod
     def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target for a graph (or a batch of graphs)."""
+
+    def raw_and_states(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
+        """What `raw` returns, with covariant states of atoms (N rows) and pairs (P rows) in the axes of the structure.
+
+        Models that build on another one read them; one that has none to give returns empty lists.
+        """
+        return self.raw(graph), [], []
 
     def forward(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Features (N, F), (P, F) of every target, in the unit of the data."""

@@ -24,7 +24,11 @@ from slembench.assets import asset_path, list_assets
 from slembench.errors import ConfigError
 from slembench.models.contract import OperatorModel
 
-SHIPPED = {"slem": "slembench.models.slem:Slem", "lem": "slembench.models.lem:Lem"}
+SHIPPED = {
+    "slem": "slembench.models.slem:Slem",
+    "lem": "slembench.models.lem:Lem",
+    "harmose": "slembench.models.harmose:Harmose",
+}
 """Name -> class of the models inside the package; imported only when asked for."""
 
 
