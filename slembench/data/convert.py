@@ -12,6 +12,7 @@ from slembench.data.card import Card
 from slembench.data.catalogue import list_datasets, load_card
 from slembench.data.formats import FORMATS, read_samples, write_samples
 from slembench.data.formats.parquet import aligned
+from slembench.data.official import list_official
 from slembench.data.sample import Sample
 from slembench.data.store import Header
 from slembench.data.store import write_samples as write_store
@@ -73,6 +74,8 @@ def convert(source: Source, target: str, out: Path) -> list[str]:
         header = Header(card.basis, card.units.energy, card.energy_zero, tuple(card.operators))
         write_store(out, (fit_to_card(sample, card, str(out)) for sample in source), header)
         return sorted(source.operators - set(card.operators))
+    if target in list_official():
+        raise DataError(f"{target} is an official set: run `slembench data import {source.path} --dataset {target}`")
     writable = ", ".join(name for name, item in FORMATS.items() if item.write is not None)
     raise DataError(
         f"unknown target {target!r}; formats that are written: {writable}; data sets: {', '.join(list_datasets())}"
