@@ -1,28 +1,35 @@
-"""One training step of SLEM on 64 silicon atoms, beside DeePTB's own SLEM in the same run.
+"""Training steps of SLEM and LEM on 64 silicon atoms, beside DeePTB's own in the same run, from the same weights.
 
-    python benchmarks/slem_step.py --peer-python ENV/bin/python      # ENV has dptb, see benchmarks/README.md
-    python benchmarks/slem_step.py --profile                         # where our time goes; no peer needed
+    python benchmarks/slem_step.py --peer-python ENV/bin/python           # everything; ENV has dptb, see README.md
+    python benchmarks/slem_step.py --parts lmax overlap profile           # what needs no peer
 
-Both take the same structure (5,504 directed pairs), irreps, layers, cutoff, radial networks and an overlap head, and do
-forward, loss, backward and Adam on one thread. Each round starts a fresh process for either side, ours and
-theirs in turn, in two settings: `default` is each as its users run it (ours: oneDNN products and raised malloc
-thresholds, as `slembench run` sets them; theirs: PyTorch's defaults), `same` gives both PyTorch's defaults.
+Both sides take the same structure, irreps, layers, cutoff, radial networks and an overlap head, and do forward, loss,
+backward and Adam on one thread. Every round starts a fresh process for each side in turn. Settings: `users` is each as
+its users run it (ours: oneDNN products and raised malloc thresholds, as `slembench run` sets them; theirs: PyTorch as
+it comes), `plain` both as PyTorch comes, `tuned` both with oneDNN products and raised thresholds. Ratios are of CPU
+seconds, round by round; the peer's time is the sum of what its process used, so other work disturbs them less than
+wall time. Memory is resident: at most, and what the steps add to what was there before them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
-import resource
+import platform
 import statistics
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
+from slem_cases import CASES
+
 HERE = Path(__file__).resolve().parent
-IRREPS = {"SO3": "32x0e+32x1o+16x2e", "O3": "32x0e+8x0o+24x1o+8x1e+12x2e+4x2o"}
+PARTS = ("Si64", "Si64-f", "lmax", "overlap", "profile")
+SETTINGS = {"users": (True, False), "plain": (False, False), "tuned": (True, True)}
+"""Setting -> whether ours and theirs are tuned."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -30,143 +37,175 @@ def parse_arguments() -> argparse.Namespace:
     real = os.environ.get("SLEMBENCH_REAL_FILES", "")
     parser.add_argument("--data", type=Path, default=Path(real) / "deeptb/Si64" if real else None)
     parser.add_argument("--peer-python", type=Path, help="python of an environment with dptb")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--methods", nargs="+", choices=["slem", "lem"], default=["slem", "lem"])
     parser.add_argument("--rounds", type=int, default=5, help="processes of each kind")
     parser.add_argument("--steps", type=int, default=3, help="timed steps a process, after two that are not")
-    parser.add_argument("--profile", action="store_true", help="print the shares of our step by kind of operation")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
-    parser.add_argument("--worker", choices=sorted(IRREPS), help=argparse.SUPPRESS)
-    parser.add_argument("--setting", choices=["default", "same"], default="default", help=argparse.SUPPRESS)
+    parser.add_argument("--record", type=Path, help="write the figures to this name with .json and .md")
     args = parser.parse_args()
     if args.data is None or not args.data.is_dir():
         parser.error("give --data FOLDER (DeePTB's Si64 example), or set SLEMBENCH_REAL_FILES")
     return args
 
 
-def worker(args: argparse.Namespace) -> None:
-    """Time our steps in this process and print one JSON line (or the profile)."""
-    sys.path.insert(0, str(HERE.parent))
-    sys.path.insert(0, str(HERE))
-    import torch
-    from si64 import BASIS, CUTOFFS, read_si64
-
-    from slembench.graphs import model_graph
-    from slembench.models.slem import Slem, SlemConfig
-    from slembench.training.allocator import keep_freed_memory
-
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    if args.setting == "default":
-        torch.set_float32_matmul_precision("medium")
-        keep_freed_memory()
-    config = SlemConfig(
-        symmetry=args.worker, irreps_hidden=IRREPS[args.worker], n_layers=3, init_multiplicity=10,
-        latent_dim=64, latent_channels=(32,), radial_channels=32, pair_bias=True,
-    )  # fmt: skip
-    model = Slem(config, BASIS, CUTOFFS, ("hamiltonian", "overlap"))
-    graph = model_graph(model, read_si64(args.data), torch.float32)
-    model.fit_statistics([graph])
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss = torch.zeros(())
-        for name, features in model(graph).items():
-            for part, value in features._asdict().items():
-                error = model.layout.to_elements(value - graph[f"{name}_{part}"])
-                loss = loss + error.abs().mean() + error.square().mean().sqrt()
-        loss.backward()
-        optimizer.step()
-
-    seconds = []
-    for _ in range(args.steps + 2):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    if args.profile:
-        print_profile(step)
-        return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    pairs = graph.pair_index.shape[1]
-    print(json.dumps({"parameters": model.n_parameters, "pairs": pairs, "seconds": seconds[2:], "peak_bytes": peak}))
-
-
-KINDS = {
-    "matrix products": ("aten::mm", "aten::addmm"),
-    "batched small products (rotations)": ("aten::bmm", "aten::baddbmm"),
-    "products and sums elementwise": ("aten::mul", "aten::add", "aten::sub", "aten::div", "aten::addc", "aten::sum"),
-    "copies, fills, concatenation": ("aten::copy_", "aten::cat", "aten::fill_", "aten::clone", "aten::zero_"),
-    "gather and scatter": ("aten::index", "aten::scatter", "aten::gather"),
-    "activations and norms": ("aten::s", "aten::native_layer_norm", "aten::linalg", "aten::tanh"),
-}
-
-
-def print_profile(step: object) -> None:
-    """Shares of self CPU time by kind of operation."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CPU]) as recorded:
-        step()  # type: ignore[operator]
-    events = recorded.key_averages()
-    total = sum(e.self_cpu_time_total for e in events)
-    shares = dict.fromkeys([*KINDS, "everything else (dispatch, autograd, views)"], 0.0)
-    for event in events:
-        kind = next((k for k, names in KINDS.items() if event.key.startswith(names)), list(shares)[-1])
-        shares[kind] += event.self_cpu_time_total / total
-    for kind, share in sorted(shares.items(), key=lambda item: -item[1]):
-        print(f"{share:6.1%}  {kind}")
-
-
-def run(command: list[str]) -> dict:
-    """Last line of a worker's output, as JSON."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def run(python: Path | str, script: str, *words: object) -> dict:
+    """Last line of a process's output, as JSON."""
+    command = [str(python), str(HERE / script), *map(str, words)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\nfailed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def commands(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Name -> command of every side that is timed."""
-    common = ["--data", str(args.data), "--steps", str(args.steps)]
-    ours = [sys.executable, str(Path(__file__).resolve()), *common]
-    table = {
-        f"slembench {symmetry}, {setting}": [*ours, "--worker", symmetry, "--setting", setting]
-        for symmetry in ("SO3", "O3")
-        for setting in ("default", "same")
-    }
+def case_folder(name: str, data: Path, scratch: Path) -> Path:
+    """Data of a case; random blocks in its own basis where it is not DeePTB's example itself."""
+    if name == "Si64":
+        return data
+    folder = scratch / name
+    if not folder.is_dir():
+        sys.path[:0] = [str(HERE.parent)]
+        from si64 import write_random
+
+        from slembench.orbitals import Basis
+
+        write_random(data, folder, Basis.parse({"Si": CASES[name]["basis"]}), CASES[name]["cutoff"])
+    return folder
+
+
+def sides(args: argparse.Namespace, name: str, method: str, scratch: Path) -> dict[str, tuple]:
+    """Side -> arguments of `run`."""
+    common = [case_folder(name, args.data, scratch), "--case", name, "--method", method, "--steps", args.steps]
+    table: dict[str, tuple] = {}
+    weights = []
     if args.peer_python:
-        peer = [str(args.peer_python), str(HERE / "peers/dptb_slem.py"), str(args.data), "--steps", str(args.steps)]
-        table["dptb slem"] = peer
+        weights = ["--weights", scratch / f"{name}-{method}.safetensors"]
+        for tuned in ("plain", "tuned"):
+            words = [*common, *weights, *(["--tuned"] if tuned == "tuned" else [])]
+            table[f"dptb {tuned}"] = (args.peer_python, "peers/dptb_slem.py", *words)
+    for tuned in ("plain", "tuned"):
+        for symmetry in ("SO3", "O3"):
+            words = [*common, "--symmetry", symmetry, *(["--tuned"] if tuned == "tuned" else [])]
+            words += weights if symmetry == "SO3" else []
+            table[f"ours {symmetry} {tuned}"] = (sys.executable, "slem_worker.py", "step", *words)
     return table
+
+
+def measure(args: argparse.Namespace, name: str, method: str, scratch: Path) -> dict:
+    """All sides of one case in turn, round by round."""
+    table = sides(args, name, method, scratch)
+    rounds: dict[str, list[dict]] = {side: [] for side in table}
+    for number in range(args.rounds):
+        for side, words in table.items():
+            rounds[side].append(run(*words))
+            seconds = statistics.median(rounds[side][-1]["cpu_s"])
+            print(f"{name} {method} {number + 1}/{args.rounds} {side:18s} {seconds:.3f} s", file=sys.stderr, flush=True)
+    return {side: summary(found) for side, found in rounds.items()}
+
+
+def summary(rounds: list[dict]) -> dict:
+    """Figures of one side over its rounds."""
+    first = rounds[0]
+    return {
+        **{key: first[key] for key in ("parameters", "pairs", "torch")},
+        "cpu_s": [statistics.median(r["cpu_s"]) for r in rounds],
+        "wall_s": [statistics.median(r["wall_s"]) for r in rounds],
+        "peak_bytes": max(r["peak_bytes"] for r in rounds),
+        "step_bytes": max(r["step_bytes"] for r in rounds),
+        **({"gflops": max(r["gflops"] for r in rounds)} if "gflops" in first else {}),
+    }
+
+
+def spread(values: list[float], form: str = ".3f") -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
+def case_table(name: str, method: str, figures: dict) -> list[str]:
+    """Markdown of one case: times and memory of every side, then ratios."""
+    case = CASES[name]
+    any_side = next(iter(figures.values()))
+    lines = [
+        f"### {name}, {method.upper()}",
+        f"Basis {case['basis']}, {any_side['pairs']:,} pairs, hidden {case['irreps']} (O3: {case['parity']})\n",
+        "| side | parameters | CPU s a step (min-max) | wall s | peak GiB | of the steps GiB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for side, f in figures.items():
+        lines.append(
+            f"| {side} | {f['parameters']:,} | {spread(f['cpu_s'])} | {spread(f['wall_s'])} "
+            f"| {f['peak_bytes'] / 2**30:.2f} | {f['step_bytes'] / 2**30:.2f} |"
+        )
+    if not any(side.startswith("dptb") for side in figures):
+        return [*lines, ""]
+    lines += ["", "| setting | symmetry | CPU dptb / ours | wall dptb / ours | peak ours / dptb | of the steps |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for setting, tuned in SETTINGS.items():
+        for symmetry in ("SO3", "O3"):
+            own, peer = (("plain", "tuned")[t] for t in tuned)
+            ours, theirs = figures[f"ours {symmetry} {own}"], figures[f"dptb {peer}"]
+            ratios = [[b / a for a, b in zip(ours[k], theirs[k])] for k in ("cpu_s", "wall_s")]
+            memory = [ours[k] / theirs[k] for k in ("peak_bytes", "step_bytes")]
+            lines.append(
+                f"| {setting} | {symmetry} | {spread(ratios[0], '.2f')} | {spread(ratios[1], '.2f')} "
+                f"| {memory[0]:.2f} | {memory[1]:.2f} |"
+            )
+    return [*lines, ""]
+
+
+def lmax_table(figures: dict) -> list[str]:
+    """Cost against lmax and the exponent fitted to its logarithm."""
+    points = [(math.log(int(l) + 1), math.log(s)) for l, s in figures["cpu_s"].items()]
+    slope = statistics.linear_regression(*zip(*points)).slope
+    top = statistics.linear_regression(*zip(*points[-3:])).slope
+    cells = ", ".join(f"{l}: {s:.3f} s" for l, s in figures["cpu_s"].items())
+    fit = f"Exponent of lmax + 1: {slope:.2f}, of the largest three {top:.2f}"
+    return [f"Cost against lmax (16 channels of every l): {cells}. {fit}\n"]
+
+
+def overlap_line(f: dict) -> list[str]:
+    low, high = f["interval"]
+    return [
+        f"S head: {f['parameters']:,} parameters, {f['multiply_adds']:.2%} of the other multiply-adds, {f['time']:.2%} "
+        f"of the time of a step (95 % interval {low:.2%} to {high:.2%}, {f['pairs_of_steps']} pairs of steps in turn)\n"
+    ]
+
+
+def hardware() -> str:
+    name = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        name = next(
+            (line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line), name
+        )
+    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
+    return f"{name}, {os.cpu_count()} CPUs, load {load} at the end, one thread, Python {platform.python_version()}"
 
 
 def main() -> None:
     args = parse_arguments()
-    if args.worker or args.profile:
-        args.worker = args.worker or "SO3"
-        worker(args)
-        return
-    sides = commands(args)
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    facts: dict[str, dict] = {}
-    for number in range(args.rounds):
-        for name, command in sides.items():
-            facts[name] = run(command)
-            times[name].append(statistics.median(facts[name]["seconds"]))
-            print(f"round {number + 1}/{args.rounds}  {name:28s} {times[name][-1]:.3f} s", file=sys.stderr)
-    print(f"{'':28s} {'parameters':>10s} {'pairs':>6s} {'step s (min-max)':>20s} {'peak GiB':>9s}  peer / ours")
-    report = {}
-    for name, values in times.items():
-        fact, median = facts[name], statistics.median(values)
-        ratio = ""
-        if "dptb slem" in times and name != "dptb slem":
-            pairwise = [peer / own for peer, own in zip(times["dptb slem"], values)]
-            ratio = f"{statistics.median(pairwise):.2f} ({min(pairwise):.2f}-{max(pairwise):.2f})"
-        span = f"{median:.3f} ({min(values):.3f}-{max(values):.3f})"
-        memory = fact["peak_bytes"] / 2**30
-        print(f"{name:28s} {fact['parameters']:10,d} {fact['pairs']:6,d} {span:>20s} {memory:9.2f}  {ratio}")
-        report[name] = {**fact, "seconds": values, "ratio": ratio}
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1))
+    report, lines = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        for name in args.parts:
+            if name in CASES:
+                for method in args.methods:
+                    report[f"{name} {method}"] = measure(args, name, method, scratch)
+                    lines += case_table(name, method, report[f"{name} {method}"])
+            else:
+                report[name] = run(sys.executable, "slem_worker.py", name, args.data, "--tuned", "--steps", args.steps)
+        if "lmax" in report:
+            lines += lmax_table(report["lmax"])
+        if "overlap" in report:
+            lines += overlap_line(report["overlap"])
+        if "profile" in report:
+            shares = sorted(report["profile"]["shares"].items(), key=lambda item: -item[1])
+            lines += [f"Where the time goes: {', '.join(f'{kind} {share:.0%}' for kind, share in shares)}\n"]
+    lines.append(hardware())
+    print("\n".join(lines))
+    if args.record:
+        args.record.parent.mkdir(parents=True, exist_ok=True)
+        args.record.with_suffix(".json").write_text(json.dumps({**report, "hardware": hardware()}, indent=1) + "\n")
+        args.record.with_suffix(".md").write_text("\n".join(["# Steps of SLEM and LEM beside dptb\n", *lines]) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ for efficient matrix products."""
 
 LEAST_ROWS = 64
 """Rows of a chunk, however wide they are."""
+LEAST_MIXED = 32
+"""Channels that are mixed at once, several l together where one has less."""
 
 
 @dataclass
@@ -102,6 +105,17 @@ class UpdateShape:
         """Columns of the product of ``m``."""
         return self.output.count_from(m) + (0 if m else self.gates)
 
+    def blocks(self, inputs: Channels, m: int) -> list[tuple[slice, slice]]:
+        """Where a channel mixing of ``inputs`` into the output is not zero: (rows, columns) of its part for ``m``."""
+        result = []
+        for edges in _groups(inputs, self.output):
+            (a, b), (c, d) = (
+                [max(0, channels.first(l) - channels.first(m)) for l in edges] for channels in (inputs, self.output)
+            )
+            if b > a or d > c:
+                result.append((slice(a, b), slice(c, d)))
+        return result
+
     def radial_columns(self, m: int) -> slice:
         """Where the radial weights of ``m`` stand."""
         start = sum(self.width(k) for k in range(m))
@@ -114,6 +128,18 @@ class UpdateShape:
         rows = max(LEAST_ROWS, CHUNK // max(1, total)) if like.device.type == "cpu" else max(1, n)
         for start in range(0, n, rows):
             yield slice(start, min(n, start + rows))
+
+
+@cache
+def _groups(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
+    """Ranges of l that a mixing treats at once: few enough for efficient products, and little work on zeros."""
+    top = max(inputs.lmax, output.lmax) + 1
+    groups, start = [], 0
+    for l in range(1, top):
+        if sum(output.counts[start:l]) >= LEAST_MIXED and sum(output.counts[l:]) >= LEAST_MIXED // 2:
+            groups.append((start, l))
+            start = l
+    return (*groups, (start, top))
 
 
 def fused_update(inputs: UpdateInputs, shape: UpdateShape) -> tuple[FrameState, Tensor]:
@@ -275,14 +301,18 @@ class _Chunk:
             opened = self.open[:, output.first(m) - s :]
             self.factors.append(opened * self.radial[m] if self.radial else opened.contiguous())
             self.gated.append(self.product[m] * self.factors[m])
-        matrix, bias = inputs.mixing
-        self.mixed = [torch.mm(gated, matrix)]
-        self.mixed[0][:, :s] += bias
-        for m, tensor in enumerate(self.gated[1:], start=1):
-            first = output.first(m)
-            mixed = torch.mm(tensor.flatten(0, 1), matrix[first:, first:])
-            self.mixed.append(mixed.view(tensor.shape))
+        self.mixed = [torch.empty_like(tensor) for tensor in self.gated]
+        for m, (tensor, target) in enumerate(zip(self.gated, self.mixed)):
+            tensor, target = tensor.view(-1, tensor.shape[-1]), target.view(-1, target.shape[-1])
+            matrix = self._mixing(m, inputs.mixing[0])
+            for a, b in shape.blocks(output, m):
+                torch.mm(tensor[:, a], matrix[a, b], out=target[:, b])
+        self.mixed[0][:, :s] += inputs.mixing[1]
         self.weights = torch.mm(inputs.weights[0][rows], inputs.weights[1])
+
+    def _mixing(self, m: int, matrix: Tensor) -> Tensor:
+        first = self.shape.output.first(m)
+        return matrix[first:, first:]
 
     def _channel_weights(self, m: int) -> Tensor:
         output = self.shape.output
@@ -300,11 +330,12 @@ class _Chunk:
         for m in range(1, output.lmax + 1):
             torch.mul(self.mixed[m], self._channel_weights(m), out=result[m][self.rows].transpose(0, 1))
         for m, old in enumerate(inputs.residual):
-            target = result[m][self.rows]
-            target.view(-1, target.shape[-1]).addmm_(old[self.rows].view(-1, old.shape[-1]), self._old_mixing(m))
+            target, matrix = result[m][self.rows], self._old_mixing(m, inputs.residual_mixing[0])
+            target, old = target.view(-1, target.shape[-1]), old[self.rows].view(-1, old.shape[-1])
+            for a, b in self.shape.blocks(self.shape.old, m):
+                target[:, b].addmm_(old[:, a], matrix[a, b])
 
-    def _old_mixing(self, m: int, matrix: Tensor | None = None) -> Tensor:
-        matrix = self.inputs.residual_mixing[0] if matrix is None else matrix
+    def _old_mixing(self, m: int, matrix: Tensor) -> Tensor:
         return matrix[self.shape.old.first(m) :, self.shape.output.first(m) :]
 
     def backward(self, gradients: list[Tensor], result: UpdateInputs, slopes: list[Tensor]) -> None:
@@ -326,9 +357,12 @@ class _Chunk:
     def _residual_backward(self, slope: list[Tensor], result: UpdateInputs) -> None:
         for m, (old, target) in enumerate(zip(self.inputs.residual, result.residual)):
             flat = slope[m].reshape(-1, slope[m].shape[-1])
-            width = old.shape[-1]
-            torch.mm(flat, self._old_mixing(m).T, out=target[self.rows].view(-1, width))
-            self._old_mixing(m, result.residual_mixing[0]).addmm_(old[self.rows].view(-1, width).T, flat)
+            old, target = (t[self.rows].view(-1, old.shape[-1]) for t in (old, target))
+            matrix = self._old_mixing(m, self.inputs.residual_mixing[0])
+            own = self._old_mixing(m, result.residual_mixing[0])
+            for a, b in self.shape.blocks(self.shape.old, m):
+                torch.mm(flat[:, b], matrix[a, b].T, out=target[:, a])
+                own[a, b].addmm_(old[:, a].T, flat[:, b])
         if len(result.residual_mixing) > 1:
             result.residual_mixing[1] += slope[0][:, : self.shape.output.scalars].sum(dim=0)
 
@@ -353,13 +387,14 @@ class _Chunk:
     def _mixing_backward(self, slope: list[Tensor], result: UpdateInputs) -> list[Tensor]:
         """Gradients of mixing matrix and bias; returns those of the gated state."""
         output, gated = self.shape.output, []
-        matrix = self.inputs.mixing[0]
         result.mixing[1] += slope[0][:, : output.scalars].sum(dim=0)
         for m, tensor in enumerate(slope):
-            first, flat = output.first(m), tensor.view(-1, tensor.shape[-1])
-            own = self.gated[m].view(flat.shape)
-            result.mixing[0][first:, first:].addmm_(own.T, flat)
-            gated.append(torch.mm(flat, matrix[first:, first:].T).view(tensor.shape))
+            gated.append(torch.empty_like(tensor))
+            flat, target, value = (t.view(-1, t.shape[-1]) for t in (tensor, gated[m], self.gated[m]))
+            matrix, own = self._mixing(m, self.inputs.mixing[0]), self._mixing(m, result.mixing[0])
+            for a, b in self.shape.blocks(output, m):
+                own[a, b].addmm_(value[:, a].T, flat[:, b])
+                torch.mm(flat[:, b], matrix[a, b].T, out=target[:, a])
         return gated
 
     def _gate_backward(self, slope: list[Tensor], result: UpdateInputs, slopes: list[Tensor]) -> None:

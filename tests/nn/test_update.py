@@ -84,6 +84,8 @@ CASES = [
 def test_fused_update_equals_the_plain_one(case, chunk, monkeypatch):
     monkeypatch.setattr(fused_update, "CHUNK", chunk)
     monkeypatch.setattr(fused_update, "LEAST_ROWS", 3)
+    monkeypatch.setattr(fused_update, "LEAST_MIXED", chunk)
+    fused_update._groups.cache_clear()
     update, state, frames, indices, rest, leaves = make_case(*case)
     if case[1] is not None:
         assert update.radial_on_input == (case[1] == "input")
