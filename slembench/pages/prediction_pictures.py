@@ -17,10 +17,10 @@ from slembench.figures.levels import dos_picture
 from slembench.figures.sparsity import sparsity_picture
 from slembench.figures.style import SYMBOLS
 from slembench.harness.job import PREDICTIONS_FILE
+from slembench.inference.bands import spectrum as bands
+from slembench.inference.bands import structure_path
 from slembench.metrics.dos import BROADENING_EV
-from slembench.metrics.kpath import band_path
 from slembench.metrics.matrix import completed_on
-from slembench.metrics.spectrum import levels
 from slembench.pages.picture import Picture
 from slembench.pages.run_folder import SplitResult
 from slembench.pages.run_pictures import worst_structure
@@ -39,7 +39,7 @@ BAND_WINDOW_EV = 5.0
 _TITLES = {
     "levels": "Predicted levels over reference ones",
     "dos": "Density of states over reference",
-    "bands": "Bands over reference",
+    "bands": "Bands over reference ones",
 }
 
 
@@ -177,22 +177,31 @@ class _Reader:
         return pictures
 
     def _bands(self, chosen: str) -> Picture:
-        """Bands of one structure along the recommended path of its cell."""
+        """Bands and density of states of one structure, along the recommended path of its cell."""
         sample, reference, predicted = next(self.pairs("hamiltonian", [chosen]))
-        path = band_path(sample.atoms, PATH_SPACING)
+        path = structure_path(sample.atoms, PATH_SPACING)
         caption = f"{chosen}, along the path of {path.space_group}; both from their own highest occupied level."
+        window = (-BAND_WINDOW_EV * self.ev, BAND_WINDOW_EV * self.ev)
+        mesh = self.card.bands.kmesh if self.card.bands else (1, 1, 1)
+        settings = {"broadening": BROADENING_EV * self.ev, "insulating": INSULATOR_EV * self.ev}
 
         def draw() -> Figure:
             overlap, electrons = sample.operators["overlap"], sample.info.electrons
-            own, zeros = [], []
-            for operator in (predicted, reference):
-                filling = spectrum(self.card, operator, overlap, electrons).filling
-                zeros.append(filling.valence_top if filling.gap > INSULATOR_EV * self.ev else filling.fermi)
-                own.append(levels(operator.hermitise(), overlap, path.kpoints) - zeros[-1])
-            ticks = [(float(path.distance[point]), label) for point, label in path.labels.items()]
-            window = (-BAND_WINDOW_EV * self.ev, BAND_WINDOW_EV * self.ev)
-            zero = "the highest occupied level"
-            return band_picture(path.distance, ticks, *own, unit=self.unit, zero=zero, window=window)
+            ours, theirs = (
+                bands(operator, overlap, path, mesh, electrons, window=window, **settings)
+                for operator in (predicted, reference)
+            )
+            return band_picture(
+                path.distance,
+                [(float(path.distance[point]), label) for point, label in path.labels.items()],
+                ours.bands,
+                theirs.bands,
+                unit=self.unit,
+                zero="the highest occupied level",
+                window=window,
+                energy=ours.energies,
+                densities=(ours.dos, theirs.dos),
+            )
 
         return Picture("bands", _TITLES["bands"], caption, draw)
 
