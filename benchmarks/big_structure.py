@@ -7,7 +7,7 @@ The model is a SLEM with random weights (the cost does not depend on them), the 
 silicon's 1s1p basis and on Mo 3s2p2d, S 2s2p1d. Every prediction is a process of its own that does what
 `slembench predict` does: neighbour list, all layers in chunks of pairs, blocks of one triangle streamed to an HDF5
 file, checksum included. Fitted exponents are of the time, and of the memory above that of a process that has only
-loaded the model.
+loaded the model. The load average stands beside every row: where other programs run, CPU time counts, not wall time.
 """
 
 from __future__ import annotations
@@ -131,11 +131,12 @@ def measure(case: str, wanted: int, parts: int, workers: int, folder: Path) -> d
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\nfailed:\n{done.stderr[-3000:]}")
-    row = json.loads(done.stdout.strip().splitlines()[-1])
+    row = json.loads(done.stdout.strip().splitlines()[-1]) | {"load_average": os.getloadavg()[0]}
     print(
         f"{case:8s} {row['atoms']:7,d} atoms {row['blocks']:9,d} blocks  {parts} parts {workers} workers  "
         f"{row['wall_s']:8.1f} s wall {row['cpu_s']:8.1f} s CPU  {row['peak_MiB']:7.0f} MiB peak, "
-        f"{row['above_start_MiB']:7.0f} above the start, file {row['file_MiB']:6.0f} MiB",
+        f"{row['above_start_MiB']:7.0f} above the start, "
+        f"file {row['file_MiB']:6.0f} MiB, load {row['load_average']:.0f}",
         flush=True,
     )
     return row
