@@ -58,9 +58,9 @@ def crystal(repeat=(4, 3, 2)):
     return atoms
 
 
-def molecule():
-    """The same atoms without a cell."""
-    atoms = crystal((5, 2, 2))
+def molecule(repeat=(5, 2, 2)):
+    """Such atoms without a cell."""
+    atoms = crystal(repeat)
     return ase.Atoms(atoms.numbers, atoms.get_positions(wrap=True))
 
 
@@ -100,7 +100,7 @@ def test_joined_parts_equal_the_whole(kind, dtype, make, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [Slem, Lem])
-@pytest.mark.parametrize("make", [lambda: crystal((5, 5, 5)), lambda: ase.Atoms(crystal((10, 5, 3)))])
+@pytest.mark.parametrize("make", [lambda: crystal((5, 5, 5)), lambda: molecule((10, 5, 3))])
 def test_a_thousand_atoms_in_two_workers(kind, make, tmp_path):
     atoms = make()
     assert len(atoms) >= 1000
