@@ -72,7 +72,7 @@ def test_insulators_have_a_gap_at_the_fermi_level(sets, name):
 
 
 def test_cones_of_graphene_meet_near_k(sets):
-    """At K of the unit cell, folded into the 2x2 cell, two bands come close at the Fermi level; at Gamma they do not."""
+    """At K of the unit cell, folded into the 2x2 cell, two bands come close at the Fermi level; not at Gamma."""
     data = sets["graphene-mini"]
     sample = next(s for s in data.iterate(data.split("test")) if len(s.atoms) == 8)
     occupied = round(sample.info.electrons / 2)
