@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from slembench import __version__
 from slembench.errors import SlembenchError
 
-AREAS = ("data", "train", "predict", "checkpoint", "evaluate", "compare", "bands", "leaderboard", "report")
+AREAS = ("data", "models", "train", "predict", "checkpoint", "evaluate", "compare", "bands", "leaderboard", "report")
 """Modules of this package that register commands, in the order of the help page."""
 
 HELP = """Benchmark machine-learned DFT Hamiltonians, overlaps and density matrices in localised-orbital bases.

@@ -126,6 +126,9 @@ class OperatorModel(nn.Module, ABC):
     def set_average_neighbours(self, value: float) -> None:
         """Mean number of neighbours of an atom in the training set; models that normalise sums keep it."""
 
+    def activate_all_parts(self) -> None:
+        """Make an untrained model compute all that a trained one does; models trained in stages override this."""
+
     @classmethod
     def from_public(
         cls, file: Path, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str]

@@ -116,6 +116,10 @@ class Harmose(OperatorModel):
         """Handed to stage 1."""
         self.first.set_average_neighbours(value)
 
+    def activate_all_parts(self) -> None:
+        """Count the steps of stage 1 as done."""
+        self.trained_steps.fill_(self.config.stage1_steps)
+
     def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of H1, plus dH once stage 2 is being trained."""
         step = int(self.trained_steps)
