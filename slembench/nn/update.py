@@ -13,10 +13,11 @@ from slembench.nn.channels import Channels
 from slembench.nn.ends import EndFrames
 from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.fused import scale_both
-from slembench.nn.fused_update import UpdateInputs, UpdateShape, fused_update
+from slembench.nn.fused_update import fused_update
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP
 from slembench.nn.so2 import SO2Linear
 from slembench.nn.so2_parts import frame_matrices, node_operands, stacked_matrices
+from slembench.nn.update_shape import UpdateInputs, UpdateShape
 
 
 class RadialWeights(nn.Module):

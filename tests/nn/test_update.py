@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import slembench.nn.fused_update as fused_update
+import slembench.nn.update_shape as update_shape
 from slembench.nn.channels import Channels
 from slembench.nn.ends import EndFrames, PairGroups
 from slembench.nn.frames import Frames, pair_frames
@@ -82,10 +82,10 @@ CASES = [
 @pytest.mark.parametrize("chunk", [1, 2**20])
 @pytest.mark.parametrize("case", CASES)
 def test_fused_update_equals_the_plain_one(case, chunk, monkeypatch):
-    monkeypatch.setattr(fused_update, "CHUNK", chunk)
-    monkeypatch.setattr(fused_update, "LEAST_ROWS", 3)
-    monkeypatch.setattr(fused_update, "LEAST_MIXED", chunk)
-    fused_update._groups.cache_clear()
+    monkeypatch.setattr(update_shape, "CHUNK", chunk)
+    monkeypatch.setattr(update_shape, "LEAST_ROWS", 3)
+    monkeypatch.setattr(update_shape, "LEAST_MIXED", chunk)
+    update_shape._groups.cache_clear()
     update, state, frames, indices, rest, leaves = make_case(*case)
     if case[1] is not None:
         assert update.radial_on_input == (case[1] == "input")

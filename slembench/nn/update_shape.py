@@ -1,0 +1,139 @@
+"""Tensors and shape of the fused update of pair states (`nn.fused_update`), and how its work is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from torch import Tensor
+
+from slembench.nn.channels import Channels
+from slembench.nn.ends import EndFrames
+
+CHUNK = 2**20
+"""Numbers of the product that one chunk holds on a CPU (4 MiB in float32): small enough for the cache, large enough
+for efficient matrix products."""
+
+LEAST_ROWS = 64
+"""Rows of a chunk, however wide they are."""
+LEAST_MIXED = 32
+"""Channels that are mixed at once, several l together where one has less."""
+
+
+@dataclass
+class UpdateInputs:
+    """Tensors of an update; empty lists stand for what an update does not have.
+
+    Attributes:
+        operands: for each end, (A, K_m, M_m) for each m; see `EndFrames`.
+        states: (P, C_0), (P, 2, C_m) | frame feature; tensors may be missing for large m.
+        matrices: (C_0, M_0), (2 C_m, 2 M_m) or (C_m, M_m) | as of `SO2Linear`, one for each tensor of ``states``.
+        bias: [(M_0,)] | of the product.
+        radial: [(P, H), (H, sum of M_m), (sum of M_m,)] | hidden values, weight and bias of the radial weights.
+        mixing: [(C, C), (scalars,)] | mixing matrix with the activations' factors in its rows, and bias.
+        weights: [(P, L), (L, C + scalars)] | latent and matrix that give channel weights and scalar offsets.
+        residual: (P, B_0), (P, 2, B_m) | old state; tensors may be missing for large m.
+        residual_mixing: [(B, C)] or [(B, C), (scalars,)] | map of the old state, and bias.
+    """
+
+    operands: list[list[Tensor]]
+    states: list[Tensor]
+    matrices: list[Tensor]
+    bias: list[Tensor]
+    radial: list[Tensor]
+    mixing: list[Tensor]
+    weights: list[Tensor]
+    residual: list[Tensor] = field(default_factory=list)
+    residual_mixing: list[Tensor] = field(default_factory=list)
+
+    def flat(self) -> tuple[list[int], list[Tensor]]:
+        """How many tensors each part has, and all of them in order."""
+        parts = [*self.operands, *self.parts()]
+        return [len(part) for part in parts], [tensor for part in parts for tensor in part]
+
+    def parts(self) -> list[list[Tensor]]:
+        """All parts but the operands."""
+        return [
+            self.states, self.matrices, self.bias, self.radial, self.mixing, self.weights,
+            self.residual, self.residual_mixing,
+        ]  # fmt: skip
+
+    @classmethod
+    def of_flat(cls, counts: Sequence[int], tensors: Sequence[Tensor]) -> UpdateInputs:
+        """Inverse of `flat`."""
+        iterator = iter(tensors)
+        parts = [[next(iterator) for _ in range(count)] for count in counts]
+        return cls(parts[:-8], *parts[-8:])
+
+
+@dataclass(frozen=True)
+class UpdateShape:
+    """What an update does apart from its tensors.
+
+    Attributes:
+        output: channels of the result.
+        old: channels of the residual's input.
+        paired: matrices of m > 0 map both components at once (SO(2)), not each alone (O(2)).
+        ends: frames at each end that has operands.
+    """
+
+    output: Channels
+    old: Channels
+    paired: bool
+    ends: tuple[EndFrames, ...]
+
+    @property
+    def gates(self) -> int:
+        """Gate channels in front of m = 0 of the product."""
+        return self.output.total - self.output.scalars
+
+    def width(self, m: int) -> int:
+        """Columns of the product of ``m``."""
+        return self.output.count_from(m) + (0 if m else self.gates)
+
+    def blocks(self, inputs: Channels, m: int) -> list[tuple[slice, slice]]:
+        """Where a channel mixing of ``inputs`` into the output is not zero: (rows, columns) of its part for ``m``."""
+        result = []
+        for edges in _groups(inputs, self.output):
+            (a, b), (c, d) = (
+                [max(0, channels.first(l) - channels.first(m)) for l in edges] for channels in (inputs, self.output)
+            )
+            if b > a or d > c:
+                result.append((slice(a, b), slice(c, d)))
+        return result
+
+    def radial_columns(self, m: int) -> slice:
+        """Where the radial weights of ``m`` stand."""
+        start = sum(self.width(k) for k in range(m))
+        return slice(start, start + self.width(m))
+
+    def chunks(self, like: Tensor) -> Iterator[slice]:
+        """Rows to work on at a time."""
+        n = len(like)
+        total = sum(self.width(m) * (2 if m else 1) for m in range(self.output.lmax + 1))
+        rows = max(LEAST_ROWS, CHUNK // max(1, total)) if like.device.type == "cpu" else max(1, n)
+        for start in range(0, n, rows):
+            yield slice(start, min(n, start + rows))
+
+
+@cache
+def _groups(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
+    """Ranges of l that a mixing treats at once: few enough for efficient products, and little work on zeros."""
+    top = max(inputs.lmax, output.lmax) + 1
+    groups, start = [], 0
+    for l in range(1, top):
+        if sum(output.counts[start:l]) >= LEAST_MIXED and sum(output.counts[l:]) >= LEAST_MIXED // 2:
+            groups.append((start, l))
+            start = l
+    return (*groups, (start, top))
+
+
+def components(product: Tensor) -> tuple[Tensor, ...]:
+    """(P, M_0) or (2, P, M_m) -> one (P, M_m) for each component."""
+    return (product,) if product.ndim == 2 else product.unbind(0)
+
+
+def rows_of(product: Tensor, rows: slice) -> tuple[slice, ...]:
+    """Index of some pairs in (P, M_0) or (2, P, M_m)."""
+    return (rows,) if product.ndim == 2 else (slice(None), rows)
