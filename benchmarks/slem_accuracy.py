@@ -20,9 +20,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 IRREPS = {
     "SO3": "32x0e+32x1o+16x2e+8x3o+4x4e",
-    "O3": "24x0e+8x0o+24x1o+8x1e+12x2e+4x2o+6x3o+2x3e+4x4e",
+    "O3": "32x0e+6x0o+24x1o+8x1e+16x2e+4x2o+6x3o+2x3e+5x4e",
 }
-"""Hidden irreps of our two modes, equal in number of every l; dptb's SLEM is SO(3) and takes the first."""
+"""Hidden irreps of our two modes, of about equal numbers of parameters; dptb's SLEM is SO(3) and takes the first."""
 SHARED = {
     "n_layers": 3, "n_bessel": 10, "init_multiplicity": 10, "latent_dim": 64, "latent_channels": [32],
     "radial_channels": 32, "lr": 5e-3, "final_factor": 0.01,
