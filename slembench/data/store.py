@@ -31,10 +31,10 @@ GROUP_BYTES = 1 << 26
 """Operator values held in memory before they are written as one row group."""
 
 LEVEL = 19
-"""Of zstd: files are written once and shipped."""
+"""Of zstd, for files that are written once and shipped."""
 
 
-def write_samples(path: str | Path, samples: Iterable[Sample], header: Header) -> None:
+def write_samples(path: str | Path, samples: Iterable[Sample], header: Header, level: int = LEVEL) -> None:
     """Write samples to one Parquet file, atomically: BYTE_STREAM_SPLIT and zstd on every float column.
 
     Rounding to a power of two leaves the low bytes of each float64 zero; with one long page a row group, so that the
@@ -44,6 +44,7 @@ def write_samples(path: str | Path, samples: Iterable[Sample], header: Header) -
         path: the file; replaced where it exists.
         samples: streamed, one row group in memory at a time; operators in any pair order, all on the same pairs.
         header: what holds for all of them.
+        level: of zstd, 1 to 22; for values that were not rounded 9 is thirty times faster than 19 and 2 % larger.
 
     Raises:
         DataError: a sample that `check_sample` refuses, lacks an operator, has another unit or energy zero than the
@@ -53,7 +54,7 @@ def write_samples(path: str | Path, samples: Iterable[Sample], header: Header) -
     seen: set[str] = set()
     with (
         atomic_file(path) as temporary,
-        pq.ParquetWriter(temporary, columns, **writer_options(header.operators)) as writer,
+        pq.ParquetWriter(temporary, columns, **writer_options(header.operators, level)) as writer,
     ):
         rows: list[dict[str, Any]] = []
         size = 0
@@ -70,11 +71,11 @@ def write_samples(path: str | Path, samples: Iterable[Sample], header: Header) -
             writer.write_table(pa.Table.from_pylist(rows, schema=columns))
 
 
-def writer_options(operators: Sequence[str] = ("hamiltonian",)) -> dict[str, Any]:
-    """Options of pyarrow's writer for a file with these operators."""
+def writer_options(operators: Sequence[str] = ("hamiltonian",), level: int = LEVEL) -> dict[str, Any]:
+    """Options of pyarrow's writer for a file with these operators, compressed to a level of zstd."""
     return {
         "compression": "zstd",
-        "compression_level": LEVEL,
+        "compression_level": level,
         "use_dictionary": ["numbers.list.element", "pair_i.list.element", "pair_shift.list.element", "group"],
         "column_encoding": {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in ("positions", "cell", *operators)},
         "data_page_size": 2 * GROUP_BYTES,

@@ -166,11 +166,11 @@ def test_stopped_import_goes_on(stable, shelf, monkeypatch):
     written = []
     real = official_import.write_samples
 
-    def write(path, samples, header):
+    def write(path, samples, header, level):
         if len(written) == 2:
             raise KeyboardInterrupt
         written.append(path.name)
-        real(path, samples, header)
+        real(path, samples, header, level)
 
     monkeypatch.setattr(official_import, "write_samples", write)
     with pytest.raises(KeyboardInterrupt):
@@ -218,6 +218,7 @@ def bn(crystals, shelf, tmp_path):
 def test_crystals_with_shells_and_radii_from_the_files(bn, crystals, shelf):
     dataset = import_official("bn", bn, shelf / "imported")
     assert dataset.card.basis == {"B": "2s1p", "N": "1s1p1d"}
+    assert dataset.card.counts.pairs == sum(len(dataset.pairs(s)[0]) for s in dataset.iterate())
     assert [len(dataset.split(split)) for split in ("train", "val", "test")] == [7, 2, 2]
     order = np.random.RandomState(42).permutation(12)
     assert dataset.split("train") == [f"s{k:02d}" for k in order[:7]]
