@@ -42,7 +42,7 @@ def compare_command(
     from slembench.results.compare import compare, read_side
 
     sides = [read_side(text.split(","), split) for text in (a, b)]
-    rows = compare(*sides, score)
+    rows = compare(sides[0], sides[1], score)
     if not (score or everything):
         rows = _main(sides[0], rows)
     content = [_content(row) for row in rows]

@@ -117,9 +117,9 @@ def _difference(a: Side, b: Side, score: str, asked: bool) -> ScoreDifference | 
     if not np.isfinite(ours).all() or not np.isfinite(theirs).all() or not (weight > 0).any():
         return None
     paired = paired_bootstrap(ours, theirs, weight, groups)
-    means = [float((values.sum(axis=1) / weight.sum()).mean()) for values in (ours, theirs)]
+    first, second = (float((values.sum(axis=1) / weight.sum()).mean()) for values in (ours, theirs))
     unit = a.records[0].scores[score].unit
-    return ScoreDifference(score, unit, *means, paired, _verdict(paired, metric.direction))
+    return ScoreDifference(score, unit, first, second, paired, _verdict(paired, metric.direction))
 
 
 def _values(side: Side, score: str) -> tuple[FloatArray, FloatArray]:

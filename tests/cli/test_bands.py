@@ -48,9 +48,7 @@ def test_bands_over_the_reference(crystals, predictions, tmp_path):
     step = arrays["reference_energies"][1] - arrays["reference_energies"][0]
     assert arrays["reference_dos"].min() >= 0
     inside = ((arrays["reference_bands"] > -6) & (arrays["reference_bands"] < 5)).sum(axis=1).mean()
-    assert arrays["reference_dos"].sum() * step == pytest.approx(
-        2 * inside, rel=0.3
-    )  # states in the window, both spins
+    assert arrays["reference_dos"].sum() * step == pytest.approx(2 * inside, rel=0.3)  # both spins
     assert "predicted: zero at" in result.output
 
 
