@@ -45,7 +45,9 @@ def cost(result: SplitResult, others: Sequence[str | Path], energy_unit: str) ->
     key = (mine.dataset_fingerprint, mine.split_hash)
     records = [run.record for run in collect_runs(others)]
     same = [r for r in records if (r.dataset_fingerprint, r.split_hash) == key and r.model_kind == "model"]
-    points = [_point(record, score, False) for record in same if record.created != mine.created]
+    points = [
+        _point(record, score, False) for record in same if (record.name, record.created) != (mine.name, mine.created)
+    ]
     points = [point for point in [_point(mine, score, True), *points] if point is not None]
     title = "Accuracy against cost"
     if not points:

@@ -23,7 +23,9 @@ def test_pictures_of_the_tables(crystal_run):
 
 def test_cost_counts_each_run_on_the_same_data_once(crystal_run, molecule_run, tmp_path):
     record = read_record(crystal_run / "test")
-    write_record(record.model_copy(update={"name": "other", "created": "2020-01-01T00:00:00+00:00"}), tmp_path)
+    write_record(record.model_copy(update={"name": "other"}), tmp_path / "same-data")
+    stranger = read_record(molecule_run / "test").model_copy(update={"name": "other-data"})
+    write_record(stranger, tmp_path / "other-data")
     result = read_run(crystal_run).splits[0]
     picture = cost(result, [crystal_run, molecule_run, tmp_path], "eV")
     assert "of 2 runs" in picture.caption
