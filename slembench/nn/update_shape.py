@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -113,6 +114,7 @@ class UpdateShape:
         n = len(like)
         total = sum(self.width(m) * (2 if m else 1) for m in range(self.output.lmax + 1))
         rows = max(LEAST_ROWS, CHUNK // max(1, total)) if like.device.type == "cpu" else max(1, n)
+        rows = max(1, math.ceil(n / max(1, math.ceil(n / rows))))  # chunks of one size
         for start in range(0, n, rows):
             yield slice(start, min(n, start + rows))
 
