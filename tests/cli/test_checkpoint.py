@@ -33,7 +33,7 @@ def test_an_imported_checkpoint_loads(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([FILE, "--from", "qhnet", "--out", "{}/a"], "unknown program; known: deeptb"),
+        ([FILE, "--from", "qhnet", "--out", "{}/a"], "give --dataset NAME as well"),
         ([FILE, "--from", "deeptb", "--out", "{}/a", "--energy-unit", "kcal"], "unknown unit; known: eV"),
         ([FILE, "--from", "deeptb", "--out", "{}"], "exists already"),
         (["nothing.pth", "--from", "deeptb", "--out", "{}/a"], "nothing.pth: no such file"),
