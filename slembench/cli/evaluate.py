@@ -6,7 +6,7 @@ import json
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,15 @@ the k mesh and the official numbers stand on the data set's card. What is not pr
     slembench evaluate --dataset mos2-mini --predictions mine.h5 --floors --out scores/
 
     slembench evaluate --dataset mos2-mini --floors --split test_3x3
+
+Cheap metrics are always computed; dear ones on request: bands along a k path, self-consistent runs of molecules from
+the predictions (PySCF, resumable), the spread of an ensemble, and physics checks of a trained model.
+
+    slembench evaluate --dataset qh9-mini --predictions mine.h5 --scf
+
+    slembench evaluate --dataset mos2-mini --predictions seed0.h5 --ensemble seed1.h5 --ensemble seed2.h5
+
+    slembench evaluate --dataset mos2-mini --predictions mine.h5 --physics runs/mine
 """
 
 
@@ -47,9 +56,20 @@ def evaluate_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print all scores as JSON instead of the table.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show all scores, not only the main ones.")] = False,
     cache: Annotated[bool, typer.Option(help="Keep the reference levels in the user's cache folder.")] = True,
+    path: Annotated[bool, typer.Option("--path", help="Score crystals along a k path, too.")] = False,
+    scf: Annotated[bool, typer.Option("--scf", help="One-shot energies and self-consistent runs (PySCF).")] = False,
+    ensemble: Annotated[
+        list[Path] | None, typer.Option(help="Predictions of another member; the mean is scored. Repeatable.")
+    ] = None,
+    physics: Annotated[
+        Path | None, typer.Option(help="Run or checkpoint whose model is checked on the first structure.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Structures solved at once.")] = None,
 ) -> None:
     """Score a predictions file, or the floors."""
     from slembench.data import load_dataset
+    from slembench.evaluate.ensemble import EnsembleSource
+    from slembench.files import write_text
     from slembench.predictions import read_predictions
 
     if predictions is None and not floors:
@@ -58,27 +78,62 @@ def evaluate_command(
     with ExitStack() as stack:
         sources: list[PredictionSource] = []
         if predictions is not None:
-            sources.append(stack.enter_context(read_predictions(predictions)))
+            members = [stack.enter_context(read_predictions(file)) for file in (predictions, *(ensemble or ()))]
+            sources.append(EnsembleSource(members) if ensemble else members[0])
         if floors:
-            sources += _floors(data, split, sources)
-        results = [_evaluate(data, source, split, bands, cache) for source in sources]
+            sources += _floors(data, split, sources, scf)
+        settings: dict[str, Any] = {"bands": bands, "path": path, "scf": scf, "threads": threads}
+        results = [_evaluate(data, source, split, cache, settings) for source in sources]
+    checks = _physics(data, split, physics) if physics is not None else {}
     if out is not None:
         for result in results:
             _write(result, out if result is results[0] else out / result.model)
+        if checks:
+            write_text(out / "physics.json", json.dumps(checks, indent=1) + "\n")
     if as_json:
-        typer.echo(json.dumps([_content(result) for result in results], indent=1))
+        contents = [_content(result) for result in results]
+        typer.echo(json.dumps([*contents, {"physics": checks}] if checks else contents, indent=1))
     else:
         _show(data, results, everything)
+        _show_physics(checks)
 
 
-def _floors(data: Dataset, split: str, sources: list[PredictionSource]) -> list[PredictionSource]:
+def _floors(data: Dataset, split: str, sources: list[PredictionSource], scf: bool) -> list[PredictionSource]:
     from slembench.floors import FLOORS, floor_predictions
 
     operators = [op for op in data.card.operators if not sources or op in sources[0].operators]
-    return [floor_predictions(data, name, split, operators) for name in FLOORS]
+    names = [*FLOORS, "atoms"] if scf and data.card.scf and set(operators) != {"overlap"} else FLOORS
+    return [floor_predictions(data, name, split, operators) for name in names]
 
 
-def _evaluate(data: Dataset, source: PredictionSource, split: str, bands: bool, cache: bool) -> Evaluation:
+def _physics(data: Dataset, split: str, checkpoint: Path) -> dict[str, dict[str, Any]]:
+    """Physics checks of a trained model, in float64, on the first structure of the split."""
+    from slembench.metrics.physics import physics_report
+    from slembench.testing import predict_blocks
+    from slembench.training.checkpoint import load_model
+
+    model = load_model(checkpoint).double()
+    field = model.receptive_field
+    atoms = data.sample(data.split(split)[0]).atoms
+    report = physics_report(lambda a: predict_blocks(model, a), atoms, model.cutoffs, (field.onsite, field.pair))
+    return {name: check.content() for name, check in report.items()}
+
+
+def _show_physics(checks: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not checks:
+        return
+    table = Table("physics check", "largest", "mean", "limit", "passed", "what", title_justify="left")
+    for name, check in checks.items():
+        numbers = [f"{check[key]:.2g}" if check[key] is not None else "n/a" for key in ("value", "mean", "limit")]
+        word = {True: "yes", False: "NO", None: "n/a"}[check["passed"]]
+        table.add_row(name, *numbers, word, check["note"])
+    Console().print(table)
+
+
+def _evaluate(data: Dataset, source: PredictionSource, split: str, cache: bool, settings: dict[str, Any]) -> Evaluation:
     from platformdirs import user_cache_path
     from rich.console import Console
     from rich.progress import track
@@ -91,7 +146,7 @@ def _evaluate(data: Dataset, source: PredictionSource, split: str, bands: bool, 
         data,
         source,
         split,
-        bands=bands,
+        **settings,
         cache=folder,
         progress=partial(
             track, description=source.attrs.model, console=console, transient=True, disable=not console.is_terminal
@@ -170,7 +225,10 @@ def _problems(results: list[Evaluation]) -> list[str]:
             rows = blocks[blocks["kind"] == kind].itertuples()
             found[text] = [f"{r.id} {r.operator} ({r.i}, {r.j}, [{r.R1} {r.R2} {r.R3}])" for r in rows]
         lines += [f"{result.model}: {len(items)} {text}: {_few(items)}" for text, items in found.items() if items]
-        lines += [f"{result.model}: {name} not available: {why}" for name, why in result.unavailable.items()]
+        reasons: dict[str, list[str]] = {}
+        for name, why in result.unavailable.items():
+            reasons.setdefault(why, []).append(name)
+        lines += [f"{result.model}: not available, {why}: {', '.join(names)}" for why, names in reasons.items()]
     return lines
 
 

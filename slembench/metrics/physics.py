@@ -245,7 +245,12 @@ class Check:
     @property
     def passed(self) -> bool | None:
         """None where nothing was measured."""
-        return None if np.isnan(self.value) else self.value <= self.limit
+        return None if np.isnan(self.value) else bool(self.value <= self.limit)
+
+    def content(self) -> dict[str, float | str | bool | None]:
+        """As JSON values; a value that was not measured is None."""
+        value = None if np.isnan(self.value) else self.value
+        return {"value": value, "mean": self.mean, "limit": self.limit, "passed": self.passed, "note": self.note}
 
 
 LIMITS = {

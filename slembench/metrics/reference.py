@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from slembench.metrics.eigen import orbitals
 from slembench.metrics.spectrum import Matrices, blas_threads, matrices_at_k
 from slembench.orbitals import FloatArray
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raised whenever the solver changes what is stored."""
 
 
@@ -62,7 +62,7 @@ class LevelCache:
         if self._folder is None:
             return reference_levels(hamiltonian, overlap, self._kpoints, kept)
         name = hashlib.sha256(f"{self._prefix}{kept}:{structure}".encode()).hexdigest()[:32]
-        file = self._folder / name[:2] / f"{name}.npy"
+        file = self._folder / name[:2] / f"{name}.levels"
         stored = _read(file)
         if stored is None:
             stored = reference_levels(hamiltonian, overlap, self._kpoints, kept)
@@ -87,14 +87,19 @@ def reference_levels(
     return ReferenceLevels(np.array(eps), np.array([v[:, :columns] for v in vectors]), min(lowest))
 
 
+_HEAD = struct.Struct("<I4x4q?7xd8x")
+"""Checksum of what follows; n_k, n, rows and columns of orbitals; are they complex; smallest eigenvalue of S; 64 bytes."""
+
+
 def _write(file: Path, levels: ReferenceLevels) -> None:
-    """Three arrays end to end after a checksum of all of them."""
-    content = io.BytesIO()
-    for array in (levels.eps, levels.orbitals, np.array(levels.s_min_eig)):
-        np.save(content, array, allow_pickle=False)
-    with atomic_file(file) as temporary, temporary.open("wb") as stream:
-        stream.write(zlib.crc32(content.getbuffer()).to_bytes(4, "little"))
-        stream.write(content.getbuffer())
+    """Header, levels and orbitals end to end, without a format that would take longer to parse than to read."""
+    vectors = np.ascontiguousarray(levels.orbitals)
+    shape = (*levels.eps.shape, *vectors.shape[1:])
+    body = levels.eps.tobytes() + vectors.tobytes()
+    head = _HEAD.pack(0, *shape, np.iscomplexobj(vectors), levels.s_min_eig)
+    checksum = zlib.crc32(body, zlib.crc32(head[4:]))
+    with atomic_file(file) as temporary:
+        temporary.write_bytes(checksum.to_bytes(4, "little") + head[4:] + body)
 
 
 def _read(file: Path) -> ReferenceLevels | None:
@@ -102,9 +107,10 @@ def _read(file: Path) -> ReferenceLevels | None:
         content = file.read_bytes()
     except OSError:
         return None
-    if zlib.crc32(memoryview(content)[4:]).to_bytes(4, "little") != content[:4]:
+    if len(content) < _HEAD.size or zlib.crc32(memoryview(content)[4:]).to_bytes(4, "little") != content[:4]:
         return None
-    stream = io.BytesIO(content)
-    stream.seek(4)
-    eps, vectors, lowest = (np.load(stream, allow_pickle=False) for _ in range(3))
-    return ReferenceLevels(eps, vectors, float(lowest))
+    _, n_k, n, rows, columns, is_complex, lowest = _HEAD.unpack_from(content)
+    eps = np.frombuffer(content, np.float64, n_k * n, _HEAD.size).reshape(n_k, n)
+    kind = np.complex128 if is_complex else np.float64
+    vectors = np.frombuffer(content, kind, n_k * rows * columns, _HEAD.size + eps.nbytes)
+    return ReferenceLevels(eps, vectors.reshape(n_k, rows, columns), lowest)

@@ -69,7 +69,7 @@ def test_reference_levels_are_cached(run, crystals, tmp_path):
     assert run(*arguments, "--no-cache").exit_code == 0
     assert not (tmp_path / "cache").exists()
     assert run(*arguments).exit_code == 0
-    assert len(list((tmp_path / "cache").rglob("*.npy"))) == 4
+    assert len(list((tmp_path / "cache").rglob("*.levels"))) == 4
 
 
 def test_errors_are_one_line(run, crystals, file):

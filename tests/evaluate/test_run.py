@@ -206,7 +206,7 @@ def test_tables_agree_with_the_scores(crystals):
 def test_cached_levels_give_the_same(crystals, tmp_path):
     given = Given(crystals)
     first = evaluate(crystals, given, cache=tmp_path)
-    assert len(list(tmp_path.rglob("*.npy"))) == 4
+    assert len(list(tmp_path.rglob("*.levels"))) == 4
     assert evaluate(crystals, given, cache=tmp_path).scores == first.scores == evaluate(crystals, given).scores
 
 

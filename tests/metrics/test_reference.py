@@ -54,7 +54,7 @@ def test_other_content_is_another_entry(tmp_path, operators, solved):
 def test_a_damaged_file_is_made_again(tmp_path, operators, solved, kept):
     cache = LevelCache(tmp_path, "f1", KPOINTS)
     first = cache.get("a", *operators)
-    (file,) = tmp_path.rglob("*.npy")
+    (file,) = tmp_path.rglob("*.levels")
     content = file.read_bytes()
     file.write_bytes(content[:kept])
     np.testing.assert_array_equal(cache.get("a", *operators).eps, first.eps)
