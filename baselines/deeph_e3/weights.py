@@ -141,7 +141,7 @@ def _product(
                     if (l3, natural3) == (0, True):
                         left, right = (_gates_in_front(x, product.output, output) for x in (left, right))
                     product.left[path][place, start : start + count] = left
-                    product.right[path][place, k] = right[0]
+                    product.right[path][place, product.right_row(r, k)] = right[0]
 
 
 def _gates_in_front(weight: torch.Tensor, channels: Channels, order: IrrepsOrder) -> torch.Tensor:

@@ -52,6 +52,7 @@ def models_command(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, one object a model.")] = False,
 ) -> None:
     """Print all models as a table."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -63,14 +64,15 @@ def models_command(
     if as_json:
         typer.echo(json.dumps([asdict(f) for f in facts], indent=1))
         return
-    table = Table(title=f"basis and cutoffs of {data.name}", title_justify="left")
-    for column in ("model", "symmetry", "rotation", "inversion", "parameters", "on-site reads", "pair reads", "inputs"):
-        table.add_column(column, justify="left" if column in ("model", "symmetry", "inputs") else "right")
+    title = f"basis and cutoffs of {data.name}; reads: distance around the atom / the pair, Angstrom"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("model", "symmetry", "rotation", "inversion", "parameters", "reads", "inputs"):
+        number = column in ("rotation", "inversion", "parameters", "reads")
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for f in facts:
-        reach = ["everything" if r is None else f"{r:.1f} A" for r in (f.onsite_reads, f.pair_reads)]
+        reads = " / ".join("all" if r is None else f"{r:.1f}" for r in (f.onsite_reads, f.pair_reads))
         errors = [f"{e:.0e}" for e in (f.rotation_error, f.inversion_error)]
-        inputs = ", ".join(["structure", *f.inputs])
-        table.add_row(f.model, f.symmetry, *errors, f"{f.parameters:,}", *reach, inputs)
+        table.add_row(f.model, f.symmetry, *errors, f"{f.parameters:,}", reads, ", ".join(["structure", *f.inputs]))
     Console().print(table)
 
 

@@ -101,7 +101,7 @@ class BondProduct(nn.Module):
                     self.paths[r, c] = len(self.left)
                     self.left.append(nn.Parameter(torch.randn(len(ls), sum(counts), width)))
                     if split:
-                        self.right.append(nn.Parameter(torch.randn(len(ls), len(inputs), width)))
+                        self.right.append(nn.Parameter(torch.randn(len(ls), sum(map(bool, counts)), width)))
                     table = np.stack([bond_coupling(l1, natural1, l2, l3, natural3) for l2 in ls], axis=1)
                     table *= math.sqrt((2 * l3 + 1) / fan_in)
                     tables[f"path {r} {c}"] = torch.from_numpy(table)
@@ -109,7 +109,9 @@ class BondProduct(nn.Module):
 
     def _orders(self) -> dict[str, torch.Tensor]:
         """Row orders: blocks by (l, parity) hold the inputs one after the other; matrices want input after input."""
-        orders = {f"source {r}": torch.repeat_interleave(torch.tensor(row[2])) for r, row in enumerate(self.rows)}
+        orders = {}
+        for r, (_, _, counts) in enumerate(self.rows):
+            orders[f"source {r}"] = torch.repeat_interleave(torch.tensor([count for count in counts if count]))
         for m in range(self.output.lmax + 1):
             order: list[list[int]] = [[] for _ in self.inputs]
             start = 0
@@ -120,6 +122,10 @@ class BondProduct(nn.Module):
                         start += count
             orders[f"order {m}"] = torch.tensor([row for part in order for row in part], dtype=torch.int64)
         return orders
+
+    def right_row(self, r: int, k: int) -> int:
+        """Row of the weights w'' of row block ``r`` that belongs to input ``k``; inputs without channels have none."""
+        return sum(map(bool, self.rows[r][2][:k]))
 
     def matrices(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """Matrices for m = 0, 1, ... of bonds, and of self-loops (r = 0, where only Y_0 is not zero)."""
