@@ -20,9 +20,10 @@ import h5py
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from slembench.blocks import BlockMatrix, pair_keys
+from slembench.data.formats.deeph_folder import apply_note, read_keys
 from slembench.data.formats.folders import folders_with
 from slembench.data.formats.orbital_order import check_hermitian, to_canonical
 from slembench.data.sample import Sample, SampleInfo, check_finite, check_sample
@@ -31,6 +32,9 @@ from slembench.orbitals import Basis, IntArray
 
 MATRIX_FILES = {"hamiltonian": "hamiltonians.h5", "overlap": "overlaps.h5", "density": "density_matrixs.h5"}
 """Operator -> file (the last name is the layout's own spelling)."""
+
+PREDICTED = "hamiltonians_pred.h5"
+"""A Hamiltonian that DeepH predicted; read where there is no hamiltonians.h5."""
 
 TEXT_FILES = ("element.dat", "lat.dat", "orbital_types.dat", "site_positions.dat")
 
@@ -67,7 +71,8 @@ def read_structure(folder: Path) -> Sample:
     """One structure with the operators whose files are there.
 
     Returns:
-        Sample in eV and Angstrom, periodic along the axes whose lattice vector is not zero, energy zero "unknown".
+        Sample in eV and Angstrom, periodic along the axes whose lattice vector is not zero (or as the note of this
+        project's writer says), energy zero "unknown".
 
     Raises:
         DataError: a missing or damaged file, wrong shapes, values that are not finite, blocks that are not Hermitian, a
@@ -84,12 +89,15 @@ def read_structure(folder: Path) -> Sample:
     atoms = ase.Atoms(numbers, positions=positions, cell=cell, pbc=cell.any(axis=1))
     shells = _shells(folder / "orbital_types.dat", numbers)
     files = {name: folder / file for name, file in MATRIX_FILES.items() if (folder / file).is_file()}
+    if "hamiltonian" not in files and (folder / PREDICTED).is_file():
+        files["hamiltonian"] = folder / PREDICTED
     if not files:
         raise DataError(f"{folder}: structure {folder.name!r}: none of {', '.join(MATRIX_FILES.values())} is there")
     operators = {name: read_matrix(file, shells, numbers) for name, file in files.items()}
     basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
     scalars = SampleInfo(energy_unit="eV", fermi_level=info.fermi_level, group=folder.name)
-    return check_sample(Sample(folder.name, atoms, basis, operators, scalars), str(folder))
+    sample = Sample(folder.name, atoms, basis, operators, scalars)
+    return apply_note(check_sample(sample, str(folder)), folder)
 
 
 def read_matrix(file: Path, shells: Mapping[int, tuple[int, ...]], numbers: IntArray) -> BlockMatrix:
@@ -151,13 +159,7 @@ def _read_info(folder: Path) -> StructureInfo:
     """Contents of info.json."""
     file = folder / "info.json"
     place = f"{file}: structure {folder.name!r}"
-    try:
-        info = StructureInfo.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        item = error.errors()[0]
-        raise DataError(f"{place}: key {'.'.join(map(str, item['loc']))!r}: {item['msg'].lower()}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not readable as JSON: {error}") from error
+    info = read_keys(file, StructureInfo)
     if info.isspinful:
         raise DataError(
             f"{place}: key 'isspinful': true (blocks [uu ud; du dd] of twice the size); matrices with spin are not"

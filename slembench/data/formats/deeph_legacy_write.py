@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from slembench.blocks import BlockMatrix
+from slembench.data.formats.deeph_folder import write_note
 from slembench.data.formats.deeph_legacy import MATRIX_FILES
 from slembench.data.formats.deeph_new_write import filled_cell
 from slembench.data.formats.orbital_order import from_canonical
@@ -25,7 +26,8 @@ def write(samples: Iterable[Sample], path: Path) -> None:
     """Write every sample as a folder ``path``/<id>; each folder appears whole or not at all.
 
     Energies are turned into eV, both directions of every pair are written, every operator on its own pairs, in their
-    order. A molecule gets a box. The layout has no place for the number of electrons and the total energy.
+    order. A molecule gets a box; a note beside the files (`deeph_folder`) says so. The layout has no place for the
+    number of electrons and the total energy.
 
     Raises:
         DataError: a folder that exists already, an id that cannot be a folder's name, or a shell beyond f.
@@ -60,6 +62,7 @@ def _write_structure(sample: Sample, folder: Path) -> None:
     write_text(folder / "lat.dat", _columns(cell))
     write_text(folder / "rlat.dat", _table((2 * np.pi * np.linalg.inv(cell)).tolist()))
     write_text(folder / "site_positions.dat", _columns(sample.atoms.positions))
+    write_note(folder, sample.atoms, np.arange(len(numbers)))
 
 
 def _write_matrix(file: Path, matrix: BlockMatrix) -> None:

@@ -8,7 +8,7 @@ Source: files written by DeepH-dock, whose bands, Hermiticity and s-p directions
 
 from __future__ import annotations
 
-import json
+import glob
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ import h5py
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from slembench.blocks import BlockMatrix, pair_keys
+from slembench.data.formats.deeph_folder import apply_note, read_keys
+from slembench.data.formats.folders import folders_with
 from slembench.data.formats.orbital_order import check_hermitian
 from slembench.data.sample import Sample, SampleInfo, check_finite, check_sample
 from slembench.errors import DataError
@@ -29,6 +31,11 @@ from slembench.orbitals import Basis, IntArray, canonical_index
 
 MATRIX_FILES = {"hamiltonian": "hamiltonian.h5", "overlap": "overlap.h5", "density": "density_matrix.h5"}
 """Operator -> file; the density matrix carries the factor 2 of spin."""
+
+PREDICTED = "hamiltonian_pred.h5"
+"""A Hamiltonian that DeepH predicted; read where there is no hamiltonian.h5."""
+
+GEOMETRY_FILES = ("POSCAR", "info.json")
 
 _KEYS = {"atom_pairs": (2, "iu"), "chunk_shapes": (2, "iu"), "chunk_boundaries": (1, "iu"), "entries": (1, "f")}
 
@@ -38,11 +45,10 @@ class StructureInfo(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    atoms_quantity: int
-    orbits_quantity: int
-    orthogonal_basis: bool
+    atoms_quantity: int | None = None
+    orbits_quantity: int | None = None
     spinful: bool
-    fermi_energy_eV: float | None
+    fermi_energy_eV: float | None = None
     elements_orbital_map: dict[str, list[int]]
     occupation: float | None = None
 
@@ -52,15 +58,37 @@ def detect(path: Path) -> list[str]:
     folder = next(iter(structure_folders(path)), None)
     if folder is None:
         return []
-    return [str((folder / name).relative_to(path)) for name in ("POSCAR", "info.json")]
+    names = (*GEOMETRY_FILES, PREDICTED) if (folder / PREDICTED).is_file() else GEOMETRY_FILES
+    return [str((folder / name).relative_to(path)) for name in names if (folder / name).is_file()]
 
 
-def structure_folders(path: Path) -> Iterator[Path]:
-    """Folders with a POSCAR and an info.json, at ``path`` or up to two levels below it, in natural order of names."""
-    for level in ([path], path.glob("*"), path.glob("*/*")):
-        for folder in sorted(level, key=_natural):
-            if (folder / "POSCAR").is_file() and (folder / "info.json").is_file():
-                yield folder
+def structure_folders(path: Path) -> list[Path]:
+    """Structure folders at ``path`` or up to two levels below it, in natural order of names.
+
+    Returns:
+        Folders with a POSCAR and an info.json; where there are none, those with a predicted Hamiltonian alone.
+    """
+    return list(folders_with(path, GEOMETRY_FILES)) or list(folders_with(path, [PREDICTED]))
+
+
+def geometry_folder(folder: Path) -> Path:
+    """Where the POSCAR and the info.json of a structure lie: with it, one above it, or in a namesake near by.
+
+    Raises:
+        DataError: nowhere, or in more than one place.
+    """
+    own = folder.absolute()
+    for near in ([own], [own.parent], sorted(own.parent.parent.glob(f"*/{glob.escape(own.name)}"))):
+        found = [place for place in near if all((place / name).is_file() for name in GEOMETRY_FILES)]
+        if len(found) == 1:
+            return folder if found[0] == own else found[0]
+        if found:
+            places = ", ".join(map(str, found))
+            raise DataError(f"{folder}: has no {' and '.join(GEOMETRY_FILES)}, and more than one may be its: {places}")
+    raise DataError(
+        f"{folder}: has no {' and '.join(GEOMETRY_FILES)}, nor has the folder above or a folder of this name beside"
+        " that one; put a copy of both beside the matrices"
+    )
 
 
 def read(path: Path) -> Iterator[Sample]:
@@ -69,7 +97,7 @@ def read(path: Path) -> Iterator[Sample]:
     Raises:
         DataError: no structure folder, or anything `read_structure` refuses.
     """
-    folders = list(structure_folders(path))
+    folders = structure_folders(path)
     if not folders:
         raise DataError(f"{path}: no folder with POSCAR and info.json at or below it")
     return map(read_structure, folders)
@@ -79,17 +107,18 @@ def read_structure(folder: Path) -> Sample:
     """One structure with the operators whose files are there.
 
     Returns:
-        Sample in eV and Angstrom, periodic along all three axes (the layout does not say which are), energy zero
-        "unknown"; operators in the file's pair order.
+        Sample in eV and Angstrom, periodic along all three axes (the layout does not say which are; the note of this
+        project's writer does), energy zero "unknown"; operators in the file's pair order.
 
     Raises:
         DataError: a missing or damaged file, a missing key, wrong shapes, values that are not finite, matrices that
             are not Hermitian, a spinful calculation, or POSCAR and info.json that contradict each other; names file,
             structure and key.
     """
-    info = _read_info(folder)
-    atoms = _read_poscar(folder / "POSCAR")
-    place = f"{folder / 'info.json'}: structure {folder.name!r}"
+    source = geometry_folder(folder)
+    info = _read_info(source)
+    atoms = _read_poscar(source / "POSCAR")
+    place = f"{source / 'info.json'}: structure {folder.name!r}"
     unknown = sorted(set(atoms.symbols) - set(info.elements_orbital_map))
     if unknown:
         raise DataError(f"{place}: key 'elements_orbital_map': no shells for element {unknown[0]} of the POSCAR")
@@ -100,9 +129,11 @@ def read_structure(folder: Path) -> Sample:
         ("atoms_quantity", info.atoms_quantity, len(atoms)),
         ("orbits_quantity", info.orbits_quantity, orbitals),
     ):
-        if stated != found:
+        if stated not in (None, found):
             raise DataError(f"{place}: key {key!r}: says {stated}, POSCAR and elements_orbital_map give {found}")
     files = {name: folder / file for name, file in MATRIX_FILES.items() if (folder / file).is_file()}
+    if "hamiltonian" not in files and (folder / PREDICTED).is_file():
+        files["hamiltonian"] = folder / PREDICTED
     if not files:
         raise DataError(f"{folder}: structure {folder.name!r}: none of {', '.join(MATRIX_FILES.values())} is there")
     operators = {name: read_matrix(file, shells, atoms.numbers) for name, file in files.items()}
@@ -111,7 +142,8 @@ def read_structure(folder: Path) -> Sample:
     scalars = SampleInfo(
         energy_unit="eV", electrons=info.occupation, fermi_level=info.fermi_energy_eV, group=folder.name
     )
-    return check_sample(Sample(folder.name, atoms, basis, operators, scalars), str(folder))
+    sample = Sample(folder.name, atoms, basis, operators, scalars)
+    return apply_note(check_sample(sample, str(folder)), source)
 
 
 def read_matrix(file: Path, shells: Mapping[int, list[int]], numbers: IntArray) -> BlockMatrix:
@@ -157,14 +189,7 @@ def read_matrix(file: Path, shells: Mapping[int, list[int]], numbers: IntArray) 
 def _read_info(folder: Path) -> StructureInfo:
     file = folder / "info.json"
     place = f"{file}: structure {folder.name!r}"
-    try:
-        info = StructureInfo.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        item = error.errors()[0]
-        key = ".".join(str(part) for part in item["loc"])
-        raise DataError(f"{place}: key {key!r}: {item['msg'].lower()}") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{place}: not readable as JSON: {error}") from error
+    info = read_keys(file, StructureInfo)
     if info.spinful:
         raise DataError(
             f"{place}: key 'spinful': true; matrices with spin are not supported, give a spinless calculation"
@@ -226,7 +251,3 @@ def _to_canonical(matrix: BlockMatrix, shells: Mapping[int, list[int]]) -> Block
         blocks = matrix.gather(pairs)[:, rows][:, :, columns]
         values[matrix.offsets[pairs][:, None] + np.arange(blocks[0].size)] = blocks.reshape(len(pairs), -1)
     return matrix.with_values(values)
-
-
-def _natural(path: Path) -> tuple[tuple[int, str], ...]:
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in path.parts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,12 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from slembench.blocks import BlockMatrix
+from slembench.data.formats.deeph_folder import in_order, write_note
 from slembench.data.formats.deeph_new import MATRIX_FILES
 from slembench.data.sample import Sample, check_sample, on_common_pairs
 from slembench.errors import DataError
 from slembench.files import atomic_folder, write_text
-from slembench.orbitals import FloatArray
+from slembench.orbitals import FloatArray, IntArray
 from slembench.units import energy_factor
 
 VACUUM = 20.0
@@ -29,7 +29,8 @@ def write(samples: Iterable[Sample], path: Path) -> None:
     """Write every sample as a folder ``path``/<id>; each folder appears whole or not at all.
 
     Energies are turned into eV, both directions of every pair are written, all operators on the same pairs, and atoms
-    are grouped by element (in order of first appearance) as the layout wants it. A molecule gets a box.
+    are grouped by element (in order of first appearance) as the layout wants it. A molecule gets a box. A note beside
+    the files (`deeph_folder`) lets them be read back as they were.
 
     Raises:
         DataError: a folder that exists already, or an id that cannot be a folder's name.
@@ -39,7 +40,9 @@ def write(samples: Iterable[Sample], path: Path) -> None:
             raise DataError(f"{path}: structure {sample.id!r}: key 'id': cannot be the name of a folder")
         try:
             with atomic_folder(path / sample.id) as folder:
-                _write_structure(_grouped(check_sample(sample, str(path))), folder)
+                order = _grouped(check_sample(sample, str(path)).atoms.numbers)
+                _write_structure(in_order(sample, order), folder)
+                write_note(folder, sample.atoms, order)
         except FileExistsError as error:
             raise DataError(f"{path}: structure {sample.id!r}: {error}") from error
 
@@ -95,16 +98,7 @@ def filled_cell(atoms: ase.Atoms) -> FloatArray:
     return cell
 
 
-def _grouped(sample: Sample) -> Sample:
-    """The sample with atoms grouped by element, in order of first appearance; itself if they are already."""
-    numbers = sample.atoms.numbers
+def _grouped(numbers: IntArray) -> IntArray:
+    """Order of the atoms that groups them by element, elements in order of first appearance."""
     rank = {z: k for k, z in enumerate(dict.fromkeys(numbers.tolist()))}
-    order = np.argsort([rank[z] for z in numbers.tolist()], kind="stable")
-    if np.array_equal(order, np.arange(len(numbers))):
-        return sample
-    place = np.argsort(order)
-    operators = {
-        name: replace(operator, numbers=numbers[order], pair_index=place[operator.pair_index])
-        for name, operator in sample.operators.items()
-    }
-    return replace(sample, atoms=sample.atoms[order], operators=operators)
+    return np.argsort([rank[z] for z in numbers.tolist()], kind="stable")

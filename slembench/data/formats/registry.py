@@ -151,11 +151,27 @@ def detect_format(path: str | Path) -> tuple[Format, list[str]]:
         raise DataError(f"{path}: no such file or folder")
     found = [(item, evidence) for item in FORMATS.values() if (evidence := item.detect(path))]
     if not found:
-        raise DataError(f"{path}: none of the known formats ({', '.join(FORMATS)}) was recognised")
+        inside = _inside(path)
+        problem = f"{path}: none of the known formats ({', '.join(FORMATS)}) was recognised"
+        raise DataError(f"{problem}; deeper in there are: {', '.join(inside)}" if inside else problem)
     if len(found) > 1:
         names = "; ".join(f"{item.name} ({', '.join(evidence)})" for item, evidence in found)
-        raise DataError(f"{path}: more than one format is possible: {names}; name the one that is meant")
+        inside = _inside(path)
+        advice = "name the one that is meant" + (f", or give one of: {', '.join(inside)}" if inside else "")
+        raise DataError(f"{path}: more than one format is possible: {names}; {advice}")
     return found[0]
+
+
+def _inside(path: Path, depth: int = 3) -> list[str]:
+    """Folders below a path that one format alone fits, each with its name; of nested ones the outermost."""
+    found = []
+    for folder in sorted(path.glob("*/")):
+        names = [item.name for item in FORMATS.values() if item.detect(folder)]
+        if len(names) == 1:
+            found.append(f"{folder} ({names[0]})")
+        elif depth > 1:
+            found += _inside(folder, depth - 1)
+    return found
 
 
 def read_samples(path: str | Path, name: str | None = None, **options: Any) -> Iterator[Sample]:
