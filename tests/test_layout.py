@@ -96,3 +96,14 @@ def test_a_pair_without_its_reverse_is_refused():
     onsite, pair = LAYOUT.to_features(blocks, index, shift)
     with pytest.raises(ValueError, match="has no reverse pair"):
         LAYOUT.to_blocks(NUMBERS, onsite, pair[1:], index[1:], shift[1:])
+
+
+def test_transposed_blocks_have_the_same_features_up_to_a_sign():
+    """A block of shells (b, a) coupled in that order is the transpose of one of (a, b) with features times the sign."""
+    layout = OperatorLayout(Basis.parse({"Mo": "2s1p2d"}))
+    for c in layout.classes:
+        signs = layout.transpose_sign[c.slice].reshape(2 * c.l + 1, -1)
+        for k, (a, b) in enumerate(c.shell_pairs.tolist()):
+            own = clebsch_gordan(layout.shells[a], layout.shells[b], c.l)
+            other = clebsch_gordan(layout.shells[b], layout.shells[a], c.l)
+            assert np.allclose(own, other.swapaxes(0, 1) * signs[0, k])

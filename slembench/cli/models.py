@@ -66,7 +66,7 @@ def models_command(
         return
     title = f"basis and cutoffs of {data.name}; reads: distance around the atom / the pair, Angstrom"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("model", "symmetry", "rotation", "inversion", "parameters", "reads", "inputs"):
+    for column in ("model", "group", "rotation", "inversion", "parameters", "reads", "inputs"):
         number = column in ("rotation", "inversion", "parameters", "reads")
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for f in facts:
