@@ -47,6 +47,7 @@ class Dataset:
         self._store = SampleStore([self.root / file for file in self.card.origin.files], cache)
         self.ids: list[str] = self._store.ids
         self._splits = read_splits(self.root / self.card.splits.file, self.ids)
+        self._checked: set[str] = set()
         self._check_against_card()
 
     @property
@@ -85,7 +86,9 @@ class Dataset:
                 without a block or a block outside the scored pair set.
         """
         sample = self._store.sample(identifier)
-        self.pairs(sample)
+        if identifier not in self._checked:
+            self.pairs(sample)
+            self._checked.add(identifier)
         return sample
 
     def iterate(self, ids: Iterable[str] | None = None) -> Iterator[Sample]:

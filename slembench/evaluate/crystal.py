@@ -9,7 +9,7 @@ import numpy as np
 
 from slembench.blocks import BlockMatrix
 from slembench.data import Sample
-from slembench.metrics.budget import budget_metrics, first_order_shifts, orthonormal_norm, overlap_shifts
+from slembench.metrics.budget import NO_METRIC, budget_metrics, first_order_shifts, orthonormal_norm, overlap_shifts
 from slembench.metrics.density import d_trace_error
 from slembench.metrics.dos import BROADENING_EV, GHOST_SHIFT_EV, dos_w1, ghost_states
 from slembench.metrics.kpath import band_path
@@ -128,7 +128,7 @@ def _overlap(task: CrystalTask, overlap: BlockMatrix) -> Row:
     if not task.electrons or not kept:
         return row
     if lowest <= 0:
-        return row | {"overlap.eps_shift_occ": float("nan")}
+        return row | dict.fromkeys(NO_METRIC, float("nan"))
     h_ref, s_ref = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
     shifts = (levels(h_ref, overlap, task.kpoints) - task.reference.eps)[:, :kept]
     estimates, raw, inner = [], 0.0, 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slembench.metrics.budget import budget_metrics, overlap_shifts
+from slembench.metrics.budget import NO_METRIC, budget_metrics, overlap_shifts
 from slembench.metrics.density import d_idempotency
 from slembench.metrics.eigen import bare_levels, in_reference_basis
 from slembench.metrics.reference import ReferenceLevels
@@ -63,7 +63,7 @@ def molecule_columns(task: MoleculeTask) -> Row:
 def _hamiltonian(task: MoleculeTask, hamiltonian: FloatArray, change: FloatArray) -> Row:
     eps_ref, c_ref = task.reference.eps, task.reference.orbitals[0]
     eps, overlaps, inner = in_reference_basis(hamiltonian, c_ref)
-    occupied = fill(eps_ref, np.ones(1), task.electrons).occupied
+    occupied = int(np.ceil(task.electrons / 2 - 1e-6))
     padded = np.pad(eps, (0, eps_ref.shape[1] - len(eps)), constant_values=np.nan)[None]
     row = level_metrics(padded, eps_ref, task.electrons)
     row["psi_cos_legacy"] = psi_cos_legacy(c_ref @ overlaps[:, :occupied], c_ref[:, :occupied])
@@ -88,7 +88,7 @@ def _overlap(task: MoleculeTask, overlap: FloatArray) -> Row:
     if not task.electrons or task.reference_overlap is None or task.reference_hamiltonian is None:
         return row
     if lowest <= 0:
-        return row | {"overlap.eps_shift_occ": float("nan")}
+        return row | dict.fromkeys(NO_METRIC, float("nan"))
     eps_ref, c_ref = task.reference.eps, task.reference.orbitals[0]
     occupied = fill(eps_ref, np.ones(1), task.electrons).occupied
     eps = bare_levels(task.reference_hamiltonian, overlap)[:occupied]

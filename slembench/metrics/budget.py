@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 
 from slembench.orbitals import FloatArray
 
+NO_METRIC = tuple(
+    f"overlap.{name}" for name in ("eps_shift_occ", "budget_first_order", "budget_residual", "budget_amplification")
+)
+"""Columns that have no value where the predicted S is not positive definite."""
+
 
 def first_order_shifts(change: NDArray[Any], orbitals: NDArray[Any]) -> FloatArray:
     """First-order shifts of levels c^dagger M c, with M = dH - eps dS for the orbital's own eps (or dH alone).

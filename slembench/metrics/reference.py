@@ -88,7 +88,7 @@ def reference_levels(
 
 
 _HEAD = struct.Struct("<I4x4q?7xd8x")
-"""Checksum of what follows; n_k, n, rows and columns of orbitals; are they complex; smallest eigenvalue of S; 64 bytes."""
+"""64 bytes: checksum of the rest; n_k, n, rows and columns of orbitals; are they complex; smallest eigenvalue of S."""
 
 
 def _write(file: Path, levels: ReferenceLevels) -> None:

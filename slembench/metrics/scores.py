@@ -153,5 +153,8 @@ def _split_score(table: pd.DataFrame, operator: str, name: str) -> dict[str, flo
 
 def _why(table: pd.DataFrame, score: str) -> str:
     if score in table and table[score].isna().any():
-        return f"structure {table.loc[table[score].isna(), 'id'].iloc[0]!r} has no value"
+        first = table[table[score].isna()].iloc[0]
+        if first.get(f"{score.split('.')[0]}.s_min_eig", 1.0) <= 0:
+            return f"structure {first['id']!r}: the predicted S is not positive definite"
+        return f"structure {first['id']!r} has no value"
     return "no structure has such elements"

@@ -68,11 +68,11 @@ def psi_overlap(overlaps: NDArray[Any], eps: FloatArray, occupied: int, toleranc
     Returns:
         Dimensionless, 0 to 1.
     """
-    total = 0.0
-    for group in degenerate_groups(eps, occupied, tolerance):
-        size = group.stop - group.start
-        total += size * float(np.linalg.norm(overlaps[group, group]) / np.sqrt(size))
-    return total / occupied
+    starts = np.array([group.start for group in degenerate_groups(eps, occupied, tolerance)])
+    sizes = np.diff([*starts, occupied])
+    label = np.repeat(np.arange(len(starts)), sizes)
+    own = np.abs(overlaps[:occupied, :occupied]) ** 2 * (label[:, None] == label)
+    return float((sizes * np.sqrt(np.add.reduceat(own.sum(axis=1), starts) / sizes)).sum() / occupied)
 
 
 def occ_subspace(overlaps: NDArray[Any], occupied: int) -> float:

@@ -195,7 +195,8 @@ def test_ensembles_that_do_not_belong_together(crystals):
 def test_overlap_that_is_no_metric(molecules):
     result = evaluate(molecules, floor_predictions(molecules, "zero"))
     assert result.scores["overlap.s_not_pd"].value == 4
-    assert result.unavailable["overlap.eps_shift_occ"] == "structure 's08' has no value"
+    for name in ("eps_shift_occ", "budget_first_order"):
+        assert result.unavailable[f"overlap.{name}"] == "structure 's08': the predicted S is not positive definite"
 
 
 def test_large_cells_are_scored_around_the_fermi_level(monkeypatch):
