@@ -27,7 +27,7 @@ Of any structure file that ASE reads (CIF, POSCAR, XYZ, ...), of any size:
 
     slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5 --parts 8 --workers 2
 
-Memory grows linearly with the number of atoms, and falls with the number of parts. Each part is predicted on its own
+Memory grows at most linearly with the number of atoms; parts bound it for very large ones. Each is predicted on its own
 with all atoms that can matter to it; what is finished is kept when a worker is killed, and the same command goes on.
 `python -c "import slembench.predictions; help(slembench.predictions)"` describes the file.
 """

@@ -35,6 +35,9 @@ Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 PLAN_FILE = "plan.json"
 
+PORTION = 1_000_000
+"""Matrix elements, of one direction, that are turned from features into blocks together."""
+
 
 @dataclass(frozen=True)
 class StructureJob:
@@ -170,7 +173,9 @@ def _predict_part(job: StructureJob, model: OperatorModel, own: IntArray, writer
         predicted = features(model, part.graph, job.max_pairs)
         rows = np.searchsorted(part.atoms, own)
         writer.begin(job.name, np.asarray(job.atoms.numbers), model.targets)
-        for blocks in block_portions(model.layout, part.graph, predicted, rows, job.max_pairs):
+        size = int(model.basis.sizes(job.atoms.numbers).max()) ** 2
+        portion = max(1, min(job.max_pairs, PORTION // size))
+        for blocks in block_portions(model.layout, part.graph, predicted, rows, portion):
             first = next(iter(blocks.values()))
             index = part.atoms[first.pair_index]
             writer.extend(index, first.pair_shift, {name: matrix.values for name, matrix in blocks.items()})
