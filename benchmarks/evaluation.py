@@ -3,7 +3,7 @@
 Loop (the algorithm of the test script of QH9, https://github.com/divelab/AIRS, written out again): one molecule at a
 time, S from PySCF, both the predicted and the reference problem by canonical orthogonalisation (one decomposition of S
 and one of the transformed H each), then the errors of matrix, occupied levels, HOMO, LUMO and orbitals. The script
-assembles both matrices from padded blocks in loops over pairs of atoms; the figures are given with that and, generously,
+assembles both matrices from padded blocks in loops over pairs of atoms; the figures are given with that and also
 without it.
 
 Ours: `slembench.evaluate` on the same predictions, everything it computes by default (both countings and averages,
