@@ -54,7 +54,7 @@ def test_irreducible_mesh_integrates_a_symmetric_function():
     kpoints, weights = irreducible_mesh(crystal, size)
     whole = np.array(list(np.ndindex(*size))) / size
     reciprocal = np.linalg.inv(crystal.cell.array).T
-    shifts = np.array([n for n in np.ndindex(5, 5, 5)]) - 2
+    shifts = np.array(list(np.ndindex(5, 5, 5))) - 2
     lattice = shifts @ crystal.cell.array
     shell = lattice[np.abs(np.linalg.norm(lattice, axis=1) - 5.43 / np.sqrt(2)) < 0.01]
 
