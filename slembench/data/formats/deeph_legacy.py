@@ -34,7 +34,7 @@ MATRIX_FILES = {"hamiltonian": "hamiltonians.h5", "overlap": "overlaps.h5", "den
 """Operator -> file (the last name is the layout's own spelling)."""
 
 PREDICTED = "hamiltonians_pred.h5"
-"""A Hamiltonian that DeepH predicted; read where there is no hamiltonians.h5."""
+"""A Hamiltonian that DeepH predicted; read where there is no hamiltonians.h5, Hermitian or not."""
 
 TEXT_FILES = ("element.dat", "lat.dat", "orbital_types.dat", "site_positions.dat")
 
@@ -125,7 +125,8 @@ def read_matrix(file: Path, shells: Mapping[int, tuple[int, ...]], numbers: IntA
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise DataError(f"{place}: not readable as HDF5 (missing, truncated or damaged): {error}") from error
     check_finite(matrix, place, "blocks")
-    check_hermitian(matrix, place, "blocks")
+    if file.name != PREDICTED:  # the network gives either direction of a pair for itself
+        check_hermitian(matrix, place, "blocks")
     return to_canonical(matrix, shells, "openmx")
 
 

@@ -33,7 +33,7 @@ MATRIX_FILES = {"hamiltonian": "hamiltonian.h5", "overlap": "overlap.h5", "densi
 """Operator -> file; the density matrix carries the factor 2 of spin."""
 
 PREDICTED = "hamiltonian_pred.h5"
-"""A Hamiltonian that DeepH predicted; read where there is no hamiltonian.h5."""
+"""A Hamiltonian that DeepH predicted; read where there is no hamiltonian.h5, Hermitian or not."""
 
 GEOMETRY_FILES = ("POSCAR", "info.json")
 
@@ -138,7 +138,8 @@ def read_structure(folder: Path) -> Sample:
         raise DataError(f"{folder}: structure {folder.name!r}: none of {', '.join(MATRIX_FILES.values())} is there")
     operators = {name: read_matrix(file, shells, atoms.numbers) for name, file in files.items()}
     for name, operator in operators.items():
-        check_hermitian(operator, f"{files[name]}: structure {folder.name!r}", "entries")
+        if files[name].name != PREDICTED:  # the network gives either direction of a pair for itself
+            check_hermitian(operator, f"{files[name]}: structure {folder.name!r}", "entries")
     scalars = SampleInfo(
         energy_unit="eV", electrons=info.occupation, fermi_level=info.fermi_energy_eV, group=folder.name
     )
