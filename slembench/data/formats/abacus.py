@@ -65,12 +65,17 @@ def read_output(folder: Path) -> Sample:
         DataError: a missing or damaged file, several ionic steps, a calculation with spin, shells that are nowhere
             stated or do not fit the matrices, or matrices that are not Hermitian.
     """
+    nspin = _input_key(folder, "nspin", "1")
+    if nspin != "1":
+        raise DataError(
+            f"{folder}: INPUT says nspin {nspin}; matrices with spin are not supported, give a run of nspin 1"
+        )
     second = sorted(file.name for name in SECOND_SPIN for file in folder.glob(name))
     if second:
         raise DataError(f"{folder}: {second[0]} is the second of two spins; matrices with spin are not supported")
     place = folder.resolve()
     run = place.parent.name if place.name.startswith("OUT.") else place.name
-    structure = read_stru(_near(folder, "STRU"), _input_key(folder, "latname", "none"))
+    structure = read_stru(_near(folder, _input_key(folder, "stru_file", "STRU")), _input_key(folder, "latname", "none"))
     numbers = structure.atoms.numbers.astype(int)
     shells = _shells_by_element(species_shells(folder, structure), structure)
     orbitals = OrbitalMap(numbers, shells, "abacus")
@@ -98,7 +103,8 @@ def _operator(file: Path, orbitals: OrbitalMap, unit: float) -> BlockMatrix:
     total = int(orbitals.basis.sizes(orbitals.numbers).sum())
     if elements.size != total:
         known = ", ".join(f"{symbol} {shells}" for symbol, shells in orbitals.basis.to_dict().items())
-        raise DataError(f"{file}: matrices of {elements.size} orbitals, the atoms of STRU have {total} ({known})")
+        spin = "; twice as many are those of nspin 4, which is not supported" if elements.size == 2 * total else ""
+        raise DataError(f"{file}: matrices of {elements.size} orbitals, the atoms of STRU have {total} ({known}){spin}")
     try:
         matrix = orbitals.blocks(elements.rows, elements.columns, elements.shifts, elements.values * unit)
     except DataError as error:
@@ -137,7 +143,7 @@ def _near(folder: Path, name: str) -> Path:
     for place in (folder, folder.parent):
         if (place / name).is_file():
             return place / name
-    raise DataError(f"{folder}: no {name} there or in the folder above")
+    raise DataError(f"{folder}: no {name} there or in the folder above; put the run's structure file there")
 
 
 def _input_key(folder: Path, key: str, default: str) -> str:

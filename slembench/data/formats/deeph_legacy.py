@@ -133,7 +133,9 @@ def read_matrix(file: Path, shells: Mapping[int, tuple[int, ...]], numbers: IntA
 def _block(dataset: Any, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
     if not isinstance(dataset, h5py.Dataset) or dataset.shape != shape or dataset.dtype.kind != "f":
         found = f"{dataset.shape} of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "no dataset"
-        raise DataError(f"{where}: is {found}, the shells of its atoms make it {shape} of real numbers")
+        doubled = isinstance(dataset, h5py.Dataset) and dataset.shape == (2 * shape[0], 2 * shape[1])
+        spin = "; twice the size is that of spin, which is not supported" if doubled else ""
+        raise DataError(f"{where}: is {found}, the shells of its atoms make it {shape} of real numbers{spin}")
     return np.asarray(dataset[()], dtype=np.float64)
 
 
@@ -157,8 +159,10 @@ def _pairs(names: list[str], n_atoms: int, place: str) -> tuple[IntArray, IntArr
 
 
 def _read_info(folder: Path) -> StructureInfo:
-    """Contents of info.json."""
+    """Contents of info.json; nothing where it is missing, as in early sets (blocks of twice the size tell spin)."""
     file = folder / "info.json"
+    if not file.is_file():
+        return StructureInfo()
     place = f"{file}: structure {folder.name!r}"
     info = read_keys(file, StructureInfo)
     if info.isspinful:
