@@ -1,14 +1,16 @@
-"""A molecule whose operators are whole matrices in some program's order of orbitals."""
+"""Molecules whose operators are whole matrices in some program's order of orbitals; databases of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import ase
 import numpy as np
 
 from slembench.blocks import BlockMatrix
 from slembench.data.formats.evidence import length_evidence
+from slembench.data.formats.order_evidence import order_of_overlap
+from slembench.data.formats.sqlite_file import SqliteFile
 from slembench.data.sample import Sample, SampleInfo, check_sample, element_name
 from slembench.errors import DataError
 from slembench.orbitals import Basis, FloatArray, IntArray, canonical_index
@@ -79,3 +81,52 @@ def check_symmetric(matrix: FloatArray, size: int, place: str) -> None:
     difference, largest = float(np.abs(matrix - matrix.T).max()), float(np.abs(matrix).max())
     if difference > SYMMETRY * largest:
         raise DataError(f"{place}: is not symmetric, by {difference:.1e} (largest value {largest:.1e}); it is damaged")
+
+
+def told_order(
+    overlap: FloatArray,
+    numbers: IntArray,
+    positions: FloatArray,
+    shells: Mapping[int, Sequence[int]],
+    candidates: Sequence[str],
+    place: str,
+) -> str:
+    """`order_of_overlap` of a database's first molecule.
+
+    Args:
+        overlap: (n, n) in the file's order.
+        numbers: (N,) atomic numbers.
+        positions: (N, 3) Angstrom.
+        shells: atomic number -> l of each shell in the file's order.
+        candidates: keys of `slembench.orbitals.CONVENTIONS`.
+        place: file, row and key of the overlap.
+
+    Raises:
+        DataError: none of the candidates fits; names ``place``.
+    """
+    try:
+        return order_of_overlap(overlap, numbers, positions, shells, candidates)
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from error
+
+
+def database_notes(source: SqliteFile, table: str, samples: Iterator[tuple[Sample, str]]) -> list[str]:
+    """How many rows a database of molecules has, and the order of orbitals that the first overlap shows.
+
+    Args:
+        source: the file.
+        table: its table with a row a molecule.
+        samples: its molecules with the order of orbitals they were in.
+
+    Returns:
+        Lines; none where there are no molecules.
+    """
+    first = next(samples, None)
+    if first is None:
+        return []
+    count = next(source.rows(f"SELECT COUNT(*) FROM {table}"))[0]
+    return [
+        f"{count} rows",
+        f"order within shells: {first[1]}, by the directions of the overlaps of {first[0].atoms.symbols}",
+        "this layout is read by its description; no real file of it was at hand to check the reader",
+    ]

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slembench.data.formats.dense_molecule import check_symmetric, dense_sample
-from slembench.data.formats.order_evidence import order_of_overlap
+from slembench.data.formats.dense_molecule import check_symmetric, database_notes, dense_sample, told_order
 from slembench.data.formats.sqlite_file import SqliteFile, sqlite_files
 from slembench.data.sample import Sample, SampleInfo
 from slembench.errors import DataError
@@ -56,15 +55,7 @@ def notes(path: Path) -> list[str]:
         DataError: as in `read`.
     """
     file = _find(path)
-    first = None if file is None else next(_samples(SqliteFile(file)), None)
-    if file is None or first is None:
-        return []
-    count = next(SqliteFile(file).rows("SELECT COUNT(*) FROM data"))[0]
-    return [
-        f"{count} rows",
-        f"order within shells: {first[1]}, by the directions of the overlaps of {first[0].atoms.symbols}",
-        "this layout is read by its description; no real file of it was at hand to check the reader",
-    ]
+    return [] if file is None else database_notes(SqliteFile(file), "data", _samples(SqliteFile(file)))
 
 
 def _find(path: Path) -> Path | None:
@@ -102,7 +93,10 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
         if overlap is not None:
             matrices["overlap"] = _square(overlap, size, f"{place}: key 'S'")
         if convention is None:
-            convention = _convention(matrices.get("overlap"), numbers, positions, shells, place)
+            key = f"{place}: key 'S'"
+            if "overlap" not in matrices:
+                raise DataError(f"{key}: missing; the order of orbitals cannot be told without the overlap")
+            convention = told_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
         info = SampleInfo(
             energy_unit="Hartree",
             energy_zero="vacuum",
@@ -112,17 +106,6 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
         )
         sample = dense_sample(str(row), numbers, positions, matrices, shells, convention, info, place)
         yield sample, convention
-
-
-def _convention(
-    overlap: FloatArray | None, numbers: IntArray, positions: FloatArray, shells: dict[int, list[int]], place: str
-) -> str:
-    if overlap is None:
-        raise DataError(f"{place}: key 'S': missing; the order of orbitals cannot be told without the overlap")
-    try:
-        return order_of_overlap(overlap, numbers, positions, shells, CANDIDATES)
-    except DataError as error:
-        raise DataError(f"{place}: key 'S': {error}") from error
 
 
 def _shells(source: SqliteFile) -> dict[int, list[int]]:

@@ -18,12 +18,11 @@ import ase.io.jsonio
 import numpy as np
 from numpy.typing import NDArray
 
-from slembench.data.formats.dense_molecule import check_symmetric, dense_sample
-from slembench.data.formats.order_evidence import order_of_overlap
+from slembench.data.formats.dense_molecule import check_symmetric, database_notes, dense_sample, told_order
 from slembench.data.formats.sqlite_file import SqliteFile, sqlite_files
 from slembench.data.sample import Sample, SampleInfo
 from slembench.errors import DataError
-from slembench.orbitals import SHELL_LETTERS, FloatArray, IntArray
+from slembench.orbitals import SHELL_LETTERS, FloatArray
 
 CANDIDATES = ("orca", "canonical", "pyscf")
 """Orders that may occur; the first one is the published files'."""
@@ -62,15 +61,7 @@ def notes(path: Path) -> list[str]:
         DataError: as in `read`.
     """
     file = _find(path)
-    first = None if file is None else next(_samples(SqliteFile(file)), None)
-    if file is None or first is None:
-        return []
-    count = next(SqliteFile(file).rows("SELECT COUNT(*) FROM systems"))[0]
-    return [
-        f"{count} rows",
-        f"order within shells: {first[1]}, by the directions of the overlaps of {first[0].atoms.symbols}",
-        "this layout is read by its description; no real file of it was at hand to check the reader",
-    ]
+    return [] if file is None else database_notes(SqliteFile(file), "systems", _samples(SqliteFile(file)))
 
 
 def _find(path: Path) -> Path | None:
@@ -107,7 +98,8 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
         size = sum(2 * l + 1 for z in numbers.tolist() for l in shells[z])
         matrices = {key: _matrix(fields, key, size, place) for key in ("hamiltonian", "overlap")}
         if convention is None:
-            convention = _convention(matrices["overlap"], numbers, positions, shells, place)
+            key = f"{place}: key 'overlap'"
+            convention = told_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
         energy = None if shifted or "energy" not in fields else float(_values(fields, "energy", place).ravel()[0])
         info = SampleInfo(
             energy_unit="Hartree",
@@ -118,15 +110,6 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
         )
         sample = dense_sample(str(row), numbers, positions, matrices, shells, convention, info, place)
         yield sample, convention
-
-
-def _convention(
-    overlap: FloatArray, numbers: IntArray, positions: FloatArray, shells: dict[int, list[int]], place: str
-) -> str:
-    try:
-        return order_of_overlap(overlap, numbers, positions, shells, CANDIDATES)
-    except DataError as error:
-        raise DataError(f"{place}: key 'overlap': {error}") from error
 
 
 def _metadata(source: SqliteFile) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def _candidates(size: int) -> Iterator[tuple[int, ...]]:
     """All shells of that many orbitals with no more shells of an l than of the one below, at least one s."""
 
     def extend(l: int, left: int, most: int) -> Iterator[list[int]]:
+        """Numbers of shells of l, l + 1, ... that make ``left`` orbitals, at most ``most`` of l."""
         yield from [[]] if left == 0 else []
         if l < len(SHELL_LETTERS) and left > 0:
             for count in range(1, min(most, left // (2 * l + 1)) + 1):

@@ -204,6 +204,7 @@ def density_matrices(
     energies = np.array([values for values, _ in solved])
 
     def occupations(level: float) -> FloatArray:
+        """Electrons (k, orbital) in the levels under a Fermi level, eV."""
         return np.asarray(2 * expit((level - energies) / width))
 
     level = brentq(lambda mu: weights @ occupations(mu).sum(axis=1) - electrons, energies.min(), energies.max())
