@@ -130,6 +130,12 @@ def test_predictions_find_their_geometry(real_files, copy_of_tree):
         errors.append(np.mean([np.abs(difference.gather(np.array([pair]))).mean() for pair in range(9)]))
     assert not reference
     assert (min(errors), max(errors)) == pytest.approx((0.74, 1.62), abs=5e-3)  # eV, every block counting alike
+    lines = (inspect_path(waters / name, limit=1).notes for name in ("", "reference", "predicted"))
+    assert list(lines) == [
+        [f"6 folder(s) that hold a prediction alone are left out; to read them give {waters / 'predicted'}"],
+        [],
+        ["predicted Hamiltonian (hamiltonian_pred.h5) of 6 structure(s)"],
+    ]
     root = copy_of_tree(waters / "predicted/138", "predicted/138")
     with pytest.raises(
         DataError, match=r"138: has no POSCAR and info.json, nor has the folder above .* put a copy of bot"

@@ -71,6 +71,18 @@ def structure_folders(path: Path) -> list[Path]:
     return list(folders_with(path, GEOMETRY_FILES)) or list(folders_with(path, [PREDICTED]))
 
 
+def notes(path: Path) -> list[str]:
+    """Where predictions are read instead of a calculation, and where they are passed over."""
+    folders, predicted = structure_folders(path), list(folders_with(path, [PREDICTED]))
+    read_here = [folder for folder in folders if folder in predicted and not (folder / "hamiltonian.h5").is_file()]
+    lines = [f"predicted Hamiltonian ({PREDICTED}) of {len(read_here)} structure(s)"] if read_here else []
+    passed = [folder for folder in predicted if folder not in folders]
+    if passed:
+        places = ", ".join(sorted({str(folder.parent) for folder in passed}))
+        lines.append(f"{len(passed)} folder(s) that hold a prediction alone are left out; to read them give {places}")
+    return lines
+
+
 def geometry_folder(folder: Path) -> Path:
     """Where the POSCAR and the info.json of a structure lie: with it, one above it, or in a namesake near by.
 

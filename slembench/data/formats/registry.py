@@ -71,6 +71,7 @@ FORMATS: dict[str, Format] = {
             deeph_new.detect,
             deeph_new.read,
             deeph_new_write.write,
+            deeph_new.notes,
         ),
         Format(
             "deeph-legacy",
