@@ -119,9 +119,11 @@ def read_structure(path: Path, frame: str) -> ase.Atoms:
     """One structure of a file.
 
     Raises:
-        DataError: no such file or frame, or a file that ASE does not read.
+        DataError: no such file or frame, a file that ASE does not read, positions or a cell that are not sound.
     """
     import ase.io
+    import numpy as np
+    from ase.geometry import complete_cell
 
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -132,6 +134,12 @@ def read_structure(path: Path, frame: str) -> ase.Atoms:
         raise DataError(f"{path}: frame {frame}: ASE cannot read it ({reason})") from None
     if not isinstance(atoms, ase.Atoms) or not len(atoms):
         raise DataError(f"{path}: frame {frame}: holds no atoms")
+    odd = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(odd):
+        raise DataError(f"{path}: frame {frame}: the position of atom {odd[0]} is not a finite number")
+    cell = complete_cell(atoms.cell)
+    if not np.isfinite(cell).all() or not atoms.cell.array[atoms.pbc].any(axis=1).all() or not np.linalg.det(cell):
+        raise DataError(f"{path}: frame {frame}: no proper cell: each periodic direction needs a vector of its own")
     return atoms
 
 

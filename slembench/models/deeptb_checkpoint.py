@@ -61,7 +61,7 @@ def read_deeptb(path: str | Path, energy_unit: str) -> tuple[PairFrameModel, dic
         _load_scales(model, weights)
         if "overlap" in model.targets:
             _load_overlap(model, weights)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         raise ConfigError(f"{path}: weight {weights.last!r} does not fit the options ({error})") from None
     unused = weights.unused()
     if unused:
@@ -105,6 +105,8 @@ class _Weights(Mapping[str, torch.Tensor]):
         if name not in self.tensors:
             raise ConfigError(f"{self.where}: weight {name!r} is missing")
         tensor = self.tensors[name]
+        if not isinstance(tensor, torch.Tensor):
+            raise ConfigError(f"{self.where}: weight {name!r} is a {type(tensor).__name__}, not a tensor")
         if not torch.isfinite(tensor).all():
             raise ConfigError(f"{self.where}: weight {name!r} holds values that are not finite")
         return tensor.double()

@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from typer.testing import CliRunner
 
 from slembench.cli import app
+from slembench.cli.predict import read_structure
+from slembench.errors import DataError
 from slembench.predictions import read_predictions
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +85,15 @@ def test_help_teaches_without_heavy_imports():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
     assert "slembench predict sheet.cif" in done.stdout
     assert not {"torch", "datasets", "pandas", "ase"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("damage", ["position", "cell"])
+def test_structure_without_sound_geometry_is_refused(tmp_path, damage):
+    atoms = bulk("Si", cubic=True)
+    if damage == "position":
+        atoms.positions[3, 0] = np.nan
+    else:
+        atoms.cell[2] = 0.0
+    atoms.write(tmp_path / "bad.xyz")
+    with pytest.raises(DataError, match="atom 3" if damage == "position" else "no proper cell"):
+        read_structure(tmp_path / "bad.xyz", "-1")
