@@ -48,7 +48,7 @@ class StructureJob:
         name: id of the structure in the predictions file.
         atoms: the structure; positions and cell in Angstrom.
         source_hash: identifies what the structure was read from, kept in the file's header.
-        energy_unit: unit of the model's Hamiltonians; by default what its checkpoint says.
+        energy_unit: unit of the model's Hamiltonians, where its checkpoint does not say.
         max_pairs: pairs worked on at a time.
         threads: of each process.
     """
@@ -132,6 +132,8 @@ def load_checked(job: StructureJob) -> OperatorModel:
         )
     if job.energy_unit is None and model.energy_unit is None:
         raise ConfigError(f"{job.checkpoint}: the checkpoint does not say its energy unit; give it (eV or Hartree)")
+    if job.energy_unit is not None and model.energy_unit not in (None, job.energy_unit):
+        raise ConfigError(f"{job.checkpoint}: was trained in {model.energy_unit}; {job.energy_unit} contradicts it")
     return model
 
 

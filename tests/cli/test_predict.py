@@ -97,3 +97,12 @@ def test_structure_without_sound_geometry_is_refused(tmp_path, damage):
     atoms.write(tmp_path / "bad.xyz")
     with pytest.raises(DataError, match="atom 3" if damage == "position" else "no proper cell"):
         read_structure(tmp_path / "bad.xyz", "-1")
+
+
+def test_unit_other_than_that_of_the_checkpoint_is_refused(tmp_path, checkpoint):
+    bulk("Si", cubic=True).write(tmp_path / "si.xyz")
+    code, _, error = command(
+        tmp_path / "si.xyz", "--checkpoint", checkpoint, "--out", tmp_path / "si.h5", "--energy-unit", "Hartree"
+    )
+    assert code == 1
+    assert "trained in eV; Hartree contradicts it" in error
