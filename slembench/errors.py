@@ -17,3 +17,7 @@ class ConfigError(SlembenchError, ValueError):
 
 class PredictionError(SlembenchError, ValueError):
     """A predictions file is malformed or does not belong to the data it claims."""
+
+
+class SubmissionError(SlembenchError, ValueError):
+    """A submission is malformed, contradicts itself, or would do harm."""

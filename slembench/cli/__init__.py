@@ -11,7 +11,10 @@ from typer.core import TyperGroup
 from slembench import __version__
 from slembench.errors import SlembenchError
 
-AREAS = ("data", "models", "train", "predict", "checkpoint", "evaluate", "compare", "bands", "leaderboard", "report")
+AREAS = (
+    "data", "models", "train", "predict", "checkpoint", "evaluate", "compare", "bands", "submit", "verify",
+    "leaderboard", "report",
+)  # fmt: skip
 """Modules of this package that register commands, in the order of the help page."""
 
 HELP = """Benchmark machine-learned DFT Hamiltonians, overlaps and density matrices in localised-orbital bases.

@@ -17,8 +17,8 @@ dataset                            shape, type       meaning
 
 ``<op>`` is hamiltonian, overlap or density. Attributes: those of `PredictionHeader` (``basis`` as JSON such as
 ``{"Mo": "4s2p2d1f"}``), ``format``, ``version``, ``convention`` = "slembench" (orbitals m = -l..l, shells grouped by
-l, then zeta; see `slembench.orbitals`) and ``checksum`` (see `checksum`). One triangle of pairs is enough: what is
-missing is completed by Hermiticity before scoring.
+l, then zeta; see `slembench.orbitals`) and, if its writer likes, ``checksum`` (see `checksum`). One
+triangle of pairs is enough: what is missing is completed by Hermiticity before scoring.
 """
 
 from slembench.predictions.header import OPERATORS, PredictionHeader, PredictionSource

@@ -24,13 +24,13 @@ class Predictions:
         attrs: what the file says of itself.
         ids: structure ids, in file order.
         operators: names of the operators it holds.
-        checksum: sha256 of its content, as stored in it.
+        checksum: sha256 of its content, as stored in it; "" where its writer left it out.
     """
 
     def __init__(self, path: Path, file: h5py.File, attrs: PredictionHeader, ids: list[str]) -> None:
         self.path, self.attrs, self.ids = path, attrs, ids
         self.operators: tuple[str, ...] = tuple(name for name in OPERATORS if name in file["operators"])
-        self.checksum = str(file.attrs["checksum"])
+        self.checksum = str(file.attrs.get("checksum", ""))
         self._file = file
         self._number = {id: m for m, id in enumerate(ids)}
         self._atoms: IntArray = file["atom_offsets"][:]
