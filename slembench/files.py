@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from slembench.errors import ConfigError
+
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
@@ -72,7 +74,20 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def make_parent(path: str | Path) -> None:
+    """Make the folder that a file is to lie in.
+
+    Raises:
+        ConfigError: something that is no folder has its name, or it cannot be made.
+    """
+    parent = Path(path).parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: the folder {parent} cannot be made: {error.strerror}") from error
+
+
 def _temporary(path: str | Path) -> Path:
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(path)
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")

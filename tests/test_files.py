@@ -2,6 +2,7 @@ import hashlib
 
 import pytest
 
+from slembench.errors import ConfigError
 from slembench.files import atomic_file, atomic_folder, sha256, write_text
 
 
@@ -60,3 +61,10 @@ def test_folder_is_replaced_only_on_request(tmp_path):
 def test_sha256(tmp_path):
     path = write_text(tmp_path / "a.txt", "Å" * 1000)
     assert sha256(path) == hashlib.sha256(("Å" * 1000).encode()).hexdigest()
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    write_text(tmp_path / "a", "text")
+    with pytest.raises(ConfigError, match="folder .*/a cannot be made: "):
+        write_text(tmp_path / "a" / "b", "x")
+    assert (tmp_path / "a").read_text() == "text"

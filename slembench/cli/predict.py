@@ -56,6 +56,7 @@ def predict_command(
     """Predict a split, or a structure file."""
     import torch
 
+    from slembench.files import make_parent
     from slembench.training.allocator import keep_freed_memory
 
     if (structure is None) == (dataset is None):
@@ -63,7 +64,7 @@ def predict_command(
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_parent(out)
     if dataset is not None:
         _predict_split(checkpoint, dataset, split, out)
     else:

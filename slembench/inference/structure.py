@@ -227,8 +227,16 @@ def _claim(folder: Path, job: StructureJob, parts: int) -> None:
     checkpoint = find_checkpoint(job.checkpoint)
     assert checkpoint is not None
     weights = sha256(checkpoint / "model.safetensors")
-    plan = {"structure": digest.hexdigest(), "weights": weights, "parts": parts, "name": job.name}
+    plan = {
+        "structure": digest.hexdigest(),
+        "weights": weights,
+        "parts": parts,
+        "name": job.name,
+        "energy_unit": job.energy_unit,
+    }
     file = folder / PLAN_FILE
+    if not file.is_file() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"{folder}: is in the way of the parts and holds something else; write to another file")
     if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != plan:
         raise ConfigError(f"{folder}: holds parts of another prediction; remove it, or write to another file")
     folder.mkdir(parents=True, exist_ok=True)

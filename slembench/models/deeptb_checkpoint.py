@@ -77,8 +77,9 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and its unpickler raise many kinds
-        reason = str(error).split("\n")[0][:200]
-        raise ConfigError(f"{path}: not a file of tensors and plain values alone, refused unread ({reason})") from None
+        raise ConfigError(
+            f"{path}: not a file of tensors and plain values alone, or damaged; refused unread ({type(error).__name__})"
+        ) from None
     missing = [key for key in KEYS if not isinstance(content, dict) or not isinstance(content.get(key), dict)]
     if missing:
         raise ConfigError(f"{path}: no {missing[0]!r} in it: not a checkpoint of dptb (its files are nnenv.*.pth)")

@@ -35,8 +35,9 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
             return dict(load_file(file))
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, zip and safetensors raise types of their own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"{file}: cannot be read as weights: {reason}") from None
+        raise ConfigError(
+            f"{file}: not a file of tensors and plain values alone, or damaged; refused unread ({type(error).__name__})"
+        ) from None
     return dict(content.get("state_dict", content))
 
 

@@ -190,6 +190,16 @@ def test_finished_parts_are_kept_when_a_worker_is_killed(tmp_path):
         assert difference(found["x"]["hamiltonian"], expected["hamiltonian"]) < 1e-12
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    checkpoint, atoms = save_model(tmp_path / "model", Slem, torch.float64), crystal()
+    folder = tmp_path / "p.h5.parts"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is in the way of the parts"):
+        predict_structure(StructureJob(checkpoint, "x", atoms, "hash"), tmp_path / "p.h5", parts=2)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
 def _kill_a_worker(folder):
     """Kill one child process as soon as two parts are finished."""
     import psutil
