@@ -285,5 +285,5 @@ def _finish(plan: Plan, files: dict[str, str], members: dict[str, list[str]]) ->
     write_splits(plan.work / SPLIT_FILE, members)
     write_card(card, plan.work)
     write_text(plan.work / "README.md", dataset_readme(card, plan.work / next(iter(files))))
-    (plan.work / "import.json").unlink()
     plan.work.rename(plan.out)
+    (plan.out / "import.json").unlink()
