@@ -17,7 +17,7 @@ PACKAGE = ROOT / "slembench"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    "units", "errors", "files", "assets", "orbitals", "rotations", "blocks", "layout", "predictions", "data", "nn",
+    "units", "errors", "files", "progress", "assets", "orbitals", "rotations", "blocks", "layout", "predictions", "data", "nn",
     "models", "graphs", "metrics", "floors", "training", "inference", "evaluate", "results", "figures", "leaderboard",
     "harness", "pages", "studies", "suite", "testing", "pytest_plugin", "cli", "__main__",
 )  # fmt: skip

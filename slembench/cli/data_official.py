@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from slembench.progress import bar
+
 FETCH_HELP = """Download the published file of an official set; checked, unpacked, resumed where it was cut off.
 
 Where an address needs a browser or an account the command says what to do and where to put the file. Files lie in
@@ -92,7 +94,6 @@ def import_command(
 ) -> None:
     """Import, and say what came of it."""
     from rich.console import Console
-    from rich.progress import track
 
     from slembench.data.fetch import fetched
     from slembench.data.official_import import import_official
@@ -101,7 +102,8 @@ def import_command(
     console = Console(stderr=True, highlight=False, markup=False)
 
     def progress(parts: Iterable[int], count: int) -> Iterable[int]:
-        return track(parts, dataset, count, console=console, transient=True, disable=not console.is_terminal)
+        """The parts, with a bar."""
+        return bar(parts, dataset, count)
 
     made = import_official(
         dataset,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from slembench.errors import ConfigError
+from slembench.progress import bar
 
 HELP = """Write the page of a data set: Markdown made of its card, and four pictures of its data (PNG).
 
@@ -33,16 +34,12 @@ def page_command(
     everything: Annotated[bool, typer.Option("--all", help="Every data set, and the index.")] = False,
 ) -> None:
     """Write one page, or all of them with the index."""
-    from rich.console import Console
-    from rich.progress import track
-
     from slembench.pages.catalogue import all_names, write_index, write_page
 
     if (name is None) != everything:
         raise ConfigError("give the name of a data set, or --all")
-    console = Console(stderr=True)
     names = [name] if name is not None else all_names()
-    for one in track(names, "pages", console=console, transient=True, disable=not console.is_terminal):
+    for one in bar(names, "pages"):
         for path in write_page(one, out):
             typer.echo(f"wrote {path}")
     if everything:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slembench.errors import ConfigError
+from slembench.progress import bar
 
 if TYPE_CHECKING:
     from slembench.data import Dataset
@@ -135,22 +136,17 @@ def _show_physics(checks: dict[str, dict[str, Any]]) -> None:
 
 def _evaluate(data: Dataset, source: PredictionSource, split: str, cache: bool, settings: dict[str, Any]) -> Evaluation:
     from platformdirs import user_cache_path
-    from rich.console import Console
-    from rich.progress import track
 
     from slembench.evaluate import evaluate
 
     folder = user_cache_path("slembench") / "levels" if cache else None
-    console = Console(stderr=True)
     return evaluate(
         data,
         source,
         split,
         **settings,
         cache=folder,
-        progress=partial(
-            track, description=source.attrs.model, console=console, transient=True, disable=not console.is_terminal
-        ),
+        progress=partial(bar, text=source.attrs.model),
     )
 
 

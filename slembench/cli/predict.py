@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from slembench.errors import ConfigError, DataError
+from slembench.progress import bar
 
 if TYPE_CHECKING:
     import ase
@@ -75,12 +77,11 @@ def predict_command(
 
 def _predict_split(checkpoint: Path, dataset: str, split: str, out: Path) -> None:
     from slembench.data import load_dataset
-    from slembench.harness import progress
     from slembench.inference import predict
     from slembench.training.checkpoint import load_model
 
     model = load_model(checkpoint)
-    cost = predict(model, load_dataset(dataset), out, split=split, progress=lambda ids: progress(ids, "predict"))
+    cost = predict(model, load_dataset(dataset), out, split=split, progress=partial(bar, text="predict"))
     _tell(
         f"{cost.structures} structures, {cost.ms_per_atom:.2f} ms and {cost.pairs_per_atom:.0f} pairs per atom, "
         f"{cost.wall_s:.1f} s in all"
@@ -109,7 +110,12 @@ def _predict_structure(
     atoms = read_structure(structure, frame)
     threads = max(1, torch.get_num_threads() // workers)
     job = StructureJob(checkpoint, structure.stem, atoms, sha256(structure), energy_unit, pairs or MAX_PAIRS, threads)
-    cost = predict_structure(job, out, parts=parts, workers=workers, progress=_bar)
+
+    def progress(items: Iterable[int], total: int) -> Iterable[int]:
+        """The parts, with a bar."""
+        return bar(items, "parts", total)
+
+    cost = predict_structure(job, out, parts=parts, workers=workers, progress=progress)
     _tell(
         f"{cost.atoms} atoms, {cost.pairs} blocks (one triangle), {cost.parts} parts with a halo of "
         f"{cost.halo_A:.1f} Angstrom, {cost.wall_s:.1f} s in all"
@@ -142,14 +148,6 @@ def read_structure(path: Path, frame: str) -> ase.Atoms:
     if not np.isfinite(cell).all() or not atoms.cell.array[atoms.pbc].any(axis=1).all() or not np.linalg.det(cell):
         raise DataError(f"{path}: frame {frame}: no proper cell: each periodic direction needs a vector of its own")
     return atoms
-
-
-def _bar(items: Iterable[int], total: int) -> Iterable[int]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(items, "parts", total=total, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _tell(text: str) -> None:

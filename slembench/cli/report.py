@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from slembench.progress import bar
 
 HELP = """Write one page (HTML, readable without a network) of a run: scores beside the floors, and all its pictures.
 
@@ -38,14 +41,10 @@ def report_command(
     ] = None,
 ) -> None:
     """Write the page of a run."""
-    from rich.console import Console
-    from rich.progress import track
-
     from slembench.assets import asset_roots
     from slembench.pages.report import write_report
     from slembench.pages.run_folder import read_run
 
-    console = Console(stderr=True)
     found = read_run(run)
     shipped = [root / "runs" for root in asset_roots("results") if (root / "runs").is_dir()]
     paths = write_report(
@@ -53,9 +52,7 @@ def report_command(
         out or found.folder / "report.html",
         others=[*shipped, *(runs or ())],
         pictures=pictures,
-        progress=lambda items: track(
-            list(items), "pictures", console=console, transient=True, disable=not console.is_terminal
-        ),
+        progress=partial(bar, text="pictures"),
     )
     for path in paths:
         typer.echo(f"wrote {path}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from slembench.errors import ConfigError
+from slembench.progress import bar
 
 SUBMIT_HELP = """Make a submission folder from a run, or from a predictions file that any program wrote.
 
@@ -78,8 +79,8 @@ def submit_command(
             raise ConfigError(
                 "a predictions file does not say how its model was trained: give --trained-on and --budget"
             )
-        bar = partial(_bar, text="score")
-        submit_predictions(run, folder, statement, dataset=dataset, address=address, bands=bands, progress=bar)
+        progress = partial(bar, text="score")
+        submit_predictions(run, folder, statement, dataset=dataset, address=address, bands=bands, progress=progress)
     else:
         submit_run(run, folder, statement, split=split, address=address)
     typer.echo(f"wrote {folder}; check it with: slembench verify {folder}")
@@ -106,7 +107,7 @@ def template_command(
     if lacking:
         raise ConfigError(f"--operator {lacking[0]}: data set {data.name} has {', '.join(data.card.operators)}")
     ids = data.split(split)
-    samples = (data.sample(name) for name in _bar(ids, text="template"))
+    samples = (data.sample(name) for name in bar(ids, "template"))
     blocks = ((s.id, s.atoms.numbers, next(iter(s.operators.values()))) for s in samples)
     write_template(
         out,
@@ -135,11 +136,3 @@ def schema_command() -> None:
     from slembench.results.submission import submission_schema
 
     typer.echo(json.dumps(submission_schema(), indent=1))
-
-
-def _bar(ids: Any, text: str) -> Any:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(list(ids), text, console=console, transient=True, disable=not console.is_terminal)

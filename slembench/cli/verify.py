@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slembench.progress import bar
+
 if TYPE_CHECKING:
     from slembench.results.verify import Verification
 
@@ -42,13 +44,9 @@ def verify_command(
     threads: Annotated[int | None, typer.Option(min=1, help="Structures solved at once.")] = None,
 ) -> None:
     """Check a submission."""
-    from rich.console import Console
-    from rich.progress import track
-
     from slembench.results.record import read_record
     from slembench.results.verify import verify
 
-    console = Console(stderr=True)
     result = verify(
         folder,
         dataset=dataset,
@@ -56,7 +54,7 @@ def verify_command(
         retrained=read_record(retrained) if retrained is not None else None,
         max_seconds=max_seconds,
         threads=threads,
-        progress=partial(track, description="verify", console=console, transient=True, disable=not console.is_terminal),
+        progress=partial(bar, text="verify"),
     )
     if as_json:
         content = {"passed": result.passed, "evidence": result.evidence, "checks": [c._asdict() for c in result.checks]}

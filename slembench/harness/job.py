@@ -14,15 +14,13 @@ is given again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from slembench.data import Dataset, load_dataset
 from slembench.data.graph import OperatorGraph
@@ -37,6 +35,7 @@ from slembench.harness.recipe import Settings, load_settings
 from slembench.inference import InferenceCost, predict
 from slembench.models.contract import OperatorModel
 from slembench.predictions import PredictionSource, read_predictions
+from slembench.progress import bar
 from slembench.results.record import (
     RECORD_FILE,
     Cost,
@@ -233,7 +232,7 @@ class Job:
             self.data.fingerprint,
             dtype,
             graph_cache(),
-            progress=partial(progress, text="graphs"),
+            progress=partial(bar, text="graphs"),
         )
 
     def score(self, split: str, model: OperatorModel, result: TrainResult) -> RunRecord:
@@ -285,7 +284,7 @@ class Job:
             split=split,
             model_name=self.settings.source,
             precision=result.matmul_precision,
-            progress=partial(progress, text=f"predict {split}"),
+            progress=partial(bar, text=f"predict {split}"),
         )
         write_text(cost_path, json.dumps(asdict(cost)) + "\n")
         self.tell(f"predicted: {split}, {cost.structures} structures, {cost.ms_per_atom:.2f} ms per atom")
@@ -323,7 +322,7 @@ class Job:
             split,
             operators=self.targets,
             cache=self.folder / "levels",
-            progress=partial(progress, text=f"score {source.attrs.model} on {split}"),
+            progress=partial(bar, text=f"score {source.attrs.model} on {split}"),
         )
 
     def _about(self, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
@@ -341,12 +340,6 @@ class Job:
             "unavailable": evaluation.unavailable,
             "missing": tuple(evaluation.missing),
         }
-
-
-def progress(ids: Iterable[str], text: str) -> Iterable[str]:
-    """The ids, with a bar on a terminal."""
-    console = Console(stderr=True)
-    return track(list(ids), text, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _budget(steps: int | None, wall_s: float | None) -> str:
