@@ -6,17 +6,18 @@ model can learn.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from slembench.blocks import BlockMatrix
 from slembench.data.records import Record, read_record
+from slembench.data.verify import EMPTY_BANDS
 from slembench.errors import DataError
 from slembench.orbitals import FloatArray, IntArray
 
 NOISE_FOLDER = "noise"
-EMPTY_BANDS = 4
 
 
 def noise_floor(workdir: Path) -> dict[str, float | str]:
@@ -55,13 +56,13 @@ def rigid_shift(first: Record, second: Record, file: Path) -> tuple[FloatArray, 
         DataError: the two differ by more than a shift and lattice translations.
     """
     atoms, other = first.sample.atoms, second.sample.atoms
-    moved = other.positions - atoms.positions if len(other) == len(atoms) else np.full((1, 3), np.inf)
-    cell = atoms.cell.array
-    whole = np.round((moved - np.median(moved, axis=0)) @ np.linalg.inv(cell)) if np.isfinite(moved).all() else moved
-    rest = moved - whole @ cell if np.isfinite(moved).all() else moved
-    if not np.allclose(rest, rest[0], atol=1e-6) or not np.array_equal(atoms.numbers, other.numbers):
-        raise DataError(f"{file}: structure {file.stem!r} is not the shifted copy of the one in structures/")
-    return np.asarray(rest[0]), whole.astype(np.int64)
+    if np.array_equal(atoms.numbers, other.numbers):
+        moved, cell = other.positions - atoms.positions, atoms.cell.array
+        cells = np.round((moved - np.median(moved, axis=0)) @ np.linalg.inv(cell)).astype(np.int64)
+        rest = moved - cells @ cell
+        if np.allclose(rest, rest[0], atol=1e-6):
+            return np.asarray(rest[0]), cells
+    raise DataError(f"{file}: structure {file.stem!r} is not the shifted copy of the one in structures/")
 
 
 def aligned(operator: BlockMatrix, cells: IntArray, like: BlockMatrix, file: Path) -> FloatArray:
@@ -77,17 +78,11 @@ def aligned(operator: BlockMatrix, cells: IntArray, like: BlockMatrix, file: Pat
         DataError: the pairs are not the same.
     """
     i, j = operator.pair_index.T
-    shift = operator.pair_shift + cells[j] - cells[i]
-    order, wanted = (
-        np.lexsort(np.column_stack([index, r]).T[::-1])
-        for index, r in ((operator.pair_index, shift), (like.pair_index, like.pair_shift))
-    )
-    same = np.array_equal(operator.pair_index[order], like.pair_index[wanted])
-    if not same or not np.array_equal(shift[order], like.pair_shift[wanted]):
+    unwrapped = replace(operator, pair_shift=operator.pair_shift + cells[j] - cells[i])
+    found, missing, extra = unwrapped.align(like.pair_index, like.pair_shift)
+    if len(missing) or len(extra):
         raise DataError(f"{file}: structure {file.stem!r}: key 'pair_shift': other pairs than before the shift")
-    source = np.empty_like(order)
-    source[wanted] = order
-    return np.concatenate([operator.values[operator.offsets[p] : operator.offsets[p + 1]] for p in source])
+    return found.values
 
 
 def digits(value: float) -> float:
