@@ -85,18 +85,25 @@ def read_template(name: str) -> Template:
     Raises:
         DataError: no such template, or keys that do not belong.
     """
-    path = TEMPLATES / f"{name}.yaml"
-    if not path.is_file():
-        raise DataError(f"no recipe for data set {name!r}; there are recipes for: {', '.join(list_templates())}")
-    return read_yaml(path, Template)
+    return read_named(TEMPLATES, name, Template, "recipe")
 
 
-def read_yaml(path: Path, model: type[Content]) -> Content:
-    """A YAML file of the package as a pydantic model.
+def read_named(folder: Path, name: str, model: type[Content], word: str) -> Content:
+    """The YAML file of a data set in one of the package's folders, as a pydantic model.
+
+    Args:
+        folder: of the package.
+        name: of the data set.
+        model: what the file must fit.
+        word: what the file is, for errors.
 
     Raises:
-        DataError: keys that do not belong, or values of the wrong kind; names file and key.
+        DataError: no such file, keys that do not belong, or values of the wrong kind; names file and key.
     """
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise DataError(f"no {word} for data set {name!r}; there are {word}s for: {known}")
     try:
         return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from slembench.data.assemble import SPLIT_FILE, read_yaml
+from slembench.data.assemble import SPLIT_FILE, read_named
 from slembench.data.card import Card, parse_card, write_card
 from slembench.data.dataset import Dataset
 from slembench.data.readme import dataset_readme
@@ -34,28 +34,20 @@ class Resplit(BaseModel):
     card: dict[str, Any]
 
 
-def list_resplits() -> list[str]:
-    """Names of the data sets that are made of another one, sorted."""
-    return sorted(path.stem for path in RULES.glob("*.yaml"))
-
-
 def read_resplit(name: str) -> Resplit:
     """Rule of a data set by name.
 
     Raises:
         DataError: no such rule, or keys that do not belong.
     """
-    path = RULES / f"{name}.yaml"
-    if not path.is_file():
-        raise DataError(f"no rule for data set {name!r}; there are rules for: {', '.join(list_resplits())}")
-    return read_yaml(path, Resplit)
+    return read_named(RULES, name, Resplit, "rule")
 
 
 def resplit(name: str, source: Path, cache: Path | None = None) -> Dataset:
     """Make the data set ``name`` beside its source; it refers to the source's data files and copies none.
 
     Args:
-        name: a name from `list_resplits`.
+        name: a data set with a rule in the package.
         source: folder of the source data set.
         cache: see `Dataset`.
 
