@@ -76,7 +76,7 @@ class Template(BaseModel):
 
 def list_templates() -> list[str]:
     """Names of the data sets that can be generated, sorted."""
-    return sorted(path.stem for path in TEMPLATES.glob("*.yaml"))
+    return list_named(TEMPLATES)
 
 
 def read_template(name: str) -> Template:
@@ -86,6 +86,11 @@ def read_template(name: str) -> Template:
         DataError: no such template, or keys that do not belong.
     """
     return read_named(TEMPLATES, name, Template, "recipe")
+
+
+def list_named(folder: Path) -> list[str]:
+    """Data sets with a YAML file in one of the package's folders, sorted."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def read_named(folder: Path, name: str, model: type[Content], word: str) -> Content:
@@ -102,8 +107,7 @@ def read_named(folder: Path, name: str, model: type[Content], word: str) -> Cont
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise DataError(f"no {word} for data set {name!r}; there are {word}s for: {known}")
+        raise DataError(f"no {word} for data set {name!r}; there are {word}s for: {', '.join(list_named(folder))}")
     try:
         return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:

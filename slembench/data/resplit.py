@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from slembench.data.assemble import SPLIT_FILE, read_named
+from slembench.data.assemble import SPLIT_FILE, list_named, read_named
 from slembench.data.card import Card, parse_card, write_card
 from slembench.data.dataset import Dataset
 from slembench.data.readme import dataset_readme
@@ -34,6 +34,11 @@ class Resplit(BaseModel):
     card: dict[str, Any]
 
 
+def list_resplits() -> list[str]:
+    """Names of the data sets that are made of another one, sorted."""
+    return list_named(RULES)
+
+
 def read_resplit(name: str) -> Resplit:
     """Rule of a data set by name.
 
@@ -47,7 +52,7 @@ def resplit(name: str, source: Path, cache: Path | None = None) -> Dataset:
     """Make the data set ``name`` beside its source; it refers to the source's data files and copies none.
 
     Args:
-        name: a data set with a rule in the package.
+        name: a name from `list_resplits`.
         source: folder of the source data set.
         cache: see `Dataset`.
 
