@@ -111,3 +111,16 @@ class Channels:
     def is_natural(self) -> tuple[bool, ...]:
         """For every channel, whether its parity is natural."""
         return tuple(natural for _, natural, _, count in self.parity_blocks for _ in range(count))
+
+
+def linear_paths(inputs: Channels, output: Channels) -> list[tuple[int, int, int, int, int]]:
+    """Blocks of a linear map: (l, first input channel, input channels, first output channel, output channels).
+
+    One for every (l, parity) that both hold, in the order of the output.
+    """
+    sources = {(l, natural): (start, count) for l, natural, start, count in inputs.parity_blocks}
+    return [
+        (l, *sources[l, natural], start, count)
+        for l, natural, start, count in output.parity_blocks
+        if (l, natural) in sources
+    ]

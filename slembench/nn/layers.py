@@ -10,7 +10,7 @@ import torch
 from scipy.integrate import quad
 from torch import nn
 
-from slembench.nn.channels import Channels
+from slembench.nn.channels import Channels, linear_paths
 from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.fused import divide_by_rms, scale_both
 
@@ -72,14 +72,10 @@ class ChannelMixing(nn.Module):
     def __init__(self, inputs: Channels, output: Channels, bias: bool = True) -> None:
         super().__init__()
         self.inputs, self.output = inputs, output
-        sources = {(l, natural): (start, count) for l, natural, start, count in inputs.parity_blocks}
-        self.paths: list[tuple[int, int, int, int, int]] = []
-        self.weights = nn.ParameterList()
-        for l, natural, start, count in output.parity_blocks:
-            if (l, natural) in sources:
-                first, fan_in = sources[l, natural]
-                self.paths.append((l, first, fan_in, start, count))
-                self.weights.append(nn.Parameter(torch.randn(fan_in, count)))
+        self.paths = linear_paths(inputs, output)
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(fan_in, count)) for _, _, fan_in, _, count in self.paths
+        )
         self.bias = nn.Parameter(torch.zeros(output.scalars)) if bias else None
 
     def matrix(self, factor: torch.Tensor | float = 1.0) -> torch.Tensor:
@@ -246,17 +242,3 @@ def gate(
         factor = gates[:, channels.first(m) - channels.scalars :]
         result.append(scale_both(tensor, factor if weights is None else factor * weights[m]))
     return result
-
-
-def weigh(state: FrameState, channels: Channels, weights: torch.Tensor) -> FrameState:
-    """Every channel times its weight, plus an offset on true scalars.
-
-    Args:
-        state: frame feature.
-        channels: of the feature.
-        weights: (P, C + scalars) | factors, then offsets.
-    """
-    factor, offset = weights[:, : channels.total], weights[:, channels.total :]
-    first = state[0] * factor
-    first = torch.cat([first[:, : channels.scalars] + offset, first[:, channels.scalars :]], dim=1)
-    return [first] + [scale_both(t, factor[:, channels.first(m) :]) for m, t in enumerate(state[1:], start=1)]

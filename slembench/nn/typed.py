@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from slembench.data.graph import OperatorGraph
-from slembench.nn.channels import Channels
+from slembench.nn.channels import Channels, linear_paths
 from slembench.nn.frames import FrameState, NodeState
 
 
@@ -120,14 +120,10 @@ class TypedMixing(nn.Module):
     def __init__(self, inputs: Channels, output: Channels, n_types: int) -> None:
         super().__init__()
         self.inputs, self.output, self.n_types = inputs, output, n_types
-        sources = {(l, natural): (start, count) for l, natural, start, count in inputs.parity_blocks}
-        self.paths: list[tuple[int, int, int, int, int]] = []
-        self.weights = nn.ParameterList()
-        for l, natural, start, count in output.parity_blocks:
-            if (l, natural) in sources:
-                first, fan_in = sources[l, natural]
-                self.paths.append((l, first, fan_in, start, count))
-                self.weights.append(nn.Parameter(torch.randn(n_types, fan_in, count)))
+        self.paths = linear_paths(inputs, output)
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(n_types, fan_in, count)) for _, _, fan_in, _, count in self.paths
+        )
 
     def matrices(self) -> torch.Tensor:
         """(T, C_in, C_out) | the maps among all channels."""

@@ -46,3 +46,11 @@ def reflect(state, channels):
 
 def close(a, b, tolerance=1e-11):
     return all(torch.allclose(x, y, atol=tolerance) for x, y in zip(a, b, strict=True))
+
+
+def weigh(state, channels, weights):
+    """Every channel of a frame feature times its weight, plus an offset on true scalars; weights (P, C + scalars)."""
+    factor, offset = weights[:, : channels.total], weights[:, channels.total :]
+    first = state[0] * factor
+    first = torch.cat([first[:, : channels.scalars] + offset, first[:, channels.scalars :]], dim=1)
+    return [first] + [t * factor[:, None, channels.first(m) :] for m, t in enumerate(state[1:], start=1)]

@@ -16,10 +16,9 @@ from slembench.nn.layers import (
     ScalarMLP,
     SeparableNorm,
     gate,
-    weigh,
 )
 
-from .conftest import MIXED, close, random_frames, random_nodes, spin
+from .conftest import MIXED, close, random_frames, random_nodes, spin, weigh
 
 OUT = Channels((4, 2, 3), (2, 0, 1))
 

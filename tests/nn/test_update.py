@@ -7,10 +7,10 @@ import slembench.nn.update_shape as update_shape
 from slembench.nn.channels import Channels
 from slembench.nn.ends import EndFrames, PairGroups
 from slembench.nn.frames import Frames, pair_frames
-from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, gate, weigh
+from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, gate
 from slembench.nn.update import Residual, SO2Update
 
-from .conftest import MIXED, close, random_frames, random_nodes
+from .conftest import MIXED, close, random_frames, random_nodes, weigh
 
 OUT = Channels((4, 3, 2, 1), (2, 1, 1, 0))
 OLD = Channels((3, 2, 2), (1, 0, 1))
