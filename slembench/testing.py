@@ -6,7 +6,8 @@ Every function takes an `OperatorModel` in float64 and structures, returns measu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import ase
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 
 from slembench.blocks import BlockMatrix
 from slembench.data.graph import build_graph
+from slembench.inference.predict import predict_blocks as blocks_of
+from slembench.metrics import physics
 from slembench.models.contract import OperatorModel
 from slembench.orbitals import FloatArray, IntArray
 from slembench.rotations import random_rotation
@@ -28,19 +31,12 @@ def predict_blocks(model: OperatorModel, atoms: ase.Atoms) -> dict[str, BlockMat
     """
     dtype = next(model.parameters()).dtype
     graph = build_graph(atoms, model.cutoffs, model.layout, dtype=dtype)
-    with torch.no_grad():
-        result = model(graph)
-    index, shift = graph.pair_index.T.numpy(), graph.pair_shift.numpy()
-    return {
-        name: model.layout.to_blocks(atoms.numbers, f.onsite.double().numpy(), f.pair.double().numpy(), index, shift)
-        for name, f in result.items()
-    }
+    return blocks_of(model, graph)
 
 
 def relative_difference(found: BlockMatrix, expected: BlockMatrix) -> float:
     """Largest |found - expected| / mean |expected| over the united pairs."""
-    scale = max(float(np.abs(expected.values).mean()), 1e-300)
-    return float(np.abs((found - expected).values).max(initial=0.0)) / scale
+    return physics.deviation(found, expected).largest
 
 
 def equivariance_error(model: OperatorModel, atoms: ase.Atoms, rotation: FloatArray) -> dict[str, float]:
@@ -51,45 +47,33 @@ def equivariance_error(model: OperatorModel, atoms: ase.Atoms, rotation: FloatAr
         atoms: structure.
         rotation: (3, 3) orthogonal Q, proper or not.
     """
-    turned = atoms.copy()
-    turned.set_cell(np.asarray(atoms.cell) @ rotation.T)
-    turned.positions = atoms.positions @ rotation.T
-    before, after = predict_blocks(model, atoms), predict_blocks(model, turned)
-    return {name: relative_difference(after[name], before[name].rotate(rotation)) for name in before}
+    return _largest(physics.rotation_error(partial(predict_blocks, model), atoms, rotation))
 
 
 def translation_error(model: OperatorModel, atoms: ase.Atoms, shift: FloatArray) -> dict[str, float]:
     """Relative difference after moving all atoms by ``shift`` (3,) | Angstrom, not wrapped; blocks must not change."""
-    moved = atoms.copy()
-    moved.positions += shift
-    before, after = predict_blocks(model, atoms), predict_blocks(model, moved)
-    return {name: relative_difference(after[name], before[name]) for name in before}
+    return _largest(physics.translation_error(partial(predict_blocks, model), atoms, shift))
 
 
 def wrapping_error(model: OperatorModel, atoms: ase.Atoms) -> dict[str, float]:
     """Relative difference after moving the first atom by one lattice vector; only pair labels may change."""
-    axis = int(np.flatnonzero(atoms.pbc)[0])
+    crossed = np.zeros((len(atoms), 3), dtype=np.int64)
+    crossed[0, np.flatnonzero(atoms.pbc)[0]] = -1
     moved = atoms.copy()
-    moved.positions[0] += np.asarray(atoms.cell)[axis]
+    moved.positions -= crossed @ atoms.cell.array
     before, after = predict_blocks(model, atoms), predict_blocks(model, moved)
-    errors = {}
-    for name, blocks in after.items():
-        shift = blocks.pair_shift.copy()
-        shift[:, axis] += (blocks.pair_index[:, 1] == 0).astype(int) - (blocks.pair_index[:, 0] == 0).astype(int)
-        relabelled = BlockMatrix(blocks.basis, blocks.numbers, blocks.pair_index, shift, blocks.values)
-        errors[name] = relative_difference(relabelled, before[name])
-    return errors
+    return {
+        name: relative_difference(physics.relabelled(blocks, crossed), before[name]) for name, blocks in after.items()
+    }
 
 
 def permutation_error(model: OperatorModel, atoms: ase.Atoms, order: Sequence[int] | IntArray) -> dict[str, float]:
     """Relative difference after reordering the atoms by ``order`` (N,), once the blocks are reordered back."""
-    order = np.asarray(order)
-    before, after = predict_blocks(model, atoms), predict_blocks(model, atoms[order])
-    errors = {}
-    for name, blocks in after.items():
-        back = BlockMatrix(blocks.basis, atoms.numbers, order[blocks.pair_index], blocks.pair_shift, blocks.values)
-        errors[name] = relative_difference(back, before[name])
-    return errors
+    return _largest(physics.permutation_error(partial(predict_blocks, model), atoms, np.asarray(order)))
+
+
+def _largest(errors: Mapping[str, physics.Deviation]) -> dict[str, float]:
+    return {name: error.largest for name, error in errors.items()}
 
 
 def outside_gradient(model: OperatorModel, atoms: ase.Atoms, i: int, j: int | None = None) -> tuple[float, int]:

@@ -93,11 +93,11 @@ def translation_error(
         crossed = np.floor(inside).astype(np.int64) * np.asarray(atoms.pbc)
         moved.positions -= crossed @ atoms.cell.array
     before, after = predict(atoms), predict(moved)
-    return {name: deviation(_relabelled(after[name], crossed), before[name]) for name in before}
+    return {name: deviation(relabelled(after[name], crossed), before[name]) for name in before}
 
 
-def _relabelled(blocks: BlockMatrix, crossed: IntArray) -> BlockMatrix:
-    """Pairs named as before atoms went back by ``crossed`` (N, 3) cells."""
+def relabelled(blocks: BlockMatrix, crossed: IntArray) -> BlockMatrix:
+    """The operator with pairs named as before the atoms went back by ``crossed`` (N, 3) cells."""
     i, j = blocks.pair_index.T
     return replace(blocks, pair_shift=blocks.pair_shift - crossed[j] + crossed[i])
 
