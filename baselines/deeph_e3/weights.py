@@ -8,6 +8,7 @@ unit norm. Its node read-out is not used and not imported.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,16 +16,14 @@ import torch
 from e3nn import o3
 from torch import nn
 
-from slembench.errors import ConfigError
 from slembench.layout import OperatorLayout
 from slembench.models.e3nn_weights import (
     IrrepsOrder,
     Weights,
     load_affine,
     load_linear,
+    load_one_operator,
     load_typed,
-    loading,
-    read_weights,
 )
 from slembench.nn.channels import Channels
 
@@ -46,11 +45,7 @@ def load_public(model: DeepHE3, file: Path) -> None:
     Raises:
         ConfigError: unreadable file, a weight that is not there or of another shape, or several targets.
     """
-    if len(model.heads) != 1:
-        raise ConfigError(f"{file}: the public DeepH-E3 predicts one operator, not {', '.join(model.heads)}")
-    weights = read_weights(file)
-    with loading(file, model, weights, "DeepH-E3"):
-        _load(model, weights)
+    load_one_operator(model, file, "DeepH-E3", partial(_load, model))
 
 
 def _load(model: DeepHE3, weights: Weights) -> None:

@@ -7,14 +7,14 @@ uses (a second pair product, maps around it, the gate of the first layer) is not
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from slembench.errors import ConfigError
-from slembench.models.e3nn_weights import IrrepsOrder, Weights, load_linear, loading, read_weights
+from slembench.models.e3nn_weights import IrrepsOrder, Weights, load_linear, load_one_operator
 
 if TYPE_CHECKING:
     from slembench.nn.layers import ChannelMixing
@@ -33,11 +33,7 @@ def load_public(model: QHNet, file: Path) -> None:
     Raises:
         ConfigError: unreadable file, a weight that is not there or of another shape, or several targets.
     """
-    if len(model.targets) != 1:
-        raise ConfigError(f"{file}: the public QHNet predicts one operator, not {', '.join(model.targets)}")
-    weights = read_weights(file)
-    with loading(file, model, weights, "QHNet"):
-        _load(model, weights)
+    load_one_operator(model, file, "QHNet", partial(_load, model))
 
 
 def _load(model: QHNet, weights: Weights) -> None:

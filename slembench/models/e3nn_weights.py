@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from slembench.errors import ConfigError
+from slembench.models.contract import OperatorModel
 from slembench.nn.channels import Channels
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine
 from slembench.nn.typed import TypedMixing
@@ -56,6 +57,25 @@ def loading(file: Path, module: nn.Module, weights: Weights, model: str) -> Iter
         raise ConfigError(f"{file}: has no weight {error}; is it {model} with these settings?") from None
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"{file}: does not fit these settings: {error}") from None
+
+
+def load_one_operator(model: OperatorModel, file: Path, program: str, load: Callable[[Weights], None]) -> None:
+    """Copy the checkpoint of a program that predicts one operator into a model of the same shape.
+
+    Args:
+        model: one target.
+        file: see `read_weights`.
+        program: as its users call it.
+        load: copies the weights.
+
+    Raises:
+        ConfigError: unreadable file, a weight that is not there or of another shape, or several targets.
+    """
+    if len(model.targets) != 1:
+        raise ConfigError(f"{file}: the public {program} predicts one operator, not {', '.join(model.targets)}")
+    weights = read_weights(file)
+    with loading(file, model, weights, program):
+        load(weights)
 
 
 def sampled_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
