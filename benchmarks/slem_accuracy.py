@@ -48,8 +48,8 @@ def export(dataset: str, folder: Path) -> tuple[dict, int]:
     data = load_dataset(dataset)
     ids = data.split("train")
     if not folder.is_dir():
-        write_samples((data.sample(i) for i in ids), folder, "deeptb")
-    pairs = [len(data.pairs(data.sample(i))[0]) / len(data.sample(i).atoms) - 1 for i in ids]
+        write_samples(data.iterate(ids), folder, "deeptb")
+    pairs = [len(data.pairs(sample)[0]) / len(sample.atoms) - 1 for sample in data.iterate(ids)]
     shared = {
         **SHARED,
         "irreps_hidden": IRREPS["SO3"],
