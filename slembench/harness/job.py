@@ -47,6 +47,7 @@ from slembench.results.record import (
     write_tables,
 )
 from slembench.training import TrainResult, train
+from slembench.training.config import TrainConfig
 from slembench.training.loop import DTYPES
 
 PREDICTIONS_FILE = "predictions.h5"
@@ -256,11 +257,13 @@ class Job:
                 steps=result.steps,
                 structures_seen=result.structures_seen,
                 wall_s=result.wall_s,
-                budget=_budget(training.max_steps, training.max_wall_s),
+                cpu_s=result.cpu_s,
+                budget=_budget(training),
             ),
             cost=Cost(
                 parameters=model.n_parameters,
                 train_wall_s=result.wall_s,
+                train_cpu_s=result.cpu_s,
                 peak_memory_bytes=result.peak_memory_bytes,
                 inference_ms_per_atom=cost.ms_per_atom,
                 pairs_per_atom=cost.pairs_per_atom,
@@ -342,6 +345,6 @@ class Job:
         }
 
 
-def _budget(steps: int | None, wall_s: float | None) -> str:
-    parts = [f"{steps} steps"] if steps is not None else []
-    return " or ".join(parts + ([f"{wall_s:g} s"] if wall_s is not None else []))
+def _budget(training: TrainConfig) -> str:
+    budgets = ((training.max_steps, "steps"), (training.max_cpu_s, "CPU s"), (training.max_wall_s, "s"))
+    return " or ".join(f"{limit:g} {unit}" for limit, unit in budgets if limit is not None)

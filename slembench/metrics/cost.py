@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from slembench.metrics.scaling import PowerLaw, power_law
 
 RUN_COSTS = (
-    "parameters", "train_wall_s", "train_steps", "structures_seen", "peak_memory_bytes", "inference_ms_per_atom",
-    "pairs_per_atom",
+    "parameters", "train_wall_s", "train_cpu_s", "train_steps", "structures_seen", "peak_memory_bytes",
+    "inference_ms_per_atom", "pairs_per_atom",
 )  # fmt: skip
 """Names of the costs of a run, as in the catalogue."""
 

@@ -45,7 +45,8 @@ class TrainingSummary(_Part):
         steps: optimiser steps.
         structures_seen: structures in all steps together.
         wall_s: wall time of the training.
-        budget: what ended it, e.g. "8000 steps" or "1800 s".
+        cpu_s: CPU time of the training, all threads together.
+        budget: what ended it, e.g. "8000 steps", "480 CPU s" or "1800 s".
     """
 
     seed: int
@@ -54,6 +55,7 @@ class TrainingSummary(_Part):
     steps: int
     structures_seen: int
     wall_s: float
+    cpu_s: float | None = None
     budget: str
 
 
@@ -63,6 +65,7 @@ class Cost(_Part):
     Attributes:
         parameters: trainable parameters.
         train_wall_s: wall seconds of training.
+        train_cpu_s: CPU seconds of training, all threads together.
         peak_memory_bytes: resident set on a CPU, allocator peak on a GPU.
         inference_ms_per_atom: prediction time, at ``pairs_per_atom`` pairs an atom.
         pairs_per_atom: scored pairs per atom.
@@ -70,6 +73,7 @@ class Cost(_Part):
 
     parameters: int | None = None
     train_wall_s: float | None = None
+    train_cpu_s: float | None = None
     peak_memory_bytes: int | None = None
     inference_ms_per_atom: float | None = None
     pairs_per_atom: float | None = None

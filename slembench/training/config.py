@@ -57,16 +57,18 @@ class LossConfig(_Section):
 
 
 class TrainConfig(_Section):
-    """One training run. At least one budget, ``max_steps`` or ``max_wall_s``, must be given.
+    """One training run. At least one budget, ``max_steps``, ``max_cpu_s`` or ``max_wall_s``, must be given.
 
-    Wall time is that of the loop, validation included, summed over resumed parts. A cosine schedule ends with the
-    budget that is used up first; where that may be the wall time, losses depend on the speed of the machine.
+    Times are those of the loop, validation included, summed over resumed parts. CPU time is that of all threads of the
+    process, and does not grow where other processes share the machine. A cosine schedule ends with the budget that is
+    used up first; where that may be a time, losses depend on the speed of the machine.
     """
 
     seed: int = Field(0, ge=0, description="initial weights and order of the structures")
     batch_size: int = Field(1, ge=1, description="structures a step")
     max_steps: int | None = Field(None, ge=1, description="optimiser steps")
     max_wall_s: float | None = Field(None, gt=0, description="seconds")
+    max_cpu_s: float | None = Field(None, gt=0, description="CPU seconds of the process, all threads together")
     validate_every: int = Field(200, ge=1, description="steps between validations; a checkpoint follows each")
     log_every: int = Field(10, ge=1, description="steps between rows of the log")
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -83,8 +85,8 @@ class TrainConfig(_Section):
 
     @model_validator(mode="after")
     def _budget(self) -> Self:
-        if self.max_steps is None and self.max_wall_s is None:
-            raise ValueError("give max_steps or max_wall_s (or both), else the training would never end")
+        if self.max_steps is None and self.max_wall_s is None and self.max_cpu_s is None:
+            raise ValueError("give max_steps, max_wall_s or max_cpu_s, else the training would never end")
         return self
 
 

@@ -2,7 +2,7 @@
 
 Reproducible to the bit on a CPU with the same number of threads: the order of an epoch is a permutation drawn from
 (seed, epoch), everything else that a step reads stands in the checkpoint, and only deterministic algorithms are
-used. A killed run is resumed by calling `train` again with the same folder. (A cosine schedule with a wall budget
+used. A killed run is resumed by calling `train` again with the same folder. (A cosine schedule with a budget of time
 follows the speed of the machine and is the exception.)
 """
 
@@ -38,7 +38,7 @@ from slembench.training.ema import Ema
 from slembench.training.log import Bar, JsonLog, progress_bar
 from slembench.training.loss import ElementTable, ErrorSums, OperatorLoss, absolute_errors, target_scales
 from slembench.training.numerics import numerics
-from slembench.training.schedule import Schedule
+from slembench.training.schedule import Schedule, Spent, used_budget
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -52,6 +52,7 @@ class TrainResult:
         steps: optimiser steps done in all.
         structures_seen: structures that went through the model in training, repetitions counted.
         wall_s: seconds in the loop, validation included, over all resumed parts.
+        cpu_s: CPU seconds of the process in the loop, all threads together.
         best_step: step of the best checkpoint.
         best_loss: its validation loss.
         validation: operator -> MAE over the validation set in the data's unit, at the best checkpoint.
@@ -63,6 +64,7 @@ class TrainResult:
     steps: int
     structures_seen: int
     wall_s: float
+    cpu_s: float
     best_step: int
     best_loss: float
     validation: dict[str, float]
@@ -100,8 +102,7 @@ def train(
     with numerics(config.device, config.matmul_precision, config.deterministic) as precision:
         run = _Run(model, train_graphs, val_graphs, config, Path(folder), source)
         run.start()
-        total = config.max_steps or config.max_wall_s or 0.0
-        with progress_bar(total, progress) as bar:
+        with progress_bar(1.0, progress) as bar:
             run.loop(bar)
         return run.result(precision)
 
@@ -117,7 +118,7 @@ class _Run:
     folder: Path
     source: str | None
     step: int = 0
-    wall_before: float = 0.0
+    before: Spent = Spent(0)
     seen: int = 0
     memory_before: int = 0
     best_step: int = 0
@@ -153,7 +154,7 @@ class _Run:
         else:
             self.log.cut_back(-1)
         self.log.write("resume" if last else "start", self.step, threads=torch.get_num_threads(), scales=scales)
-        self.started = time.perf_counter()
+        self.started = time.perf_counter(), time.process_time()
 
     def _optimizer(self) -> torch.optim.Optimizer:
         settings = self.config.optimizer
@@ -170,32 +171,35 @@ class _Run:
 
     # -- the loop -------------------------------------------------------------------------------------------
 
-    def wall(self) -> float:
-        """Seconds in the loop, earlier parts included."""
-        return self.wall_before + time.perf_counter() - self.started
+    def spent(self) -> Spent:
+        """Steps, wall and CPU seconds of the loop, earlier parts included."""
+        wall, cpu = self.started
+        return Spent(
+            self.step,
+            self.before.wall_s + time.perf_counter() - wall,
+            self.before.cpu_s + time.process_time() - cpu,
+        )
 
-    def exhausted(self, wall_s: float) -> bool:
+    def exhausted(self) -> bool:
         """Whether a budget is used up."""
-        steps, wall = self.config.max_steps, self.config.max_wall_s
-        return (steps is not None and self.step >= steps) or (wall is not None and wall_s >= wall)
+        return used_budget(self.config, self.spent()) >= 1
 
     def loop(self, bar: Bar) -> None:
         """Steps until the budget is used up, with a validation and a checkpoint every ``validate_every`` of them."""
         self.model.train()
-        done = self.exhausted(self.wall())
+        done = self.exhausted()
         while not done:
-            wall = self.wall()
-            lr = self.schedule.lr(self.step, wall)
+            lr = self.schedule.lr(self.spent())
             loss, gradient = self.train_step(self.train_batches.of_step(self.step, self.config.seed), lr)
             self.step += 1
-            done = self.exhausted(self.wall())
+            done = self.exhausted()
             if self.step % self.config.log_every == 0:
                 self._log_step(loss, gradient, lr)
-                bar.update(self.step if self.config.max_steps else self.wall(), self._text(loss))
+                bar.update(used_budget(self.config, self.spent()), self._text(loss))
             if done or self.step % self.config.validate_every == 0:
                 self.validate()
                 self.save("last")
-                done = self.exhausted(self.wall())
+                done = self.exhausted()
 
     def train_step(self, batch: OperatorGraph, lr: float) -> tuple[Tensor, Tensor | None]:
         """Forward, backward, clip, update; returns the loss and the gradient's norm, both still on the device."""
@@ -218,7 +222,7 @@ class _Run:
         if not math.isfinite(value):
             raise ConfigError(f"step {self.step}: the loss is {value}; lower training.optimizer.lr or set clip_norm")
         norm = {} if gradient is None else {"gradient_norm": float(gradient)}
-        self.log.write("train", self.step, loss=value, lr=lr, **norm, wall_s=round(self.wall(), 3))
+        self.log.write("train", self.step, loss=value, lr=lr, **norm, wall_s=round(self.spent().wall_s, 3))
 
     def _text(self, loss: Tensor) -> str:
         maes = "".join(f", {name} MAE {value:.3g}" for name, value in self.validation.items())
@@ -239,7 +243,7 @@ class _Run:
         if not math.isfinite(loss):
             raise ConfigError(f"step {self.step}: the validation loss is {loss}; lower training.optimizer.lr")
         self.schedule.validated(loss)
-        self.log.write("validation", self.step, loss=loss, mae=maes, wall_s=round(self.wall(), 3))
+        self.log.write("validation", self.step, loss=loss, mae=maes, wall_s=round(self.spent().wall_s, 3))
         if loss < self.best_loss:
             self.best_step, self.best_loss, self.validation = self.step, loss, maes
             self.save("best")
@@ -255,7 +259,7 @@ class _Run:
 
     def save(self, kind: str) -> None:
         """Write the checkpoint ``kind``: "last" with all that a resumption needs, "best" to predict with."""
-        weights, optimizer = dict(self.model.state_dict()), {}
+        weights, optimizer, spent = dict(self.model.state_dict()), {}, self.spent()
         if kind == "last":
             optimizer = {**pack_optimizer(self.optimizer), "rng.cpu": torch.get_rng_state()}
             if self.device.type == "cuda":
@@ -267,7 +271,8 @@ class _Run:
         state = {
             "step": self.step,
             "structures_seen": self.seen,
-            "wall_s": self.wall(),
+            "wall_s": spent.wall_s,
+            "cpu_s": spent.cpu_s,
             "peak_memory_bytes": self.peak_memory(),
             "schedule": self.schedule.state(),
             "training": self.config.model_dump(mode="json"),
@@ -289,7 +294,8 @@ class _Run:
         torch.set_rng_state(checkpoint.optimizer["rng.cpu"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(checkpoint.optimizer["rng.cuda"], self.device)
-        self.step, self.seen, self.wall_before = state["step"], state["structures_seen"], state["wall_s"]
+        self.step, self.seen = state["step"], state["structures_seen"]
+        self.before = Spent(self.step, state["wall_s"], state["cpu_s"])
         self.memory_before = state["peak_memory_bytes"]
         self.schedule.restore(state["schedule"])
         self._restore_best()
@@ -326,6 +332,7 @@ class _Run:
             steps=state["step"],
             structures_seen=state["structures_seen"],
             wall_s=state["wall_s"],
+            cpu_s=state["cpu_s"],
             best_step=self.best_step,
             best_loss=self.best_loss,
             validation=self.validation,

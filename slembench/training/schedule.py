@@ -8,12 +8,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from slembench.training.config import TrainConfig
 
 THRESHOLD = 1e-4
 """Relative gain in the validation loss that counts as one."""
+
+
+class Spent(NamedTuple):
+    """What a run has used up, earlier parts of a resumed run included: optimiser steps, wall and CPU seconds."""
+
+    steps: int
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+def used_budget(config: TrainConfig, spent: Spent) -> float:
+    """Used part of the budget, 1 or more when it is used up; with several budgets, of the one that is used up most.
+
+    Args:
+        config: names the budgets.
+        spent: by the run so far.
+    """
+    budgets = (config.max_steps, config.max_wall_s, config.max_cpu_s)
+    return max(done / budget for done, budget in zip(spent, budgets, strict=True) if budget)
 
 
 @dataclass
@@ -32,22 +51,12 @@ class Schedule:
     best: float = math.inf
     bad: int = 0
 
-    def progress(self, step: int, wall_s: float) -> float:
-        """Used part of the budget, in [0, 1]; with two budgets, of the one that is used up more.
-
-        Args:
-            step: optimiser steps done.
-            wall_s: seconds spent, earlier parts of a resumed run included.
-        """
-        used = [(step, self.config.max_steps), (wall_s, self.config.max_wall_s)]
-        return min(1.0, max(done / budget for done, budget in used if budget))
-
-    def lr(self, step: int, wall_s: float) -> float:
-        """Learning rate of the step after ``step`` finished ones (0-based), ``wall_s`` seconds into the run."""
+    def lr(self, spent: Spent) -> float:
+        """Learning rate of the step that follows ``spent``."""
         settings = self.config.schedule
-        factor = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+        factor = min(1.0, (spent.steps + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
         if settings.name == "cosine":
-            falling = 0.5 * (1 + math.cos(math.pi * self.progress(step, wall_s)))
+            falling = 0.5 * (1 + math.cos(math.pi * min(1.0, used_budget(self.config, spent))))
             factor *= settings.final_factor + (1 - settings.final_factor) * falling
         elif settings.name == "plateau":
             factor *= self.factor

@@ -72,7 +72,7 @@ def test_train_then_predict_then_evaluate(crystals, toy_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--dataset", "{data}", "--model", "{model}"], "max_steps or max_wall_s"),
+        (["run", "--dataset", "{data}", "--model", "{model}"], "max_steps, max_wall_s or max_cpu_s"),
         (["run", "--dataset", "{data}", "--model", "{model}", "--set", "training.steps=3"], "steps: Extra inputs"),
         (["train", "--dataset", "nowhere", "--model", "{model}", *STEPS], "no data set 'nowhere'"),
         (["train", "--dataset", "{data}", "--model", "nothing"], "no model 'nothing'"),

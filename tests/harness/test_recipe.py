@@ -63,7 +63,7 @@ def test_broken_recipes_name_the_file(tmp_path, toy_folder, text, message):
 def test_a_model_without_recipe_needs_a_budget_only(toy_folder, tmp_path):
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "model.py").write_text((toy_folder / "model.py").read_text())
-    with pytest.raises(ConfigError, match="max_steps or max_wall_s"):
+    with pytest.raises(ConfigError, match="max_steps, max_wall_s or max_cpu_s"):
         load_settings(str(tmp_path / "bare"))
     assert load_settings(str(tmp_path / "bare"), changes=["training.max_steps=3"]).training.max_steps == 3
 

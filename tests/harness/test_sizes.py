@@ -47,7 +47,7 @@ def test_every_hyper_parameter_is_stated(model):
     settings = load_settings(model)
     left_out = set(type(settings.model).model_fields) - set(recipe.model)
     assert left_out == {"activation_factors", "overlap_residual"}  # of imported models
-    machine = {"device", "deterministic", "matmul_precision", "log_every", "max_wall_s", "ema_decay"}
+    machine = {"device", "deterministic", "matmul_precision", "log_every", "max_wall_s", "max_cpu_s", "ema_decay"}
     assert set(type(settings.training).model_fields) - set(recipe.training) <= machine
 
 

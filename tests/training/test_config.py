@@ -5,7 +5,7 @@ from slembench.training.config import OptimizerConfig, TrainConfig, validated
 
 
 def test_a_budget_is_needed():
-    with pytest.raises(ConfigError, match=r"recipe: training: .*max_steps or max_wall_s"):
+    with pytest.raises(ConfigError, match=r"recipe: training: .*max_steps, max_wall_s or max_cpu_s"):
         validated(TrainConfig, {"seed": 1}, "recipe: training")
 
 

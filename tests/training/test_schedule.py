@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from slembench.training.config import TrainConfig
-from slembench.training.schedule import Schedule
+from slembench.training.schedule import Schedule, Spent
 
 
-def schedule(max_steps=100, max_wall_s=None, lr=1.0, **settings):
-    return Schedule(TrainConfig(max_steps=max_steps, max_wall_s=max_wall_s, optimizer={"lr": lr}, schedule=settings))
+def schedule(max_steps=100, max_wall_s=None, max_cpu_s=None, lr=1.0, **settings):
+    budgets = {"max_steps": max_steps, "max_wall_s": max_wall_s, "max_cpu_s": max_cpu_s}
+    return Schedule(TrainConfig(**budgets, optimizer={"lr": lr}, schedule=settings))
 
 
 def test_cosine_equals_torch():
@@ -16,28 +17,31 @@ def test_cosine_equals_torch():
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
     theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=100, eta_min=0.03)
     for step in range(100):
-        assert ours.lr(step, 0.0) == pytest.approx(theirs.get_last_lr()[0], rel=1e-12)
+        assert ours.lr(Spent(step, 0.0)) == pytest.approx(theirs.get_last_lr()[0], rel=1e-12)
         optimizer.step()
         theirs.step()
 
 
 def test_cosine_driven_by_wall_time_depends_on_nothing_else():
     ours = schedule(max_steps=None, max_wall_s=60.0, name="cosine", final_factor=0.0)
-    assert ours.lr(0, 0.0) == 1.0
-    assert ours.lr(12345, 30.0) == pytest.approx(0.5)
-    assert ours.lr(3, 60.0) == pytest.approx(0.0, abs=1e-12)
-    assert ours.lr(3, 75.0) == pytest.approx(0.0, abs=1e-12)
+    assert ours.lr(Spent(0, 0.0)) == 1.0
+    assert ours.lr(Spent(12345, 30.0)) == pytest.approx(0.5)
+    assert ours.lr(Spent(3, 60.0)) == pytest.approx(0.0, abs=1e-12)
+    assert ours.lr(Spent(3, 75.0)) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_cosine_ends_with_the_budget_that_is_used_up_first():
     ours = schedule(max_steps=100, max_wall_s=60.0, name="cosine", final_factor=0.0)
-    assert ours.lr(50, 10.0) == pytest.approx(0.5)
-    assert ours.lr(50, 60.0) == pytest.approx(0.0, abs=1e-12)
+    assert ours.lr(Spent(50, 10.0)) == pytest.approx(0.5)
+    assert ours.lr(Spent(50, 60.0)) == pytest.approx(0.0, abs=1e-12)
+    ours = schedule(max_steps=100, max_cpu_s=20.0, name="cosine", final_factor=0.0)
+    assert ours.lr(Spent(5, 1e9, 10.0)) == pytest.approx(0.5)
+    assert ours.lr(Spent(5, 1e9, 30.0)) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_warm_up_rises_linearly_and_is_then_over():
     ours = schedule(name="constant", warmup_steps=4, lr=2.0)
-    assert [ours.lr(step, 0.0) for step in range(6)] == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
+    assert [ours.lr(Spent(step, 0.0)) for step in range(6)] == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
 
 
 def test_plateau_equals_torch():
@@ -49,7 +53,7 @@ def test_plateau_equals_torch():
     for loss in losses:
         ours.validated(loss)
         theirs.step(loss)
-        rates.append((ours.lr(0, 0.0), optimizer.param_groups[0]["lr"]))
+        rates.append((ours.lr(Spent(0, 0.0)), optimizer.param_groups[0]["lr"]))
     assert all(a == pytest.approx(b, rel=1e-12) for a, b in rates)
     assert len({a for a, _ in rates}) > 2
 
@@ -63,4 +67,4 @@ def test_state_goes_through_json_and_back():
         ours.validated(loss)
     other.restore(ours.state())
     assert other == ours
-    assert other.lr(0, 0.0) == 0.5
+    assert other.lr(Spent(0, 0.0)) == 0.5
