@@ -126,6 +126,14 @@ class OperatorModel(nn.Module, ABC):
     def set_average_neighbours(self, value: float) -> None:
         """Mean number of neighbours of an atom in the training set; models that normalise sums keep it."""
 
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """Used parts of the training budget at which further stages begin, for models that are trained in stages."""
+        return ()
+
+    def set_progress(self, used: float) -> None:
+        """Called before every training step with the used part of the budget, in [0, 1]; staged models keep it."""
+
     def activate_all_parts(self) -> None:
         """Make an untrained model compute all that a trained one does; models trained in stages override this."""
 

@@ -35,8 +35,12 @@ class HarmoseConfig(ModelConfig):
     stage1: str = Field("deeph-e3", description="equivariant model of stage 1, as --model names one")
     stage1_settings: dict[str, Any] = Field(default_factory=dict, description="its hyper-parameters")
     stage1_only: bool = Field(False, description="leave stage 2 out")
-    stage1_steps: int = Field(5000, ge=0, description="training steps of stage 1 alone; it is frozen after them")
-    joint_steps: int | None = Field(None, ge=0, description="training step from which both are trained; null: never")
+    stage1_share: float = Field(
+        0.6, ge=0, lt=1, description="part of the training budget for stage 1 alone; it is frozen after it"
+    )
+    joint_share: float | None = Field(
+        None, gt=0, lt=1, description="part of the budget after which both are trained together; null: never"
+    )
     width: int = Field(128, ge=1, description="of stage 2's node and pair states")
     heads: int = Field(8, ge=1, description="of its attention; divides the width")
     n_layers: int = Field(2, ge=1, description="its layers")
@@ -51,7 +55,7 @@ class Harmose(OperatorModel):
     Config = HarmoseConfig
     config: HarmoseConfig
     name = "harmose"
-    trained_steps: torch.Tensor
+    progress: torch.Tensor
     type_cutoffs: torch.Tensor
 
     def __init__(
@@ -64,9 +68,13 @@ class Harmose(OperatorModel):
         super().__init__(config, basis, cutoffs, targets)
         if config.width % config.heads:
             raise ConfigError(f"model {self.name}: heads {config.heads} must divide width {config.width}")
+        if config.joint_share is not None and config.joint_share <= config.stage1_share:
+            raise ConfigError(
+                f"model {self.name}: joint_share {config.joint_share} must be above stage1_share {config.stage1_share}"
+            )
         self.first = _stage1(config, basis, cutoffs, targets)
         self.symmetry: Symmetry = self.first.symmetry if config.stage1_only else "none"
-        self.register_buffer("trained_steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("progress", torch.zeros(()))
         self.register_buffer("type_cutoffs", type_cutoffs(self))
         if config.stage1_only:
             return
@@ -116,18 +124,27 @@ class Harmose(OperatorModel):
         """Handed to stage 1."""
         self.first.set_average_neighbours(value)
 
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """Where stage 2 begins, and where both are trained together."""
+        if self.config.stage1_only:
+            return ()
+        return tuple(share for share in (self.config.stage1_share, self.config.joint_share) if share)
+
+    def set_progress(self, used: float) -> None:
+        """Keep the used part of the training budget, which says what is trained; part of the checkpoints."""
+        self.progress.fill_(used)
+
     def activate_all_parts(self) -> None:
-        """Count the steps of stage 1 as done."""
-        self.trained_steps.fill_(self.config.stage1_steps)
+        """Count the training as done."""
+        self.set_progress(1.0)
 
     def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of H1, plus dH once stage 2 is being trained."""
-        step = int(self.trained_steps)
-        if self.training:
-            self.trained_steps += 1
-        if self.config.stage1_only or step < self.config.stage1_steps:
+        used = float(self.progress)
+        if self.config.stage1_only or used < self.config.stage1_share:
             return self.first.raw(graph)
-        joint = self.config.joint_steps is not None and step >= self.config.joint_steps
+        joint = self.config.joint_share is not None and used >= self.config.joint_share
         with torch.set_grad_enabled(joint and torch.is_grad_enabled()):
             features, node, pair = self.first.raw_and_states(graph)
         refined = self._refinement(graph, features, node, pair)

@@ -80,6 +80,7 @@ def train(
     folder: Path,
     *,
     source: str | None = None,
+    keep_statistics: bool = False,
     progress: bool = True,
 ) -> TrainResult:
     """Train a model until its budget is used up; resumes from ``folder`` where that holds a checkpoint.
@@ -91,6 +92,7 @@ def train(
         config: the training configuration.
         folder: gets ``log.jsonl`` and ``checkpoint/last``, ``checkpoint/best``.
         source: how `load_model_class` finds the model's class again, for the checkpoints; default ``module:Class``.
+        keep_statistics: leave the model's scales and shifts as they are; of weights that were trained before.
         progress: show a bar when the output is a terminal.
 
     Raises:
@@ -100,7 +102,7 @@ def train(
         if not len(graphs):
             raise ConfigError(f"no {name} structures; choose a larger partition or another data set")
     with numerics(config.device, config.matmul_precision, config.deterministic) as precision:
-        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source)
+        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics)
         run.start()
         with progress_bar(1.0, progress) as bar:
             run.loop(bar)
@@ -117,8 +119,9 @@ class _Run:
     config: TrainConfig
     folder: Path
     source: str | None
+    keep_statistics: bool
     step: int = 0
-    before: Spent = Spent(0)
+    before: Spent = field(default_factory=lambda: Spent(0))
     seen: int = 0
     memory_before: int = 0
     best_step: int = 0
@@ -138,7 +141,7 @@ class _Run:
         self.description = model_description(self.model, self.source)
         torch.manual_seed(config.seed)
         last = find_checkpoint(self.folder / "checkpoint" / "last")
-        if last is None:
+        if last is None and not self.keep_statistics:
             self.model.fit_statistics(self.train_graphs)
         operators = self.model.targets
         like = torch.zeros((), device=self.device, dtype=DTYPES[config.dtype])
@@ -147,7 +150,7 @@ class _Run:
         self.score_table = ElementTable(self.model.layout, like.double())
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = self._optimizer()
-        self.schedule = Schedule(config)
+        self.schedule = Schedule(config, self.model.stages)
         self.ema = Ema(self.model, config.ema_decay) if config.ema_decay else None
         if last is not None:
             self._restore(load_checkpoint(last))
@@ -189,7 +192,9 @@ class _Run:
         self.model.train()
         done = self.exhausted()
         while not done:
-            lr = self.schedule.lr(self.spent())
+            spent = self.spent()
+            lr = self.schedule.lr(spent)
+            self.model.set_progress(used_budget(self.config, spent))
             loss, gradient = self.train_step(self.train_batches.of_step(self.step, self.config.seed), lr)
             self.step += 1
             done = self.exhausted()

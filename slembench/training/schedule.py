@@ -1,7 +1,8 @@
 """Learning-rate schedules: a factor on the peak rate, computed from the step, the used budget and the validations.
 
 ``constant`` and ``cosine`` are pure functions of the state of the run; ``plateau`` remembers its validations
-(torch.optim's ReduceLROnPlateau, mode min, relative threshold 1e-4). All start with the same linear warm-up.
+(torch.optim's ReduceLROnPlateau, mode min, relative threshold 1e-4). All start with the same linear warm-up. For a
+model that is trained in stages, the cosine falls once in every stage.
 """
 
 from __future__ import annotations
@@ -41,12 +42,14 @@ class Schedule:
 
     Attributes:
         config: the whole training configuration (the budgets are needed).
+        stages: used parts of the budget at which the model's next stages begin, rising, within (0, 1).
         factor: present factor of the plateau schedule.
         best: lowest validation loss so far.
         bad: validations without a gain since the last gain or the last reduction.
     """
 
     config: TrainConfig
+    stages: tuple[float, ...] = ()
     factor: float = 1.0
     best: float = math.inf
     bad: int = 0
@@ -56,11 +59,17 @@ class Schedule:
         settings = self.config.schedule
         factor = min(1.0, (spent.steps + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
         if settings.name == "cosine":
-            falling = 0.5 * (1 + math.cos(math.pi * min(1.0, used_budget(self.config, spent))))
+            falling = 0.5 * (1 + math.cos(math.pi * self._used_of_stage(min(1.0, used_budget(self.config, spent)))))
             factor *= settings.final_factor + (1 - settings.final_factor) * falling
         elif settings.name == "plateau":
             factor *= self.factor
         return self.config.optimizer.lr * factor
+
+    def _used_of_stage(self, used: float) -> float:
+        """Used part of the present stage, from the used part of the whole budget."""
+        bounds = (0.0, *self.stages, 1.0)
+        start, end = next((a, b) for a, b in zip(bounds, bounds[1:]) if used < b or b == 1.0)
+        return (used - start) / (end - start)
 
     def validated(self, loss: float) -> None:
         """Take note of a validation loss; the plateau schedule lowers its factor after too many without a gain."""
@@ -75,7 +84,7 @@ class Schedule:
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: factor, best, bad (best is null before the first validation)."""
         state = asdict(self)
-        del state["config"]
+        del state["config"], state["stages"]
         return {**state, "best": None if math.isinf(self.best) else self.best}
 
     def restore(self, state: dict[str, Any]) -> None:

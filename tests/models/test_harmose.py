@@ -19,7 +19,7 @@ STAGE1 = {
 
 def small(stage1="deeph-e3", rough=True, **options):
     torch.manual_seed(0)
-    settings = {"width": 12, "heads": 3, "stage1_steps": 0, "n_gaussians": 5} | options
+    settings = {"width": 12, "heads": 3, "stage1_share": 0.0, "n_gaussians": 5} | options
     model = Harmose(HarmoseConfig(stage1=stage1, stage1_settings=STAGE1[stage1], **settings), BASIS, CUTOFFS)
     if rough:
         with torch.no_grad():
@@ -56,21 +56,23 @@ def test_stage_2_starts_at_zero(layer):
 
 
 def test_the_cascade(layer):
-    """Two steps of stage 1, then stage 2 on the frozen stage 1, then both; the count survives a checkpoint."""
-    model = small(stage1_steps=2, joint_steps=3).train()
+    """Stage 1, then stage 2 on the frozen stage 1, then both, by the used budget; a checkpoint says which."""
+    model = small(stage1_share=0.5, joint_share=0.75).train()
+    assert model.stages == (0.5, 0.75)
     graph = graph_of(model, layer)
     trained = []
-    for _ in range(4):
+    for used in (0.0, 0.4, 0.5, 0.9):
+        model.set_progress(used)
         model.zero_grad(set_to_none=True)
         sum(f.pair.square().sum() + f.onsite.square().sum() for f in model(graph).values()).backward()
         stages = [{p.grad is not None for p in part.parameters()} for part in (model.first, model.layers)]
         trained.append(tuple(True in stage for stage in stages))
     assert trained == [(True, False), (True, False), (False, True), (True, True)]
-    again = small(stage1_steps=2)
+    again = small(stage1_share=0.5, joint_share=0.75)
+    assert torch.equal(again(graph)["hamiltonian"].pair, again.first(graph)["hamiltonian"].pair)
     again.load_state_dict(model.state_dict())
-    assert int(again.trained_steps) == 4
-    again.eval()(graph)
-    assert int(again.trained_steps) == 4
+    assert torch.equal(again(graph)["hamiltonian"].pair, model.eval()(graph)["hamiltonian"].pair)
+    assert not torch.equal(again(graph)["hamiltonian"].pair, again.first(graph)["hamiltonian"].pair)
 
 
 def test_rotations_are_undone(layer):
@@ -120,6 +122,7 @@ def test_blocks_of_stage_2_end_at_the_cutoff():
     ("options", "message"),
     [
         ({"heads": 5}, "must divide width"),
+        ({"stage1_share": 0.5, "joint_share": 0.5}, "must be above stage1_share"),
         ({"stage1": "harmose", "stage1_settings": {}}, "not harmose itself"),
         ({"stage1_settings": {"layers": 2}}, "stage1_settings of deeph-e3: layers"),
     ],

@@ -39,6 +39,15 @@ def test_cosine_ends_with_the_budget_that_is_used_up_first():
     assert ours.lr(Spent(5, 1e9, 30.0)) == pytest.approx(0.0, abs=1e-12)
 
 
+def test_cosine_falls_once_in_every_stage():
+    ours = schedule(name="cosine", final_factor=0.0)
+    ours.stages = (0.4, 0.8)
+    found = [ours.lr(Spent(step)) for step in (0, 20, 39, 40, 60, 79, 80, 90, 100)]
+    single = [0.5 * (1 + math.cos(math.pi * x)) for x in (0, 0.5, 39 / 40, 0, 0.5, 39 / 40, 0, 0.5, 1)]
+    assert found == pytest.approx(single, abs=1e-12)
+    assert Schedule(ours.config, ours.stages).state().keys() == {"factor", "best", "bad"}
+
+
 def test_warm_up_rises_linearly_and_is_then_over():
     ours = schedule(name="constant", warmup_steps=4, lr=2.0)
     assert [ours.lr(Spent(step, 0.0)) for step in range(6)] == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
