@@ -22,6 +22,8 @@ holds config.yaml, log.jsonl, checkpoint/ and, for each test split, record.yaml 
 
     slembench run --dataset mos2-mini --model path/to/my-model --partition 20 --seed 1 --out runs/mine-20
 
+    slembench run --dataset my-strained-mos2 --model slem --init-from runs/mine --out runs/fine-tuned
+
 Settings come from the model's recipe.yaml, then the variant, then `--set`. An unknown key is refused with the list of
 known ones.
 """
@@ -47,6 +49,9 @@ Partition = Annotated[int, typer.Option(help="Per cent of the training split: 10
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with. Default: torch's choice.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run. Default: runs/DATASET/NAME.")]
 Name = Annotated[str | None, typer.Option(help="Name of the run. Default: model, variant and a hash of all settings.")]
+InitFrom = Annotated[
+    Path | None, typer.Option(help="Run or checkpoint whose weights the training starts from. Default: random weights.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh/--resume", help="Begin again, or go on from what is there.")]
 
 
@@ -71,6 +76,7 @@ def run_command(
     out: Out = None,
     name: Name = None,
     fresh: Fresh = False,
+    init_from: InitFrom = None,
     floors: Annotated[bool, typer.Option(help="Score the floors on the same splits too.")] = True,
 ) -> None:
     """Train, predict, score and record."""
@@ -79,7 +85,17 @@ def run_command(
 
     keep_freed_memory()
     settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
-    job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=_tell)
+    job = prepare(
+        dataset,
+        settings,
+        partition=partition,
+        out=out,
+        name=name,
+        fresh=fresh,
+        threads=threads,
+        init_from=init_from,
+        tell=_tell,
+    )
     _show(job, job.run(split, floors))
 
 
@@ -95,6 +111,7 @@ def train_command(
     out: Out = None,
     name: Name = None,
     fresh: Fresh = False,
+    init_from: InitFrom = None,
 ) -> None:
     """Train only."""
     from slembench.harness import load_settings, prepare
@@ -102,7 +119,17 @@ def train_command(
 
     keep_freed_memory()
     settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
-    job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=_tell)
+    job = prepare(
+        dataset,
+        settings,
+        partition=partition,
+        out=out,
+        name=name,
+        fresh=fresh,
+        threads=threads,
+        init_from=init_from,
+        tell=_tell,
+    )
     _, result = job.train()
     typer.echo(result.checkpoint)
 

@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 
 from slembench.errors import ConfigError
-from slembench.files import write_text
+from slembench.files import sha256, write_text
 from slembench.harness.recipe import Settings
+from slembench.training.checkpoint import find_checkpoint
 
 CONFIG_FILE = "config.yaml"
 
@@ -23,6 +24,23 @@ def run_name(settings: Settings, request: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
     model = Path(settings.source).name.replace(":", "-")
     return "-".join(part for part in (model, settings.variant, digest) if part)
+
+
+def first_weights(init_from: str | Path | None) -> dict[str, Any]:
+    """What the configuration states of the weights that a training starts from: their sha256; nothing of random ones.
+
+    Args:
+        init_from: folder of a run or of a checkpoint.
+
+    Raises:
+        ConfigError: no checkpoint there.
+    """
+    if init_from is None:
+        return {}
+    found = find_checkpoint(Path(init_from))
+    if found is None:
+        raise ConfigError(f"{init_from}: no checkpoint to start from; give the folder of a run or of a checkpoint")
+    return {"init_from": {"weights_sha256": sha256(found / "model.safetensors")}}
 
 
 def claim_folder(folder: Path, request: dict[str, Any], fresh: bool) -> None:

@@ -29,7 +29,7 @@ from slembench.evaluate import Evaluation, evaluate
 from slembench.files import sha256, write_text
 from slembench.floors import FLOORS, floor_predictions
 from slembench.graphs import cached_graphs, graph_cache
-from slembench.harness.folder import claim_folder, run_name
+from slembench.harness.folder import claim_folder, first_weights, run_name
 from slembench.harness.machine import hardware, versions
 from slembench.harness.recipe import Settings, load_settings
 from slembench.inference import InferenceCost, predict
@@ -47,6 +47,7 @@ from slembench.results.record import (
     write_tables,
 )
 from slembench.training import TrainResult, train
+from slembench.training.checkpoint import start_from
 from slembench.training.config import TrainConfig
 from slembench.training.loop import DTYPES
 
@@ -71,6 +72,7 @@ def run(
     fresh: bool = False,
     threads: int | None = None,
     floors: bool = True,
+    init_from: str | Path | None = None,
     tell: Tell = lambda text: None,
 ) -> dict[str, RunRecord]:
     """Train a model on a data set, predict, score and record; goes on where an earlier call was stopped.
@@ -87,19 +89,31 @@ def run(
         out: folder of the run; by default ``runs/<dataset>/<name>``.
         name: of the run; by default model, variant and a hash of all settings.
         fresh: begin again, dropping what the folder holds of an earlier run.
-        threads: of torch; by default as torch chooses.
+        threads: of torch and of the levels; by default as torch chooses, and one a processor.
         floors: score the floors on the same splits too.
+        init_from: run or checkpoint whose weights, scales and shifts the training starts from.
         tell: gets a line of text at every stage.
 
     Returns:
         Split -> record.
 
     Raises:
-        ConfigError: unknown model, recipe, key or value; a folder that holds another run.
+        ConfigError: unknown model, recipe, key or value; a folder that holds another run; a checkpoint that is not
+            there or does not fit.
         DataError: no such data set, split or partition, or broken data.
     """
     settings = load_settings(model, recipe=recipe, variant=variant, changes=changes, seed=seed)
-    job = prepare(dataset, settings, partition=partition, out=out, name=name, fresh=fresh, threads=threads, tell=tell)
+    job = prepare(
+        dataset,
+        settings,
+        partition=partition,
+        out=out,
+        name=name,
+        fresh=fresh,
+        threads=threads,
+        init_from=init_from,
+        tell=tell,
+    )
     return job.run(splits, floors)
 
 
@@ -112,6 +126,7 @@ def prepare(
     name: str | None = None,
     fresh: bool = False,
     threads: int | None = None,
+    init_from: str | Path | None = None,
     tell: Tell = lambda text: None,
 ) -> Job:
     """Open the data, settle name and folder of a run, and write its ``config.yaml``; arguments as in `run`.
@@ -132,6 +147,7 @@ def prepare(
         "model": {"name": settings.source, **settings.model.model_dump(mode="json")},
         "training": settings.training.model_dump(mode="json"),
         "variant": settings.variant,
+        **first_weights(init_from),
     }
     request = {
         "dataset": data.name,
@@ -145,7 +161,8 @@ def prepare(
     claim_folder(folder, {**request, "name": name}, fresh)
     if threads is not None:
         torch.set_num_threads(threads)
-    return Job(name, folder, data, settings, targets, partition, config, tell)
+    start = Path(init_from) if init_from is not None else None
+    return Job(name, folder, data, settings, targets, partition, config, tell, threads, start)
 
 
 @dataclass(frozen=True)
@@ -161,6 +178,8 @@ class Job:
         partition: per cent of the training split.
         config: what the record states of the settings.
         tell: gets a line of text at every stage.
+        threads: that solve levels; by default one a processor.
+        init_from: run or checkpoint that the training starts from; None for random weights.
     """
 
     name: str
@@ -171,6 +190,8 @@ class Job:
     partition: int
     config: dict[str, Any]
     tell: Tell
+    threads: int | None = None
+    init_from: Path | None = None
 
     def test_splits(self, wanted: Sequence[str] | None = None) -> list[str]:
         """Splits to predict: the wanted ones, by default all but train and val.
@@ -210,11 +231,21 @@ class Job:
         torch.manual_seed(training.seed)
         model = self.settings.kind(self.settings.model, self.data.basis, self.data.cutoffs, self.targets)
         model.energy_unit = self.data.card.units.energy
+        if self.init_from is not None:
+            start_from(model, self.init_from)
         ids = self.data.partition(self.partition)
         self.tell(f"data: {self.data.name}, {len(ids)} training structures; building graphs")
         graphs, val_graphs = self.graphs(model, ids), self.graphs(model, self.data.split("val"))
         self.tell(f"model: {self.settings.source}, {model.n_parameters} parameters; training in {self.folder}")
-        result = train(model, graphs, val_graphs, training, self.folder, source=self.settings.source)
+        result = train(
+            model,
+            graphs,
+            val_graphs,
+            training,
+            self.folder,
+            source=self.settings.source,
+            keep_statistics=self.init_from is not None,
+        )
         unit = {"hamiltonian": f" {self.data.card.units.energy}"}
         errors = ", ".join(f"{op} {mae:.4g}{unit.get(op, '')}" for op, mae in result.validation.items())
         self.tell(
@@ -324,6 +355,7 @@ class Job:
             source,
             split,
             operators=self.targets,
+            threads=self.threads,
             cache=self.folder / "levels",
             progress=partial(bar, text=f"score {source.attrs.model} on {split}"),
         )

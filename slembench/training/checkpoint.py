@@ -137,12 +137,34 @@ def load_model(folder: Path) -> OperatorModel:
     cutoffs = {atomic_numbers[symbol]: radius for symbol, radius in about["cutoffs"].items()}
     model = kind(config, Basis.parse(about["basis"]), cutoffs, about["targets"]).to(getattr(torch, about["dtype"]))
     model.energy_unit = about.get("energy_unit")
-    try:
-        model.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ConfigError(f"{folder}: the weights do not fit model {about['source']} ({reason})") from None
+    _fill(model, checkpoint.weights, f"{folder}: the weights do not fit model {about['source']}")
     return model.eval()
+
+
+def start_from(model: OperatorModel, folder: Path) -> None:
+    """Give ``model`` the weights, scales and shifts of a checkpoint, to train on from there.
+
+    Args:
+        model: of the same basis and settings as the one that was trained.
+        folder: see `load_checkpoint`.
+
+    Raises:
+        ConfigError: no readable checkpoint, or one of another basis, energy unit or settings.
+    """
+    checkpoint = load_checkpoint(folder)
+    stored = checkpoint.model
+    for key, own in (("basis", model.basis.to_dict()), ("energy_unit", model.energy_unit)):
+        if stored.get(key) not in (None, own):
+            raise ConfigError(f"{folder}: was trained with {key} {stored[key]}; this run has {own}")
+    _fill(model, checkpoint.weights, f"{folder}: its weights do not fit this run's model")
+
+
+def _fill(model: OperatorModel, weights: Mapping[str, Tensor], problem: str) -> None:
+    """Load weights; raises ConfigError, which begins with ``problem``, where they do not fit."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"{problem} ({str(error).splitlines()[-1].strip()})") from None
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
