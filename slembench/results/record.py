@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -88,6 +90,26 @@ class Hardware(_Part):
     gpu: str | None = None
 
 
+class PhysicsCheck(_Part):
+    """A physics check of the model; see `slembench.metrics.physics.Check`.
+
+    Attributes:
+        value: largest deviation relative to the mean |element|; absent where the check was not made.
+        mean: mean deviation, where there is one.
+        limit: the check is passed up to this value.
+        passed: absent where the check was not made.
+        note: what was measured, or why nothing was.
+        structure: id of the held-out structure.
+    """
+
+    value: float | None = Field(default=None, allow_inf_nan=False)
+    mean: float | None = Field(default=None, allow_inf_nan=False)
+    limit: float
+    passed: bool | None = None
+    note: str = ""
+    structure: str
+
+
 class RunRecord(_Part):
     """One run on one split.
 
@@ -103,6 +125,7 @@ class RunRecord(_Part):
         scores: name (see `slembench.metrics.catalogue`) -> value and unit.
         unavailable: score -> why it has no value.
         missing: structures without a prediction (counted as zero).
+        physics: name in the catalogue -> check of the model; empty for floors and foreign predictions.
         versions: package -> version.
         created: UTC, ISO 8601.
         files: file name -> sha256, e.g. of the predictions file.
@@ -122,6 +145,7 @@ class RunRecord(_Part):
     scores: dict[str, ScoreValue]
     unavailable: dict[str, str] = {}
     missing: tuple[str, ...] = ()
+    physics: dict[str, PhysicsCheck] = {}
     cost: Cost = Cost()
     versions: dict[str, str] = {}
     hardware: Hardware | None = None
@@ -174,9 +198,21 @@ def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as Parquet, atomically; returns its path."""
+    """Write a table as Parquet, atomically; returns its path.
+
+    Many columns and few rows: statistics, schema copies and dictionaries would be two thirds of the file.
+    """
+    plain = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     with atomic_file(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        pq.write_table(
+            plain,
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=False,
+            write_statistics=False,
+            store_schema=False,
+        )
     return Path(path)
 
 
