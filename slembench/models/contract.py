@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -49,6 +49,13 @@ class ReceptiveField:
     pair: float
     strict: bool
     centred: bool = False
+
+
+class Stage(NamedTuple):
+    """A stage of a model's training: where it begins, in [0, 1) of the budget, and its factor on the learning rate."""
+
+    begin: float
+    lr_factor: float = 1.0
 
 
 class OperatorModel(nn.Module, ABC):
@@ -127,8 +134,8 @@ class OperatorModel(nn.Module, ABC):
         """Mean number of neighbours of an atom in the training set; models that normalise sums keep it."""
 
     @property
-    def stages(self) -> tuple[float, ...]:
-        """Used parts of the training budget at which further stages begin, for models that are trained in stages."""
+    def stages(self) -> tuple[Stage, ...]:
+        """Stages after the first, in order, for models that are trained in stages."""
         return ()
 
     def set_progress(self, used: float) -> None:

@@ -19,7 +19,7 @@ from torch import nn
 
 from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
-from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField, Symmetry, type_cutoffs
+from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField, Stage, Symmetry, type_cutoffs
 from slembench.models.registry import load_model_class
 from slembench.nn.frames import NodeState
 from slembench.nn.radial import GaussianBasis, polynomial_envelope
@@ -41,6 +41,7 @@ class HarmoseConfig(ModelConfig):
     joint_share: float | None = Field(
         None, gt=0, lt=1, description="part of the budget after which both are trained together; null: never"
     )
+    later_lr_factor: float = Field(1.0, gt=0, description="factor on the learning rate once stage 1 alone is over")
     width: int = Field(128, ge=1, description="of stage 2's node and pair states")
     heads: int = Field(8, ge=1, description="of its attention; divides the width")
     n_layers: int = Field(2, ge=1, description="its layers")
@@ -125,11 +126,12 @@ class Harmose(OperatorModel):
         self.first.set_average_neighbours(value)
 
     @property
-    def stages(self) -> tuple[float, ...]:
+    def stages(self) -> tuple[Stage, ...]:
         """Where stage 2 begins, and where both are trained together."""
         if self.config.stage1_only:
             return ()
-        return tuple(share for share in (self.config.stage1_share, self.config.joint_share) if share)
+        shares = (self.config.stage1_share, self.config.joint_share)
+        return tuple(Stage(share, self.config.later_lr_factor) for share in shares if share is not None)
 
     def set_progress(self, used: float) -> None:
         """Keep the used part of the training budget, which says what is trained; part of the checkpoints."""

@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from slembench.models.contract import Stage
 from slembench.training.config import TrainConfig
 
 THRESHOLD = 1e-4
@@ -42,14 +43,14 @@ class Schedule:
 
     Attributes:
         config: the whole training configuration (the budgets are needed).
-        stages: used parts of the budget at which the model's next stages begin, rising, within (0, 1).
+        stages: further stages of the model's training.
         factor: present factor of the plateau schedule.
         best: lowest validation loss so far.
         bad: validations without a gain since the last gain or the last reduction.
     """
 
     config: TrainConfig
-    stages: tuple[float, ...] = ()
+    stages: tuple[Stage, ...] = ()
     factor: float = 1.0
     best: float = math.inf
     bad: int = 0
@@ -58,18 +59,20 @@ class Schedule:
         """Learning rate of the step that follows ``spent``."""
         settings = self.config.schedule
         factor = min(1.0, (spent.steps + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+        start, end, peak = self._stage(used := min(1.0, used_budget(self.config, spent)))
+        factor *= peak
         if settings.name == "cosine":
-            falling = 0.5 * (1 + math.cos(math.pi * self._used_of_stage(min(1.0, used_budget(self.config, spent)))))
+            falling = 0.5 * (1 + math.cos(math.pi * (used - start) / (end - start)))
             factor *= settings.final_factor + (1 - settings.final_factor) * falling
         elif settings.name == "plateau":
             factor *= self.factor
         return self.config.optimizer.lr * factor
 
-    def _used_of_stage(self, used: float) -> float:
-        """Used part of the present stage, from the used part of the whole budget."""
-        bounds = (0.0, *self.stages, 1.0)
-        start, end = next((a, b) for a, b in zip(bounds, bounds[1:]) if used < b or b == 1.0)
-        return (used - start) / (end - start)
+    def _stage(self, used: float) -> tuple[float, float, float]:
+        """Begin and end of the present stage, as parts of the budget, and its factor on the learning rate."""
+        stages = (Stage(0.0), *self.stages)
+        present = max(n for n, stage in enumerate(stages) if stage.begin <= used)
+        return stages[present].begin, (*stages, Stage(1.0))[present + 1].begin, stages[present].lr_factor
 
     def validated(self, loss: float) -> None:
         """Take note of a validation loss; the plateau schedule lowers its factor after too many without a gain."""

@@ -57,8 +57,8 @@ def test_stage_2_starts_at_zero(layer):
 
 def test_the_cascade(layer):
     """Stage 1, then stage 2 on the frozen stage 1, then both, by the used budget; a checkpoint says which."""
-    model = small(stage1_share=0.5, joint_share=0.75).train()
-    assert model.stages == (0.5, 0.75)
+    model = small(stage1_share=0.5, joint_share=0.75, later_lr_factor=0.1).train()
+    assert model.stages == ((0.5, 0.1), (0.75, 0.1))
     graph = graph_of(model, layer)
     trained = []
     for used in (0.0, 0.4, 0.5, 0.9):

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from slembench.models.contract import Stage
 from slembench.training.config import TrainConfig
 from slembench.training.schedule import Schedule, Spent
 
@@ -41,9 +42,10 @@ def test_cosine_ends_with_the_budget_that_is_used_up_first():
 
 def test_cosine_falls_once_in_every_stage():
     ours = schedule(name="cosine", final_factor=0.0)
-    ours.stages = (0.4, 0.8)
+    ours.stages = (Stage(0.4), Stage(0.8, 0.1))
     found = [ours.lr(Spent(step)) for step in (0, 20, 39, 40, 60, 79, 80, 90, 100)]
     single = [0.5 * (1 + math.cos(math.pi * x)) for x in (0, 0.5, 39 / 40, 0, 0.5, 39 / 40, 0, 0.5, 1)]
+    single[6:] = [0.1 * x for x in single[6:]]
     assert found == pytest.approx(single, abs=1e-12)
     assert Schedule(ours.config, ours.stages).state().keys() == {"factor", "best", "bad"}
 
