@@ -81,7 +81,7 @@ def predict(
     Raises:
         ConfigError: the model's basis or cutoffs are not those of the data set.
     """
-    _check_match(model, dataset)
+    check_match(model, dataset)
     started, times, n_pairs, n_atoms = time.perf_counter(), [], 0, 0
     parameter = next(model.parameters())
     model.eval()
@@ -110,7 +110,8 @@ def predict(
     return InferenceCost(float(np.median(times)), n_pairs / n_atoms, len(times), wall)
 
 
-def _check_match(model: OperatorModel, dataset: Dataset) -> None:
+def check_match(model: OperatorModel, dataset: Dataset) -> None:
+    """Raises a ConfigError where the model's basis or cutoffs are not those of the data set."""
     for what, ours, theirs in (
         ("basis", model.basis.to_dict(), dataset.basis.to_dict()),
         ("cutoffs", model.cutoffs, dataset.cutoffs),
