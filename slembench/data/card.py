@@ -5,6 +5,7 @@ Every key is checked; an unknown or ill-typed one is refused with the file and t
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -206,6 +207,12 @@ class Card(_Part):
     def orbital_basis(self) -> Basis:
         """Shells per element as a `Basis`."""
         return Basis.parse(self.basis)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the sha256 of every data file, as the card states them."""
+        files = "".join(f"{file} {digest}\n" for file, digest in sorted(self.origin.files.items()))
+        return hashlib.sha256(files.encode()).hexdigest()
 
     @property
     def cutoff_radii(self) -> dict[int, float]:
