@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import uuid
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slembench.errors import ConfigError
+from slembench.errors import ConfigError, DataError
 
 
 @contextmanager
@@ -59,6 +60,31 @@ def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
             temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def held(path: str | Path, work: str) -> Iterator[None]:
+    """Only one process at a time is in this block for ``path``; the mark goes with the process, however that ends.
+
+    Args:
+        path: what is worked on; the mark is a file beside it.
+        work: what the others are told, such as "importing into this folder".
+
+    Raises:
+        DataError: another process is at it.
+    """
+    path = Path(path)
+    make_parent(path)
+    name = path.with_name(f".{path.name}.lock")
+    with name.open("w") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataError(f"{path}: another process is {work}; wait for it, or write somewhere else") from error
+        try:
+            yield
+        finally:
+            name.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -2,8 +2,8 @@ import hashlib
 
 import pytest
 
-from slembench.errors import ConfigError
-from slembench.files import atomic_file, atomic_folder, sha256, write_text
+from slembench.errors import ConfigError, DataError
+from slembench.files import atomic_file, atomic_folder, held, sha256, write_text
 
 
 def names(folder):
@@ -68,3 +68,16 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     with pytest.raises(ConfigError, match="folder .*/a cannot be made: "):
         write_text(tmp_path / "a" / "b", "x")
     assert (tmp_path / "a").read_text() == "text"
+
+
+def test_one_process_at_a_time_and_the_mark_goes(tmp_path):
+    with held(tmp_path / "set", "importing"):
+        with pytest.raises(DataError, match="another process is importing"), held(tmp_path / "set", "importing"):
+            pass
+        with held(tmp_path / "other", "importing"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyError), held(tmp_path / "set", "importing"):
+        raise KeyError
+    with held(tmp_path / "set", "importing"):
+        pass

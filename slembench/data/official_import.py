@@ -30,7 +30,7 @@ from slembench.data.sample import Sample
 from slembench.data.splits import write_splits
 from slembench.data.store import Header, write_samples
 from slembench.errors import DataError
-from slembench.files import sha256, write_text
+from slembench.files import held, sha256, write_text
 from slembench.orbitals import FloatArray
 
 PART = 5000
@@ -113,7 +113,7 @@ def import_official(
 
     Raises:
         DataError: something at ``out``, structures of another set, no training structure among them, operators that
-            are missing, or damaged files.
+            are missing, damaged files, or another import into ``out`` at the same time.
     """
     official = load_official(name)
     out = (user_data_folder() / name if out is None else out).absolute()
@@ -126,8 +126,9 @@ def import_official(
     if "train" not in members:
         raise DataError(f"{path}: none of its {len(copy.ids)} structures is in the training split of {name}")
     plan = Plan(official, copy, _provisional(official, copy, overlap), overlap, out)
-    files = _write_parts(plan, track)
-    _finish(plan, files, members)
+    with held(out, "importing into this folder"):
+        files = _write_parts(plan, track)
+        _finish(plan, files, members)
     return Dataset(out)
 
 

@@ -16,6 +16,7 @@ from slembench.data.official_copy import open_copy
 from slembench.data.official_import import import_official, reach_radii
 from slembench.data.official_rules import official_indices
 from slembench.errors import DataError
+from slembench.files import held
 
 TABLES = {
     False: "CREATE TABLE data (id INTEGER NOT NULL PRIMARY KEY, N INTEGER, Z BLOB, pos BLOB, Ham BLOB)",
@@ -258,3 +259,8 @@ def test_real_molecules(real_files, shelf):
     by_size = import_official("qh9-stable-ood", path)
     assert by_size.split("val") == ["116750", "120011"]
     assert by_size.split("test") == ["102372"]
+
+
+def test_two_imports_into_one_folder_at_once(stable, shelf):
+    with held(shelf / "qh9-stable-id", "importing"), pytest.raises(DataError, match="another process is importing"):
+        import_official("qh9-stable-id", stable)
