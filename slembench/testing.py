@@ -8,30 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import ase
 import numpy as np
 import torch
+from torch_geometric.data import Batch
 
 from slembench.blocks import BlockMatrix
-from slembench.data.graph import build_graph
-from slembench.inference.predict import predict_blocks as blocks_of
+from slembench.data.graph import OperatorGraph, build_graph
+from slembench.inference.physics import structure_blocks
 from slembench.metrics import physics
-from slembench.models.contract import OperatorModel
-from slembench.orbitals import FloatArray, IntArray
+from slembench.models.contract import ModelConfig, OperatorModel
+from slembench.orbitals import Basis, FloatArray, IntArray
 from slembench.rotations import random_rotation
+from slembench.training.checkpoint import Checkpoint, load_model, model_description, save_checkpoint
 
-
-def predict_blocks(model: OperatorModel, atoms: ase.Atoms) -> dict[str, BlockMatrix]:
-    """Every target operator of one structure, in the dtype of the model; values as float64.
-
-    Args:
-        model: the model; left as it is.
-        atoms: positions and cell in Angstrom.
-    """
-    dtype = next(model.parameters()).dtype
-    graph = build_graph(atoms, model.cutoffs, model.layout, dtype=dtype)
-    return blocks_of(model, graph)
+predict_blocks = structure_blocks
+"""Every target operator of one structure; see `slembench.inference.physics.structure_blocks`."""
 
 
 def relative_difference(found: BlockMatrix, expected: BlockMatrix) -> float:
@@ -137,3 +131,86 @@ def contract_report(model: OperatorModel, atoms: ase.Atoms, seed: int = 0) -> di
         "permutation": max(permutation_error(model, atoms, order).values()),
         "hermiticity": max(hermiticity),
     }
+
+
+def generic_model(
+    kind: type[OperatorModel],
+    config: ModelConfig,
+    basis: Basis,
+    cutoffs: Mapping[int, float],
+    targets: Sequence[str],
+    *,
+    seed: int = 0,
+    spread: float = 0.05,
+) -> OperatorModel:
+    """An untrained model in float64 in which no part is silent: what begins at zero is moved away from it.
+
+    Args:
+        kind: model class.
+        config: instance of its ``Config``.
+        basis: shells per element.
+        cutoffs: atomic number -> cutoff radius | Angstrom.
+        targets: operators to predict.
+        seed: of the weights.
+        spread: standard deviation of what is added to every weight.
+    """
+    torch.manual_seed(seed)
+    model = kind(config, basis, cutoffs, targets).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(spread * torch.randn_like(parameter))
+    model.activate_all_parts()
+    return model
+
+
+def structure_graph(model: OperatorModel, atoms: ase.Atoms) -> OperatorGraph:
+    """Graph of one structure (Angstrom) as the model takes it, in the dtype of the model."""
+    return build_graph(atoms, model.cutoffs, model.layout, dtype=next(model.parameters()).dtype)
+
+
+def batch_error(model: OperatorModel, structures: Sequence[ase.Atoms]) -> float:
+    """Largest |features in a batch - features alone| / mean |feature|, over all targets and structures."""
+    graphs = [structure_graph(model, atoms) for atoms in structures]
+    with torch.no_grad():
+        together, apart = model(Batch.from_data_list(graphs)), [model(graph) for graph in graphs]
+    worst = 0.0
+    for name, found in together.items():
+        for part in ("onsite", "pair"):
+            expected = torch.cat([getattr(features[name], part) for features in apart])
+            scale = float(expected.abs().mean()) if expected.numel() else 1.0
+            error = (getattr(found, part) - expected).abs()
+            worst = max(worst, float(error.max()) / max(scale, 1e-300) if expected.numel() else 0.0)
+    return worst
+
+
+def repetition_error(model: OperatorModel, structures: Sequence[ase.Atoms]) -> float:
+    """Relative difference of two predictions of the first structure, with those of the others in between."""
+    before, *_ = [predict_blocks(model, atoms) for atoms in structures]
+    after = predict_blocks(model, structures[0])
+    return max(relative_difference(after[name], before[name]) for name in before)
+
+
+def parameter_gradients(model: OperatorModel, atoms: ase.Atoms) -> dict[str, float]:
+    """Parameter -> largest |d sum of squares of all features / d parameter|, of those that have a gradient."""
+    model.zero_grad(set_to_none=True)
+    result = model(structure_graph(model, atoms))
+    torch.stack([f.onsite.square().sum() + f.pair.square().sum() for f in result.values()]).sum().backward()
+    named = model.named_parameters()
+    largest = {name: float(p.grad.abs().max()) for name, p in named if p.grad is not None and p.numel()}
+    model.zero_grad(set_to_none=True)
+    return largest
+
+
+def checkpoint_error(model: OperatorModel, source: str, atoms: ase.Atoms, folder: Path) -> float:
+    """Relative difference of predictions after the model was written as a checkpoint and read again.
+
+    Args:
+        model: the model.
+        source: how `slembench.models.registry.load_model_class` finds its class.
+        atoms: structure to predict, Angstrom.
+        folder: empty folder to write to.
+    """
+    weights = dict(model.state_dict())
+    save_checkpoint(folder, Checkpoint({"step": 0}, model_description(model, source), weights))
+    before, after = predict_blocks(model, atoms), predict_blocks(load_model(folder), atoms)
+    return max(relative_difference(after[name], before[name]) for name in before)

@@ -12,7 +12,7 @@ from slembench import __version__
 from slembench.errors import SlembenchError
 
 AREAS = (
-    "data", "models", "train", "predict", "checkpoint", "evaluate", "compare", "bands", "submit", "verify",
+    "data", "models", "train", "predict", "checkpoint", "evaluate", "rescore", "compare", "bands", "submit", "verify",
     "leaderboard", "report",
 )  # fmt: skip
 """Modules of this package that register commands, in the order of the help page."""

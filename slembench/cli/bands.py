@@ -136,7 +136,7 @@ def _predicted(
 
 def _from_model(atoms: Any, checkpoint: Path | None, unit: str | None) -> tuple[dict[str, BlockMatrix], str]:
     """Operators of a model, and their energy unit: the checkpoint's, else that of the data set."""
-    from slembench.testing import predict_blocks
+    from slembench.inference.physics import structure_blocks
     from slembench.training.checkpoint import load_model
 
     assert checkpoint is not None
@@ -144,7 +144,7 @@ def _from_model(atoms: Any, checkpoint: Path | None, unit: str | None) -> tuple[
     known = getattr(model, "energy_unit", None) or unit
     if known is None:
         raise ConfigError(f"{checkpoint}: the checkpoint does not say its energy unit; give --dataset")
-    return predict_blocks(model, atoms), known
+    return structure_blocks(model, atoms), known
 
 
 def _tell(path: KPath, spectra: dict[str, Spectrum], unit: str, window: tuple[float, float], files: list[Path]) -> None:

@@ -109,14 +109,10 @@ def _floors(data: Dataset, split: str, sources: list[PredictionSource], scf: boo
 
 def _physics(data: Dataset, split: str, checkpoint: Path) -> dict[str, dict[str, Any]]:
     """Physics checks of a trained model, in float64, on the first structure of the split."""
-    from slembench.metrics.physics import physics_report
-    from slembench.testing import predict_blocks
+    from slembench.inference.physics import model_physics
     from slembench.training.checkpoint import load_model
 
-    model = load_model(checkpoint).double()
-    field = model.receptive_field
-    atoms = data.sample(data.split(split)[0]).atoms
-    report = physics_report(lambda a: predict_blocks(model, a), atoms, model.cutoffs, (field.onsite, field.pair))
+    report = model_physics(load_model(checkpoint), data.sample(data.split(split)[0]).atoms)
     return {name: check.content() for name, check in report.items()}
 
 
@@ -135,17 +131,14 @@ def _show_physics(checks: dict[str, dict[str, Any]]) -> None:
 
 
 def _evaluate(data: Dataset, source: PredictionSource, split: str, cache: bool, settings: dict[str, Any]) -> Evaluation:
-    from platformdirs import user_cache_path
+    from slembench.evaluate import evaluate, level_cache
 
-    from slembench.evaluate import evaluate
-
-    folder = user_cache_path("slembench") / "levels" if cache else None
     return evaluate(
         data,
         source,
         split,
         **settings,
-        cache=folder,
+        cache=level_cache() if cache else None,
         progress=partial(bar, text=source.attrs.model),
     )
 

@@ -147,7 +147,7 @@ def _show(job: Job, records: dict[str, RunRecord]) -> None:
 
     console = Console()
     for split, record in records.items():
-        floors = job.floor_records(split)
+        floors = job.scoring.floor_records(split)
         table = Table("score", job.name, *floors, title=f"{job.data.name}, split {split}", title_justify="left")
         for score in official_scores(job.data.card, list(record.scores)):
             values = [r.scores.get(score) for r in (record, *floors.values())]

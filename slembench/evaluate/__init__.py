@@ -6,6 +6,6 @@ Structures are scored in batches: everything about matrix elements without a loo
 """
 
 from slembench.evaluate.result import Evaluation, main_scores, official_scores
-from slembench.evaluate.run import evaluate
+from slembench.evaluate.run import evaluate, level_cache
 
-__all__ = ["Evaluation", "evaluate", "main_scores", "official_scores"]
+__all__ = ["Evaluation", "evaluate", "level_cache", "main_scores", "official_scores"]

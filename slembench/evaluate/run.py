@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from platformdirs import user_cache_path
 
 from slembench.data import Dataset
 from slembench.errors import PredictionError
@@ -24,6 +25,11 @@ from slembench.units import energy_factor
 
 MOST_THREADS = 8
 """Threads used by default, at most."""
+
+
+def level_cache() -> Path:
+    """Folder of reference levels: the user's cache folder of this program (XDG_CACHE_HOME on Linux)."""
+    return user_cache_path("slembench") / "levels"
 
 
 def evaluate(

@@ -14,7 +14,7 @@ is given again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,26 +25,24 @@ import torch
 from slembench.data import Dataset, load_dataset
 from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
-from slembench.evaluate import Evaluation, evaluate
 from slembench.files import sha256, write_text
-from slembench.floors import FLOORS, floor_predictions
 from slembench.graphs import cached_graphs, graph_cache
 from slembench.harness.folder import claim_folder, first_weights, run_name
 from slembench.harness.machine import hardware, versions
 from slembench.harness.recipe import Settings, load_settings
+from slembench.harness.scoring import Scoring, Tell
 from slembench.inference import InferenceCost, predict
 from slembench.models.contract import OperatorModel
-from slembench.predictions import PredictionSource, read_predictions
+from slembench.predictions import read_predictions
 from slembench.progress import bar
 from slembench.results.record import (
     RECORD_FILE,
     Cost,
+    PhysicsCheck,
     RunRecord,
     TrainingSummary,
     read_record,
-    score_values,
     write_record,
-    write_tables,
 )
 from slembench.training import TrainResult, train
 from slembench.training.checkpoint import start_from
@@ -53,8 +51,6 @@ from slembench.training.loop import DTYPES
 
 PREDICTIONS_FILE = "predictions.h5"
 COST_FILE = "inference.json"
-
-Tell = Callable[[str], None]
 
 
 def run(
@@ -193,6 +189,11 @@ class Job:
     threads: int | None = None
     init_from: Path | None = None
 
+    @property
+    def scoring(self) -> Scoring:
+        """How the predictions are scored."""
+        return Scoring(self.folder, self.data, self.targets, self.partition, self.tell, self.threads)
+
     def test_splits(self, wanted: Sequence[str] | None = None) -> list[str]:
         """Splits to predict: the wanted ones, by default all but train and val.
 
@@ -210,10 +211,11 @@ class Job:
         records = self.finished(chosen)
         if records is None:
             model, result = self.train()
-            records = {split: self.score(split, model, result) for split in chosen}
+            physics = self.scoring.physics(model, chosen)
+            records = {split: self.score(split, model, result, physics) for split in chosen}
         if floors:
             for split in chosen:
-                self.score_floors(split)
+                self.scoring.score_floors(split)
         return records
 
     def finished(self, splits: Sequence[str]) -> dict[str, RunRecord] | None:
@@ -267,20 +269,22 @@ class Job:
             progress=partial(bar, text="graphs"),
         )
 
-    def score(self, split: str, model: OperatorModel, result: TrainResult) -> RunRecord:
+    def score(
+        self, split: str, model: OperatorModel, result: TrainResult, physics: dict[str, PhysicsCheck]
+    ) -> RunRecord:
         """Predict a split (unless its predictions are there), score them, and write the record."""
         folder = self.folder / split
         folder.mkdir(parents=True, exist_ok=True)
         cost = self.predict(split, model, result)
         with read_predictions(folder / PREDICTIONS_FILE) as predictions:
-            evaluation = self.evaluate(predictions, split)
+            evaluation = self.scoring.evaluate(predictions, split)
         training = self.settings.training
         record = RunRecord(
             name=self.name,
             model=self.settings.source,
             model_kind="model",
             config=self.config,
-            **self._about(evaluation, folder),
+            **self.scoring.write(evaluation, folder),
             training=TrainingSummary(
                 seed=training.seed,
                 partition=self.partition,
@@ -299,6 +303,7 @@ class Job:
                 inference_ms_per_atom=cost.ms_per_atom,
                 pairs_per_atom=cost.pairs_per_atom,
             ),
+            physics=physics,
             versions=versions(),
             hardware=hardware(training.device, f"{training.dtype}, products {result.matmul_precision}"),
             files={PREDICTIONS_FILE: sha256(folder / PREDICTIONS_FILE)},
@@ -323,58 +328,6 @@ class Job:
         write_text(cost_path, json.dumps(asdict(cost)) + "\n")
         self.tell(f"predicted: {split}, {cost.structures} structures, {cost.ms_per_atom:.2f} ms per atom")
         return cost
-
-    def score_floors(self, split: str) -> None:
-        """Score the floors, fitted on the same training structures, unless their records are there."""
-        for floor in FLOORS:
-            folder = self.folder / "floors" / floor / split
-            if (folder / RECORD_FILE).is_file():
-                continue
-            ids = self.data.partition(self.partition)
-            source = floor_predictions(self.data, floor, split, self.targets, ids)
-            record = RunRecord(
-                name=f"floor-{floor}",
-                model=f"floor-{floor}",
-                model_kind="floor",
-                config={"partition": self.partition},
-                **self._about(self.evaluate(source, split), folder),
-                versions=versions(),
-            )
-            write_record(record, folder)
-            self.tell(f"floor: {floor} on {split}")
-
-    def floor_records(self, split: str) -> dict[str, RunRecord]:
-        """Floor -> its record on a split, of those that were scored."""
-        folders = {floor: self.folder / "floors" / floor / split for floor in FLOORS}
-        return {floor: read_record(path) for floor, path in folders.items() if (path / RECORD_FILE).is_file()}
-
-    def evaluate(self, source: PredictionSource, split: str) -> Evaluation:
-        """Scores of predictions on a split."""
-        return evaluate(
-            self.data,
-            source,
-            split,
-            operators=self.targets,
-            threads=self.threads,
-            cache=self.folder / "levels",
-            progress=partial(bar, text=f"score {source.attrs.model} on {split}"),
-        )
-
-    def _about(self, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
-        """Tables written to ``folder``; returns what every record says of data and scores."""
-        folder.mkdir(parents=True, exist_ok=True)
-        write_tables(evaluation, folder)
-        return {
-            "dataset": self.data.name,
-            "dataset_revision": self.data.card.revision,
-            "dataset_fingerprint": self.data.fingerprint,
-            "split": evaluation.split,
-            "split_hash": self.data.split_hash(evaluation.split),
-            "targets": self.targets,
-            "scores": score_values(evaluation),
-            "unavailable": evaluation.unavailable,
-            "missing": tuple(evaluation.missing),
-        }
 
 
 def _budget(training: TrainConfig) -> str:

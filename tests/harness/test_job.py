@@ -6,8 +6,11 @@ import slembench
 from slembench.errors import ConfigError, DataError
 from slembench.harness import load_settings, prepare
 from slembench.harness.job import run
+from slembench.inference.physics import model_physics
+from slembench.metrics.catalogue import catalogue
 from slembench.predictions import read_predictions
 from slembench.results.record import read_record
+from slembench.training.checkpoint import load_model
 from slembench.training.log import JsonLog
 
 SMALL = "4x0e+4x0o+2x1o+2x1e+2x2e+2x2o+2x3o+2x3e+2x4e+2x4o"
@@ -41,6 +44,21 @@ def test_record_says_what_was_done(finished, crystals, toy_folder):
     assert record.cost.pairs_per_atom == pytest.approx(pairs / 8)
     assert record.hardware.threads == 1
     assert record.versions["slembench"] == slembench.__version__
+
+
+def test_record_holds_the_physics_of_the_model(finished, crystals):
+    folder, records = finished
+    checks = records["test"].physics
+    assert list(checks) == [name for name, metric in catalogue().items() if metric.form == "check"]
+    assert {check.structure for check in checks.values()} == {crystals.split("test")[0]}
+    direct = model_physics(load_model(folder), crystals.sample(crystals.split("test")[0]).atoms)
+    for name, check in direct.items():
+        stored = checks[name]
+        assert (stored.passed, stored.limit, stored.note) == (check.passed, check.limit, check.note)
+        assert stored.value == (None if np.isnan(check.value) else pytest.approx(check.value, rel=0.5, abs=1e-12))
+    assert checks["permutation"].passed
+    assert checks["translation"].passed
+    assert not read_record(folder / "floors" / "zero" / "test").physics
 
 
 def test_scores_are_those_of_the_predictions_file(finished, crystals):
@@ -102,7 +120,8 @@ def test_interrupted_at_any_stage_it_goes_on(crystals, toy_folder, tmp_path, mon
 
     arguments = {"out": tmp_path / "run", "partition": 80, "seed": 3}
     with monkeypatch.context() as patch:
-        patch.setattr(f"slembench.harness.job.{stage}", stop)
+        module = "scoring" if stage == "evaluate" else "job"
+        patch.setattr(f"slembench.harness.{module}.{stage}", stop)
         with pytest.raises(KeyboardInterrupt):
             run(crystals.root, str(toy_folder), **arguments)
     assert not (tmp_path / "run" / "test" / "record.yaml").exists()

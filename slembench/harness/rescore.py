@@ -1,0 +1,128 @@
+"""Score finished runs again with today's metrics, data set cards and physics checks, without training again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slembench.data import Dataset, load_dataset
+from slembench.errors import ConfigError, DataError
+from slembench.files import sha256
+from slembench.harness.folder import CONFIG_FILE
+from slembench.harness.job import PREDICTIONS_FILE
+from slembench.harness.scoring import Scoring, Tell
+from slembench.inference import predict
+from slembench.models.contract import OperatorModel
+from slembench.predictions import read_predictions
+from slembench.progress import bar
+from slembench.results.record import RECORD_FILE, PhysicsCheck, RunRecord, read_record, write_record
+from slembench.training.checkpoint import find_checkpoint, load_model
+
+
+def find_runs(folders: Iterable[Path]) -> list[Path]:
+    """Folders of runs (with a ``config.yaml`` and at least one record) among the given ones and below them.
+
+    Raises:
+        ConfigError: a folder that does not exist or holds no run.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        runs = [path.parent for path in sorted(folder.rglob(CONFIG_FILE)) if _records(path.parent)]
+        if not runs:
+            raise ConfigError(f"{folder}: no finished run here or below (a folder with {CONFIG_FILE} and records)")
+        found += [run for run in runs if run not in found]
+    return found
+
+
+def rescore(
+    folder: Path,
+    *,
+    dataset: str | Path | None = None,
+    floors: bool = True,
+    physics: bool = True,
+    threads: int | None = None,
+    tell: Tell = lambda text: None,
+) -> dict[str, RunRecord]:
+    """Score the predictions of a run, its floors and the physics of its model again, and replace the records.
+
+    Training, cost, versions, hardware and date stay as they were recorded; so do the physics checks where the run has
+    no checkpoint. Predictions that are missing are made again from the checkpoint.
+
+    Args:
+        folder: of the run.
+        dataset: name or folder of the data set; by default the name in the run's ``config.yaml``.
+        floors: score the floors again, too.
+        physics: check the model's physics again, where there is a checkpoint.
+        threads: that solve levels; by default one a processor.
+        tell: gets a line of text at every stage.
+
+    Returns:
+        Split -> new record.
+
+    Raises:
+        ConfigError: no run, or neither predictions nor a checkpoint that fits.
+        DataError: the data set is not the one that the run was made on.
+    """
+    config = _config(folder)
+    records = {path.parent.name: read_record(path) for path in _records(folder)}
+    data = load_dataset(dataset if dataset is not None else config["dataset"])
+    scoring = Scoring(folder, data, tuple(config["targets"]), int(config["partition"]), tell, threads)
+    model = load_model(folder) if find_checkpoint(folder) is not None else None
+    checks = scoring.physics(model, list(records)) if physics and model is not None else None
+    for split, record in records.items():
+        _check_data(folder, data, split, record)
+        records[split] = _rescored(scoring, split, record, model, checks)
+        tell(f"scored again: {folder / split}")
+        if floors:
+            scoring.score_floors(split, again=True)
+    return records
+
+
+def _rescored(
+    scoring: Scoring, split: str, record: RunRecord, model: OperatorModel | None, checks: dict[str, PhysicsCheck] | None
+) -> RunRecord:
+    """The record of a split with today's scores, written."""
+    folder = scoring.folder / split
+    path = folder / PREDICTIONS_FILE
+    if not path.is_file():
+        if model is None:
+            raise ConfigError(f"{folder}: neither {PREDICTIONS_FILE} nor a checkpoint there; give the whole run")
+        progress = partial(bar, text=f"predict {split}")
+        predict(model, scoring.data, path, split=split, model_name=record.model, progress=progress)
+    with read_predictions(path) as predictions:
+        about = scoring.write(scoring.evaluate(predictions, split), folder)
+    if checks is not None:
+        about["physics"] = checks
+    new = record.model_copy(update={**about, "files": {**record.files, PREDICTIONS_FILE: sha256(path)}})
+    write_record(new, folder)
+    return new
+
+
+def _check_data(folder: Path, data: Dataset, split: str, record: RunRecord) -> None:
+    found = {"dataset": data.name, "dataset_fingerprint": data.fingerprint, "split_hash": data.split_hash(split)}
+    for key, value in found.items():
+        if value != getattr(record, key):
+            raise DataError(
+                f"{folder / split / RECORD_FILE}: key {key!r} is {getattr(record, key)!r}, the data set's is {value!r};"
+                " give the data set of the run with --dataset, or train on this one"
+            )
+
+
+def _records(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*/{RECORD_FILE}"))
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    path = folder / CONFIG_FILE
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable: {error}") from error
+    lacking = [key for key in ("dataset", "targets", "partition") if key not in (content or {})]
+    if lacking:
+        raise ConfigError(f"{path}: key {lacking[0]!r} is missing; this is not the folder of a run")
+    return dict(content)

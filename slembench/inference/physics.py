@@ -1,0 +1,40 @@
+"""Physics checks of a trained model, on the CPU in float64."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import ase
+
+from slembench.blocks import BlockMatrix
+from slembench.data.graph import build_graph
+from slembench.inference.predict import predict_blocks
+from slembench.metrics.physics import Check, physics_report
+from slembench.models.contract import OperatorModel
+
+
+def structure_blocks(model: OperatorModel, atoms: ase.Atoms) -> dict[str, BlockMatrix]:
+    """Every target operator of one structure, in the dtype of the model; values as float64.
+
+    Args:
+        model: the model, on the CPU; left as it is.
+        atoms: positions and cell in Angstrom.
+    """
+    dtype = next(model.parameters()).dtype
+    graph = build_graph(atoms, model.cutoffs, model.layout, dtype=dtype)
+    return predict_blocks(model, graph)
+
+
+def model_physics(model: OperatorModel, atoms: ase.Atoms, *, largest: int = 400) -> dict[str, Check]:
+    """`slembench.metrics.physics.physics_report` of a float64 copy of a model, with the receptive field it states.
+
+    Args:
+        model: the model; left as it is.
+        atoms: structure.
+        largest: atoms of the largest structure that is predicted for a check.
+    """
+    exact = copy.deepcopy(model).cpu().double().eval()
+    field = exact.receptive_field
+    reach = (field.onsite, field.pair)
+    return physics_report(partial(structure_blocks, exact), atoms, exact.cutoffs, reach, largest=largest)
