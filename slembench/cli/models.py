@@ -88,19 +88,13 @@ def model_facts(name: str, variant: str, basis: Basis, cutoffs: dict[int, float]
     import math
 
     import numpy as np
-    import torch
 
     from slembench.harness.recipe import load_settings
     from slembench.rotations import random_rotation
-    from slembench.testing import equivariance_error
+    from slembench.testing import equivariance_error, generic_model
 
     settings = load_settings(name, variant=variant, changes=["training.max_steps=1"])
-    torch.manual_seed(0)
-    model = settings.kind(settings.model, basis, cutoffs, settings.targets or ("hamiltonian",)).double().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    model.activate_all_parts()
+    model = generic_model(settings.kind, settings.model, basis, cutoffs, settings.targets or ("hamiltonian",))
     atoms = _cluster(basis)
     rotation, inversion = (
         max(equivariance_error(model, atoms, matrix).values()) for matrix in (random_rotation(0), -np.eye(3))

@@ -1,0 +1,93 @@
+"""Gate files: limits of scores, costs and physics checks, beyond which the suite fails.
+
+YAML, metric -> limits::
+
+    hamiltonian.mae_all.full.pooled: {max: 0.05, unit: eV}
+    rotation: {max: 1.0e-10}
+    inference_ms_per_atom: {max: 20}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from slembench.errors import ConfigError
+from slembench.metrics.catalogue import catalogue, find_metric
+
+Limit = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Bound(BaseModel):
+    """Limits of one metric.
+
+    Attributes:
+        min: smallest value that is passed; max: largest one. One of them at least.
+        unit: unit word of the limits; where it is given it must be that of the value.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min: Limit | None = None
+    max: Limit | None = None
+    unit: str | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Bound:
+        if self.min is None and self.max is None:
+            raise ValueError("give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+    def problem(self, value: float, unit: str) -> str:
+        """What is wrong with a value; "" where nothing is.
+
+        Args:
+            value: of the metric.
+            unit: unit word of the value ("1": dimensionless).
+        """
+        if self.unit is not None and self.unit != unit:
+            return f"the limit is in {self.unit}, the value in {unit}; write the limit in {unit}"
+        if self.max is not None and not value <= self.max:
+            return f"{value:.6g} {unit} is above the limit of {self.max:g}"
+        if self.min is not None and not value >= self.min:
+            return f"{value:.6g} {unit} is below the limit of {self.min:g}"
+        return ""
+
+
+def read_gate(path: Path) -> dict[str, Bound]:
+    """Metric -> limits of a gate file, in its order.
+
+    Raises:
+        ConfigError: no such file, not YAML, no such metric, or limits that are none; names file and key.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"gate {path}: not readable: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"gate {path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not content:
+        raise ConfigError(f"gate {path}: must map metrics to limits, such as 'rotation: {{max: 1.0e-8}}'")
+    return {str(name): _bound(path, str(name), limits) for name, limits in content.items()}
+
+
+def _bound(path: Path, name: str, limits: Any) -> Bound:
+    try:
+        form = catalogue()[name].form if name in catalogue() else find_metric(name)[1].form
+    except ConfigError as error:
+        raise ConfigError(f"gate {path}: key {name!r}: {error}") from error
+    if form not in ("check", "run") and "." not in name:
+        scores = [score for op in catalogue()[name].operators for score in catalogue()[name].score_names(name, op)]
+        wanted = f"; name one score, such as {scores[0]}" if scores else ", which is no single number"
+        raise ConfigError(f"gate {path}: key {name!r}: is a metric with the form {form!r}{wanted}")
+    try:
+        return Bound.model_validate(limits)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([name, *map(str, first["loc"])])
+        raise ConfigError(f"gate {path}: key {key!r}: {first['msg']} (limits look like {{max: 0.05}})") from error

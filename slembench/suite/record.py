@@ -1,0 +1,122 @@
+"""The record of one session of the suite: every test and every number it measured, as checked YAML."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from slembench.errors import DataError
+from slembench.files import write_text
+from slembench.results.record import PhysicsCheck, RunRecord
+
+Area = Literal["contract", "physics", "accuracy", "cost"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TestedModel(_Part):
+    """What the model says of itself.
+
+    Attributes:
+        name: as the model names itself.
+        symmetry: group under which it claims to be equivariant: O3, SO3 or none.
+        inputs: what it is given beyond the structure.
+        targets: operators that it predicts.
+        parameters: trainable parameters.
+        onsite_reads, pair_reads: Angstrom | radius of the receptive field; absent where it has no end.
+    """
+
+    name: str
+    symmetry: str
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    parameters: int
+    onsite_reads: float | None = None
+    pair_reads: float | None = None
+
+
+class TestResult(_Part):
+    """One test: its name, its area, how it ended and how long it took; ``note`` is the reason of a failure or skip."""
+
+    name: str
+    area: Area
+    outcome: Literal["passed", "failed", "skipped"]
+    seconds: float
+    note: str = ""
+
+
+class GateResult(_Part):
+    """A limit of the gate file and the value it was compared with; no value where there is none."""
+
+    min: float | None = None
+    max: float | None = None
+    value: float | None = None
+    unit: str | None = None
+    passed: bool
+
+
+class SuiteRecord(_Part):
+    """One session.
+
+    Attributes:
+        subject: the model or checkpoint, as it was given.
+        model: what the model says of itself; absent where it could not be built.
+        dataset, split: what it was tested on.
+        complete: every test ran; False after an interruption.
+        workers: processes that tested at the same time; 0 for one that did all. Times of several are those of a busy
+            machine.
+        outcomes: outcome -> number of tests.
+        tests: every test, by area and name.
+        contract: measured value of each contract check, relative to the mean |element|; limits stand in the tests.
+        physics: physics checks, of the untrained model or of the checkpoint.
+        gate: limits of the gate file.
+        run: record of training, predictions and scores; absent where they failed.
+        versions: package -> version.
+        created: UTC, ISO 8601.
+    """
+
+    format: Literal["slembench-suite"] = "slembench-suite"
+    version: Literal[1] = 1
+    subject: str
+    model: TestedModel | None = None
+    dataset: str
+    split: str
+    complete: bool
+    workers: int
+    outcomes: dict[str, int]
+    tests: tuple[TestResult, ...]
+    contract: dict[str, float] = {}
+    physics: dict[str, PhysicsCheck] = {}
+    gate: dict[str, GateResult] = {}
+    run: RunRecord | None = None
+    versions: dict[str, str] = {}
+    created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def write_suite_record(record: SuiteRecord, path: Path) -> Path:
+    """Write a record atomically; returns its path."""
+    content = record.model_dump(mode="json", exclude_none=True)
+    return write_text(path, yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True))
+
+
+def read_suite_record(path: str | Path) -> SuiteRecord:
+    """Record of a session.
+
+    Raises:
+        DataError: no such file, not YAML, an unknown, missing or ill-typed key; names file and key.
+    """
+    try:
+        content: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return SuiteRecord.model_validate(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: not readable: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "(whole record)"
+        raise DataError(f"{path}: key {key!r}: {first['msg']}") from error
