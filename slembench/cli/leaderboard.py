@@ -16,7 +16,11 @@ reduced) and average (pooled or per structure). Shown are the official counting 
 
     slembench leaderboard --dataset mos2-mini --runs runs/mine --out tables/
 
-writes tables/leaderboard.md, .tex (booktabs) and .csv (every score, one a line).
+writes tables/leaderboard.md, .tex (booktabs), .csv and .json (every score, one a line).
+
+    slembench leaderboard --readme README.md
+
+writes the overview of the official tasks between the marks in that file.
 """
 
 
@@ -31,20 +35,30 @@ def leaderboard_command(
         list[Path] | None,
         typer.Option(help="Folder with runs, searched with its subfolders; may be repeated. Default: ./runs."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the Markdown, LaTeX and CSV files.")] = None,
-    committed: Annotated[bool, typer.Option(help="Include the runs that ship with slembench.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Folder for the Markdown, LaTeX, CSV and JSON files.")] = None,
+    committed: Annotated[bool, typer.Option(help="Include the results that ship with slembench.")] = True,
+    results: Annotated[Path | None, typer.Option(help="Folder of results instead of the shipped ones.")] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every counting and average, not only the official ones.")
     ] = False,
+    full: Annotated[
+        bool, typer.Option(help="Also spectra, blocks, error budget, other splits, physics and costs.")
+    ] = False,
+    readme: Annotated[Path | None, typer.Option(help="Only write the overview into this file.")] = None,
 ) -> None:
     """Print the tables, and write them where asked."""
     from rich.console import Console
 
     from slembench.leaderboard import leaderboard
+    from slembench.leaderboard.overview import write_overview
     from slembench.leaderboard.render import rich_group
 
-    board = leaderboard(dataset, runs or None, committed)
     console = Console()
-    console.print(rich_group(board.sections(everything), console.width))
+    if readme is not None:
+        board = leaderboard(dataset, runs or (), committed, results)
+        console.print(f"wrote {write_overview(board.boards, readme)}", highlight=False)
+        return
+    board = leaderboard(dataset, runs or None, committed, results)
+    console.print(rich_group(board.sections(everything, full), console.width))
     for path in board.write(out, everything) if out is not None else ():
         console.print(f"wrote {path}", highlight=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +11,21 @@ import pandas as pd
 from slembench.assets import asset_roots
 from slembench.data import list_datasets, load_card
 from slembench.errors import ConfigError
-from slembench.files import write_text
+from slembench.leaderboard.boards import Board, Official, build_boards, official_of
 from slembench.leaderboard.cells import Section
+from slembench.leaderboard.export import write_exports
 from slembench.leaderboard.long import LONG_COLUMNS, long_rows
-from slembench.leaderboard.render import to_latex, to_markdown, to_text
-from slembench.leaderboard.runs import collect_runs
-from slembench.leaderboard.table import Board, Official, board_sections, build_boards, published_section
+from slembench.leaderboard.others import published_section
+from slembench.leaderboard.render import to_text
+from slembench.leaderboard.runs import Run, collect_runs
+from slembench.leaderboard.sections import board_sections
+from slembench.results.index import State, states
 from slembench.results.published import load_published, related_sets
 
 __all__ = ["Board", "Leaderboard", "Section", "leaderboard"]
+
+MEASURED = ("runs", "submissions", "floors")
+"""Folders of results that hold records."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +35,25 @@ class Leaderboard:
     Attributes:
         boards: official counting and average first.
         published: tables of published rows, by data set.
+        runs: that the boards are made of.
     """
 
     boards: tuple[Board, ...]
     published: dict[str, tuple[Section, ...]]
+    runs: tuple[Run, ...] = ()
 
-    def sections(self, everything: bool = False) -> list[Section]:
+    def sections(self, everything: bool = False, full: bool = False) -> list[Section]:
         """All tables, data set by data set; published ones after those measured here.
 
         Args:
             everything: also the countings and averages that are not official.
+            full: also the groups of further metrics, blocks, other splits, physics checks and costs.
         """
         sections = []
         for dataset in sorted(self.published):
             boards = [board for board in self.boards if board.key.dataset == dataset]
-            sections += [s for board in boards if everything or board.official for s in board_sections(board)]
+            chosen = [board for board in boards if everything or board.is_official]
+            sections += [section for board in chosen for section in board_sections(board, boards, full)]
             sections += self.published[dataset]
         return sections
 
@@ -57,43 +65,48 @@ class Leaderboard:
         """
         return pd.DataFrame(long_rows(self.boards), columns=list(LONG_COLUMNS))
 
-    def text(self, everything: bool = False, width: int = 160) -> str:
+    def text(self, everything: bool = False, width: int = 160, full: bool = False) -> str:
         """Plain text of at most ``width`` characters a line."""
-        return to_text(self.sections(everything), width)
+        return to_text(self.sections(everything, full), width)
 
     def write(self, folder: str | Path, everything: bool = False) -> list[Path]:
-        """Write leaderboard.md, leaderboard.tex and leaderboard.csv (every score, long form), each atomically.
+        """Write leaderboard.md, .tex (booktabs), .csv and .json (every score, long form), each atomically.
 
         Args:
             folder: made where it is missing.
-            everything: as in `sections`; the CSV file always has everything.
+            everything: as in `sections`; CSV and JSON always have everything.
 
         Returns:
             Paths of the files.
         """
-        folder, sections = Path(folder), self.sections(everything)
-        stream = io.StringIO()
-        self.frame().to_csv(stream, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-        contents = {"md": to_markdown(sections), "tex": to_latex(sections), "csv": stream.getvalue()}
-        return [write_text(folder / f"leaderboard.{end}", text) for end, text in contents.items()]
+        return write_exports(folder, self.sections(everything, full=True), self.frame())
 
 
 def leaderboard(
-    dataset: str | None = None, runs: Sequence[str | Path] | None = None, committed: bool = True
+    dataset: str | None = None,
+    runs: Sequence[str | Path] | None = None,
+    committed: bool = True,
+    results: str | Path | None = None,
 ) -> Leaderboard:
     """Tables of the runs there are.
 
     Args:
         dataset: only this data set; all with a run by default.
         runs: folders searched for ``record.yaml``; by default ``runs`` in the current folder, where there is one.
-        committed: also the runs that ship with the package (``results/runs``).
+        committed: also the results that ship with the package.
+        results: folder of results to take instead of the shipped ones, with runs/, submissions/, floors/ and index.csv
+            as far as they are there.
 
     Raises:
-        DataError: a folder that does not exist, or a record, card or published file that is refused.
+        DataError: a folder that does not exist, or a record, index, card or published file that is refused.
         ConfigError: no run of that data set.
     """
-    folders = _folders(runs, committed)
-    found = [run for run in collect_runs(folders) if dataset in (None, run.record.dataset)]
+    roots = [Path(results)] if results is not None else asset_roots("results") if committed else []
+    folders = [root / name for root in roots for name in MEASURED if (root / name).is_dir()] + _own(runs)
+    retired: dict[Path, State] = {}
+    for root in roots:
+        retired |= states(root)
+    found = [run for run in collect_runs(folders, retired) if dataset in (None, run.record.dataset)]
     if not found:
         what = f"of data set {dataset!r} " if dataset else ""
         searched = ", ".join(map(str, folders)) or "no folder"
@@ -103,19 +116,17 @@ def leaderboard(
     names = sorted({run.record.dataset for run in found})
     boards = build_boards(found, _official(names))
     operators = {name: sorted({b.key.operator for b in boards if b.key.dataset == name}) for name in names}
-    return Leaderboard(tuple(boards), {name: _published(name, operators[name]) for name in names})
+    published = {name: _published(name, operators[name]) for name in names}
+    return Leaderboard(tuple(boards), published, tuple(found))
 
 
-def _folders(runs: Sequence[str | Path] | None, committed: bool) -> list[Path]:
-    shipped = [root / "runs" for root in asset_roots("results") if committed and (root / "runs").is_dir()]
-    own = [Path("runs")] if runs is None and Path("runs").is_dir() else [Path(folder) for folder in runs or ()]
-    return shipped + own
+def _own(runs: Sequence[str | Path] | None) -> list[Path]:
+    return [Path("runs")] if runs is None and Path("runs").is_dir() else [Path(folder) for folder in runs or ()]
 
 
 def _official(names: Iterable[str]) -> dict[str, Official]:
     known = set(list_datasets())
-    cards = {name: load_card(name).official for name in names if name in known}
-    return {name: Official(tuple(o.metrics), o.counting, o.average) for name, o in cards.items()}
+    return {name: official_of(load_card(name)) for name in names if name in known}
 
 
 def _published(dataset: str, operators: Sequence[str]) -> tuple[Section, ...]:

@@ -20,6 +20,7 @@ class Number:
         high: upper end.
         spread: standard deviation printed with a published number; NaN where there is none.
         reason: why there is no value; empty where there is one.
+        mark: a word that is shown behind the number.
 
     Raises:
         ValueError: no value and no reason, or both.
@@ -30,6 +31,7 @@ class Number:
     high: float = math.nan
     spread: float = math.nan
     reason: str = ""
+    mark: str = ""
 
     def __post_init__(self) -> None:
         if math.isnan(self.value) != bool(self.reason):
@@ -37,7 +39,8 @@ class Number:
 
     def scaled(self, factor: float) -> Number:
         """The same in another unit: every part times ``factor``."""
-        return Number(self.value * factor, self.low * factor, self.high * factor, self.spread * factor, self.reason)
+        parts = {name: getattr(self, name) * factor for name in ("value", "low", "high", "spread")}
+        return replace(self, **parts)
 
 
 Cell = str | Number
@@ -73,17 +76,25 @@ class Section:
 
     Attributes:
         title: what the rows are.
-        kind: measured here, floors, or published elsewhere; sections of different kind are never joined.
+        kind: measured here, floors, no longer ranked, or published elsewhere; sections of different kind are never
+            joined.
         columns: left to right.
         rows: best first; column key -> cell.
         notes: lines below the table.
+        group: short word for the kind of columns, such as "main" or "cost".
     """
 
     title: str
-    kind: Literal["measured", "floors", "published"]
+    kind: Literal["measured", "floors", "retired", "published"]
     columns: tuple[Column, ...]
     rows: tuple[dict[str, Cell], ...]
     notes: tuple[str, ...] = ()
+    group: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title without the task, which a page has named already."""
+        return self.title.rpartition(": ")[2]
 
 
 def format_value(value: float) -> str:
@@ -98,7 +109,7 @@ def format_number(number: Number, plus_minus: str = "±") -> str:
         text += f" {plus_minus} {format_value(number.spread)}"
     if not math.isnan(number.low):
         text += f" [{format_value(number.low)}, {format_value(number.high)}]"
-    return text
+    return f"{text} ({number.mark})" if number.mark else text
 
 
 def grid(section: Section, plus_minus: str = "±") -> tuple[list[list[str]], list[str]]:

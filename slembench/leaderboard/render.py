@@ -72,13 +72,19 @@ def to_markdown(sections: Sequence[Section]) -> str:
     """Markdown: a heading, a pipe table and a list of notes for each section."""
     parts = []
     for section in sections:
-        texts, notes = grid(section)
-        lines = [f"## {_markdown(section.title)}", "", _pipes([c.title for c in section.columns])]
-        lines += ["|" + "|".join("---:" if c.align == "right" else ":---" for c in section.columns) + "|"]
-        lines += [_pipes(row) for row in texts]
+        _, notes = grid(section)
+        lines = [f"## {_markdown(section.title)}", "", markdown_table(section)]
         lines += ["", *(f"- {_markdown(note)}" for note in notes)] if notes else []
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(section: Section) -> str:
+    """The pipe table of a section alone."""
+    texts, _ = grid(section)
+    lines = [_pipes([c.title for c in section.columns])]
+    lines += ["|" + "|".join("---:" if c.align == "right" else ":---" for c in section.columns) + "|"]
+    return "\n".join([*lines, *map(_pipes, texts)])
 
 
 def to_latex(sections: Sequence[Section]) -> str:

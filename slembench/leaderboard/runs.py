@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +16,36 @@ from slembench.errors import DataError
 from slembench.leaderboard.cells import Number
 from slembench.metrics.scores import structure_values
 from slembench.orbitals import FloatArray
-from slembench.results.record import PER_STRUCTURE_FILE, RECORD_FILE, RunRecord, read_record, read_table
+from slembench.results.evidence import LEVELS, Evidence, evidence_of
+from slembench.results.index import ACTIVE, State
+from slembench.results.record import (
+    BLOCKS_FILE,
+    PER_STRUCTURE_FILE,
+    RECORD_FILE,
+    RunRecord,
+    read_record,
+    read_table,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A record and the folder it lies in."""
+    """A record, the folder it lies in, and whether it is ranked."""
 
     record: RunRecord
     folder: Path
+    state: State = ACTIVE
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """How far the scores are backed by what lies beside the record."""
+        return evidence_of(self.record, self.per_structure)
+
+    @cached_property
+    def blocks(self) -> pd.DataFrame | None:
+        """Per-block table; None where the folder has none. Raises DataError where it is not readable."""
+        path = self.folder / BLOCKS_FILE
+        return read_table(path) if path.is_file() else None
 
     @cached_property
     def per_structure(self) -> pd.DataFrame | None:
@@ -46,6 +68,24 @@ class Entry:
     def record(self) -> RunRecord:
         """Record of the first run; name, model, data and configuration are those of all."""
         return self.runs[0].record
+
+    @property
+    def state(self) -> State:
+        """Whether the entry is ranked; entries that are not consist of one run each."""
+        return self.runs[0].state
+
+    @property
+    def evidence(self) -> Evidence:
+        """The weakest evidence among the seeds."""
+        return min((run.evidence for run in self.runs), key=LEVELS.index)
+
+    @property
+    def key(self) -> str:
+        """Short word that stands for model, configuration and data in all splits."""
+        record = self.record
+        retired = [str(self.runs[0].folder), record.created] if self.state.kind != "active" else []
+        text = json.dumps([record.dataset, record.dataset_fingerprint, settings(record), *retired])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def number(self, score: str) -> Number | None:
         """Mean of a score over the seeds, in the record's unit; None where no run has it or says why not.
@@ -90,11 +130,12 @@ class Entry:
         return np.array([p[0] for p in parts]), parts[0][1], list(first["group"].astype(str)), list(first["id"])
 
 
-def collect_runs(folders: Iterable[str | Path]) -> list[Run]:
+def collect_runs(folders: Iterable[str | Path], states: Mapping[Path, State] | None = None) -> list[Run]:
     """All records below some folders, each run once.
 
     Args:
         folders: searched with all their subfolders.
+        states: folder -> state of runs that are not active, as `slembench.results.index.states` gives them.
 
     Raises:
         DataError: a folder that does not exist, or a record that is refused.
@@ -106,26 +147,31 @@ def collect_runs(folders: Iterable[str | Path]) -> list[Run]:
         for path in sorted(folder.rglob(RECORD_FILE)):
             record = read_record(path)
             key = (record.dataset, record.split, record.split_hash, record.model, record.name, record.created)
-            runs.setdefault(key, Run(record, path.parent))
+            runs.setdefault(key, Run(record, path.parent, (states or {}).get(path.parent.resolve(), ACTIVE)))
     return list(runs.values())
 
 
 def join_seeds(runs: Iterable[Run]) -> list[Entry]:
     """Entries of one board: runs with the same model, configuration and training set belong together.
 
-    Where a seed was run twice with the same settings the newest run counts.
+    Where a seed was run twice with the same settings the newest run counts. Runs that were superseded or withdrawn are
+    entries of their own.
 
     Args:
         runs: of one data set and split.
     """
     groups: dict[str, dict[int, Run]] = {}
+    retired = []
     for run in sorted(runs, key=lambda run: run.record.created):
         training = run.record.training
-        groups.setdefault(_settings(run.record), {})[training.seed if training else 0] = run
-    return [Entry(tuple(run for _, run in sorted(seeds.items()))) for seeds in groups.values()]
+        if run.state.kind != "active":
+            retired.append(Entry((run,)))
+        else:
+            groups.setdefault(settings(run.record), {})[training.seed if training else 0] = run
+    return [Entry(tuple(run for _, run in sorted(seeds.items()))) for seeds in groups.values()] + retired
 
 
-def _settings(record: RunRecord) -> str:
+def settings(record: RunRecord) -> str:
     """Everything that two runs share when only their seeds differ, as text."""
     training = record.training
     data = (training.partition, training.n_train, training.budget) if training else ()

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from slembench.data import load_card
 from slembench.metrics.scores import scores_from_table
 from slembench.results.record import Cost, RunRecord, ScoreValue, TrainingSummary, write_record, write_table
 
@@ -41,7 +42,7 @@ def add_run(tmp_path):
             "config": {"layers": 2, "training": {"seed": seed}},
             "dataset": "mos2-mini",
             "dataset_revision": 1,
-            "dataset_fingerprint": "f" * 64,
+            "dataset_fingerprint": load_card("mos2-mini").fingerprint,
             "split": "test",
             "split_hash": "a" * 64,
             "targets": ("hamiltonian",),

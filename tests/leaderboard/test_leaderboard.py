@@ -1,6 +1,7 @@
 """The whole way from run folders to tables and files; measured, floors and published stay apart."""
 
 import csv
+import json
 
 import pytest
 from typer.testing import CliRunner
@@ -8,8 +9,9 @@ from typer.testing import CliRunner
 import slembench
 from slembench.cli import app
 from slembench.errors import ConfigError
+from slembench.leaderboard.boards import Official, build_boards
+from slembench.leaderboard.others import published_section
 from slembench.leaderboard.runs import collect_runs
-from slembench.leaderboard.table import Official, build_boards, published_section
 from slembench.results.published import RelatedSet, load_published
 
 
@@ -43,7 +45,7 @@ def test_values_units_and_share_of_the_floor(board):
     assert titles[:6] == ["rank", "run", "model", "MAE all (meV)", "of best floor (%)", "vs. row above"]
     assert "rank" not in [column.key for column in floors.columns]
     assert first["band_mae_occ"].reason == "the data set has no overlap"
-    assert measured.notes[0].startswith("n/a in every row: occ. bands, ")
+    assert measured.notes[0].startswith("n/a in every row: occ. levels, occ. bands")
 
 
 def test_everything_shows_every_counting_and_average(board):
@@ -59,7 +61,7 @@ def test_other_data_or_split_is_never_ranked_together(add_run):
     add_run("b", [0.2], model="b", dataset_fingerprint="e" * 64)
     add_run("c", [0.3], model="c", split_hash="b" * 64)
     boards = build_boards(collect_runs([add_run.root]), {"mos2-mini": Official(counting="reduced")})
-    official = [board for board in boards if board.official]
+    official = [board for board in boards if board.is_official]
     assert [len(board.models) for board in official] == [1, 1, 1]
     assert {board.key.counting for board in official} == {"reduced"}
     assert boards[: len(official)] == official
@@ -67,12 +69,17 @@ def test_other_data_or_split_is_never_ranked_together(add_run):
 
 def test_files(board, tmp_path):
     paths = board().write(tmp_path / "out")
-    assert sorted(path.name for path in paths) == ["leaderboard.csv", "leaderboard.md", "leaderboard.tex"]
+    assert [path.name for path in paths] == [f"leaderboard.{end}" for end in ("md", "tex", "csv", "json")]
     assert sorted(tmp_path.joinpath("out").iterdir()) == sorted(paths)
+    rows = json.loads((tmp_path / "out" / "leaderboard.json").read_text())
+    first = next(row for row in rows if (row["run"], row["metric"], row["official"]) == ("slem-a", "mae_all", True))
+    assert first["value"] == pytest.approx(0.015)
+    assert first["evidence"] == "recomputed"
+    assert next(row for row in rows if row["metric"] == "band_mae_occ")["value"] is None
     markdown, latex = ((tmp_path / "out" / f"leaderboard.{end}").read_text() for end in ("md", "tex"))
     assert r"| 2 | slem\_b | other% | 40 \[40, 40\] |" in markdown
     assert r"2 & slem\_b & other\% & 40 [40, 40] &" in latex
-    assert latex.count(r"\begin{table}") == 3
+    assert latex.count(r"\begin{table}") == 6
     with (tmp_path / "out" / "leaderboard.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["kind"] for row in rows} == {"measured", "floor"}

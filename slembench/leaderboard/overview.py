@@ -1,0 +1,96 @@
+"""The overview: a line for each official task, a column for each model; also as the block that README.md embeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from slembench.errors import ConfigError
+from slembench.files import write_text
+from slembench.leaderboard.boards import Board
+from slembench.leaderboard.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_value
+from slembench.leaderboard.groups import heading
+from slembench.leaderboard.ranking import Ranked
+from slembench.leaderboard.render import markdown_table
+
+BEGIN = "<!-- board: written by `slembench leaderboard --readme README.md` -->"
+END = "<!-- end of board -->"
+SYMBOLS = {"hamiltonian": "H", "overlap": "S", "density": "D"}
+MAIN_SPLIT = "test"
+
+
+def main_boards(boards: Sequence[Board]) -> list[Board]:
+    """Official boards of the current revision of every data set, on its test split, with at least one model."""
+    return [b for b in boards if b.is_official and b.is_current and b.key.split == MAIN_SPLIT and b.models]
+
+
+def overview(boards: Sequence[Board]) -> Section:
+    """Official score of the best entry of every model on every task, and the best floor.
+
+    Args:
+        boards: of all data sets.
+    """
+    chosen = main_boards(boards)
+    models = sorted({row.entry.record.model for board in chosen for row in board.models})
+    columns = [
+        Column("dataset", "data set", align="left", names_row=True),
+        Column("operator", "operator", align="left"),
+    ]
+    columns += [Column("metric", "score", align="left"), Column("unit", "unit", align="left")]
+    columns += [*(Column(f"model {name}", name) for name in models), Column("floor", "best floor")]
+    rows = tuple(_row(board, models) for board in chosen)
+    notes = (
+        "official score of every data set on its test split, of each model's best entry; lower is better; (1) marks "
+        "rank 1, also where entries are tied",
+        "mini data sets: errors compare models with each other, not with published tables",
+    )
+    return Section("official tasks", "measured", tuple(columns), rows, notes, "overview")
+
+
+def overview_block(boards: Sequence[Board]) -> str:
+    """The overview as Markdown with the marks around it."""
+    section = overview(boards)
+    notes = "\n".join(f"- {note}" for note in section.notes)
+    return f"{BEGIN}\n\n{markdown_table(section)}\n\n{notes}\n\n{END}"
+
+
+def write_overview(boards: Sequence[Board], path: str | Path) -> Path:
+    """Replace what stands between the marks in a file; returns its path.
+
+    Raises:
+        ConfigError: no such file, or it does not hold each mark once, in order.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: not readable: {error.strerror}") from error
+    begin, end = text.find(BEGIN), text.find(END)
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or end < begin:
+        raise ConfigError(f"{path}: needs the line {BEGIN!r} and below it {END!r}, once each")
+    return write_text(path, text[:begin] + overview_block(boards) + text[end + len(END) :])
+
+
+def _row(board: Board, models: Sequence[str]) -> dict[str, Cell]:
+    unit, factor = DISPLAY_UNITS.get(board.unit(board.metric), (board.unit(board.metric), 1.0))
+    row: dict[str, Cell] = {
+        "dataset": board.key.dataset,
+        "operator": SYMBOLS[board.key.operator],
+        "metric": heading(board.metric),
+        "unit": unit,
+    }
+    for name in models:
+        found = next((ranked for ranked in board.models if ranked.entry.record.model == name), None)
+        row[f"model {name}"] = _score(found, factor)
+    floor = next((ranked.number for ranked in board.floors if not ranked.number.reason), None)
+    row["floor"] = format_value(floor.value * factor) if floor else "-"
+    return row
+
+
+def _score(ranked: Ranked | None, factor: float) -> Cell:
+    if ranked is None:
+        return "-"
+    if ranked.number.reason:
+        return Number(math.nan, reason=ranked.number.reason)
+    return f"{format_value(ranked.number.value * factor)}{' (1)' if ranked.rank == 1 else ''}"
