@@ -12,8 +12,8 @@ from slembench import __version__
 from slembench.errors import SlembenchError
 
 AREAS = (
-    "data", "models", "train", "predict", "checkpoint", "evaluate", "rescore", "compare", "bands", "submit", "verify",
-    "leaderboard", "report",
+    "data", "models", "train", "predict", "checkpoint", "evaluate", "floors", "rescore", "compare", "bands", "submit",
+    "verify", "leaderboard", "report",
 )  # fmt: skip
 """Modules of this package that register commands, in the order of the help page."""
 

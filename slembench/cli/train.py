@@ -141,18 +141,13 @@ def _tell(text: str) -> None:
 def _show(job: Job, records: dict[str, RunRecord]) -> None:
     """Official scores of every split beside the floors', and where everything lies."""
     from rich.console import Console
-    from rich.table import Table
 
-    from slembench.evaluate import official_scores
+    from slembench.cli.score_table import score_table
 
     console = Console()
     for split, record in records.items():
         floors = job.scoring.floor_records(split)
-        table = Table("score", job.name, *floors, title=f"{job.data.name}, split {split}", title_justify="left")
-        for score in official_scores(job.data.card, list(record.scores)):
-            values = [r.scores.get(score) for r in (record, *floors.values())]
-            table.add_row(score, *(f"{v.value:.4g} {v.unit}" if v else "-" for v in values))
-        console.print(table)
+        console.print(score_table(job.data.card, split, {job.name: record, **floors}))
     console.print(
         f"records in {job.folder}; rank them with: slembench leaderboard --runs {job.folder}", highlight=False
     )

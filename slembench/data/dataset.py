@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -69,6 +69,20 @@ class Dataset:
         if name not in self._splits:
             raise DataError(f"data set {self.name}: no split {name!r}; it has {', '.join(self._splits)}")
         return list(self._splits[name])
+
+    def test_splits(self, wanted: Sequence[str] = ()) -> list[str]:
+        """Splits that models are scored on.
+
+        Args:
+            wanted: their names; by default all but train and val.
+
+        Raises:
+            DataError: no split of that name.
+        """
+        chosen = list(wanted) or [name for name in self._splits if name not in ("train", "val")]
+        for name in chosen:
+            self.split(name)
+        return chosen
 
     def partition(self, percent: int) -> list[str]:
         """Nested subset of the training split; ``percent`` is 100, 80, 60, 40 or 20.

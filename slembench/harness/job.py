@@ -194,20 +194,9 @@ class Job:
         """How the predictions are scored."""
         return Scoring(self.folder, self.data, self.targets, self.partition, self.tell, self.threads)
 
-    def test_splits(self, wanted: Sequence[str] | None = None) -> list[str]:
-        """Splits to predict: the wanted ones, by default all but train and val.
-
-        Raises:
-            DataError: a split that the data set lacks.
-        """
-        splits = list(wanted) if wanted else [s for s in self.data.splits if s not in ("train", "val")]
-        for split in splits:
-            self.data.split(split)
-        return splits
-
     def run(self, splits: Sequence[str] | None = None, floors: bool = True) -> dict[str, RunRecord]:
         """All stages that are not done yet; arguments and result as in `run`."""
-        chosen = self.test_splits(splits)
+        chosen = self.data.test_splits(splits or ())
         records = self.finished(chosen)
         if records is None:
             model, result = self.train()

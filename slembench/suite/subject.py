@@ -145,7 +145,7 @@ def open_subject(options: Options, scratch: Path, first: bool) -> Subject:
     if options.checkpoint is None:
         settings = load_settings(options.model, variant=options.variant, changes=options.changes)
         job = prepare(options.dataset, settings, out=folder)
-        job.test_splits([options.split])
+        job.data.test_splits([options.split])
         return Subject(options, job.data, folder, shared, job)
     if first and folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"--slembench-run {folder}: is not empty; a checkpoint needs a new folder for its scores")
