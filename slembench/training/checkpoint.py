@@ -120,7 +120,7 @@ def model_description(model: OperatorModel, source: str | None = None) -> dict[s
         "cutoffs": {chemical_symbols[z]: radius for z, radius in model.cutoffs.items()},
         "targets": list(model.targets),
         "energy_unit": model.energy_unit,
-        "dtype": str(next(iter(model.state_dict().values())).dtype).removeprefix("torch."),
+        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
     }
 
 
