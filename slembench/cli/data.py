@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slembench.cli import data_files, data_list, data_official, data_page
+from slembench.cli import data_challenging, data_files, data_list, data_official, data_page
 
 GENERATE_HELP = """Compute a data set again from first principles, then assemble it.
 
@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
     area.command("resplit", help=RESPLIT_HELP)(resplit_command)
     data_files.register(area)
     data_page.register(area)
+    data_challenging.register(area)
     app.add_typer(area, name="data")
 
 

@@ -30,11 +30,12 @@ def dataset_readme(card: Card, data_file: Path) -> str:
 
 
 def card_tables(card: Card) -> list[str]:
-    """What the card says of contents, level of theory, splits, noise floor and checks, one Markdown section each."""
+    """What the card says, one Markdown section each: contents, level of theory, splits, challenging, noise, checks."""
     return [
         markdown_table("Contents", _contents(card)),
         markdown_table("Level of theory", card.level_of_theory.model_dump(exclude_none=True)),
         markdown_table("Splits", {**card.counts.splits, "rule": card.splits.rule, "seed": card.splits.seed}),
+        markdown_table("Challenging", _challenging(card)),
         markdown_table("Noise floor", card.noise_floor),
         markdown_table("Checks", card.checks),
     ]
@@ -53,6 +54,13 @@ def _contents(card: Card) -> dict[str, Any]:
         "rounding quantum": {name: f"2^{_exponent(quantum)}" for name, quantum in card.rounding.items()},
         "official score": f"{card.official.average}, {card.official.counting}: {', '.join(card.official.metrics)}",
     }
+
+
+def _challenging(card: Card) -> dict[str, Any]:
+    if card.challenging is None:
+        return {}
+    blocks = {f"block of the {op}": " ".join(block) for op, block in card.challenging.blocks.items()}
+    return {"baseline": card.challenging.baseline, "test structures": card.challenging.samples, **blocks}
 
 
 def _exponent(quantum: float) -> int:

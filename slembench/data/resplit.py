@@ -100,9 +100,10 @@ def by_size(atoms: dict[str, int], sizes: dict[str, tuple[int, int]]) -> Splits:
 
 
 def _card(name: str, source: Card, rule: Resplit, splits: Splits, folder: str) -> Card:
-    """The source's card with the rule's keys, the new splits, and paths into the source's folder."""
+    """The source's card with the rule's keys, the new splits, paths into the source's folder, no challenging sets."""
     content = source.model_dump(mode="json", exclude_none=True)
     sizes = ", ".join(f"{split} {least} to {most}" for split, (least, most) in rule.sizes.items())
+    content.pop("challenging", None)
     content |= {"name": name, **rule.card}
     content["counts"] |= {"splits": {split: len(ids) for split, ids in splits.items()}}
     content["splits"] |= {"rule": f"by number of atoms: {sizes}", "file": SPLIT_FILE}

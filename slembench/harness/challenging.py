@@ -1,0 +1,91 @@
+"""The fixed lists of challenging structures and blocks on a card: where a reference baseline is worst.
+
+The baseline is trained with a seed of its own, by steps rather than by time, so that anyone can make the lists again;
+its run lies outside the folders that the leaderboard reads and enters no board.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slembench.data import Card, Dataset, load_dataset
+from slembench.data.card import CARD_FILE, Challenging, write_card
+from slembench.data.readme import dataset_readme
+from slembench.errors import DataError
+from slembench.files import write_text
+from slembench.harness.job import prepare
+from slembench.harness.recipe import load_settings
+from slembench.harness.scoring import Tell
+from slembench.metrics.challenging import challenging_block, challenging_samples
+from slembench.results.record import BLOCKS_FILE, PER_STRUCTURE_FILE, read_table
+
+BASELINE, VARIANT = "deeph-e3", "mini"
+SEED = 1000
+"""Of the baseline; rows of a board have other seeds."""
+
+STEPS = 1000
+SPLIT = "test"
+
+
+def find_challenging(
+    dataset: str | Path,
+    workdir: Path,
+    *,
+    steps: int = STEPS,
+    threads: int | None = 1,
+    tell: Tell = lambda text: None,
+) -> Challenging:
+    """Train the baseline on a data set (or go on with it), score it, and list where it is worst on the test split.
+
+    Args:
+        dataset: name or folder of a data set with the split ``test``.
+        workdir: folder of the run; nothing else may lie there.
+        steps: optimiser steps of the training.
+        threads: of torch.
+        tell: gets a line of text at every stage.
+
+    Returns:
+        The part of the card; structures by the error of the baseline's first operator, worst first.
+
+    Raises:
+        ConfigError: the folder holds another run.
+        DataError: no such data set, or one without a test split.
+    """
+    changes = {"training.max_steps": steps, "training.max_wall_s": None}
+    settings = load_settings(BASELINE, variant=VARIANT, changes=changes, seed=SEED)
+    job = prepare(dataset, settings, out=workdir, threads=threads, tell=tell)
+    job.run([SPLIT], floors=False)
+    table, blocks = (read_table(workdir / SPLIT / name) for name in (PER_STRUCTURE_FILE, BLOCKS_FILE))
+    return Challenging(
+        baseline=f"{BASELINE}, variant {VARIANT}, {steps} steps, seed {SEED}; made by `{_command(job.data, steps)}`",
+        samples=tuple(challenging_samples(table, job.targets[0])),
+        blocks={op: challenging_block(blocks, op) for op in job.targets if op in job.data.card.operators},
+    )
+
+
+def update_card(dataset: str | Path, challenging: Challenging) -> Path:
+    """Write the lists to the card and README of a data set; neither fingerprint nor split hashes depend on them.
+
+    Args:
+        dataset: name or folder of a data set.
+        challenging: the lists.
+
+    Returns:
+        Path of the card.
+
+    Raises:
+        DataError: a listed structure that is not in the test split.
+    """
+    data = load_dataset(dataset)
+    strangers = sorted(set(challenging.samples) - set(data.split(SPLIT)))
+    if strangers:
+        raise DataError(f"{data.root / CARD_FILE}: key 'challenging.samples': {strangers[0]!r} is not in split {SPLIT}")
+    card: Card = data.card.model_copy(update={"challenging": challenging})
+    readme = data.root / "README.md"
+    if readme.is_file():
+        write_text(readme, dataset_readme(card, data.root / next(iter(card.origin.files))))
+    return write_card(card, data.root)
+
+
+def _command(data: Dataset, steps: int) -> str:
+    return f"slembench data challenging {data.name}" + ("" if steps == STEPS else f" --steps {steps}")
