@@ -52,10 +52,11 @@ class Bound(BaseModel):
         """
         if self.unit is not None and self.unit != unit:
             return f"the limit is in {self.unit}, the value in {unit}; write the limit in {unit}"
+        shown = f"{value:.6g}" if unit == "1" else f"{value:.6g} {unit}"
         if self.max is not None and not value <= self.max:
-            return f"{value:.6g} {unit} is above the limit of {self.max:g}"
+            return f"{shown} is above the limit of {self.max:g}"
         if self.min is not None and not value >= self.min:
-            return f"{value:.6g} {unit} is below the limit of {self.min:g}"
+            return f"{shown} is below the limit of {self.min:g}"
         return ""
 
 

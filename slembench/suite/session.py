@@ -244,4 +244,4 @@ def _reason(report: pytest.TestReport) -> str:
     else:
         crash = getattr(report.longrepr, "reprcrash", None)
         text = crash.message if crash is not None else str(report.longrepr)
-    return next((line for line in text.splitlines() if line.strip()), "")[:500]
+    return next((line for line in text.splitlines() if line.strip()), "").removeprefix("Failed: ")[:500]
