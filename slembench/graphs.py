@@ -17,6 +17,8 @@ from safetensors.torch import save_file
 
 from slembench.blocks import BlockMatrix
 from slembench.data.graph import OperatorGraph, build_graph
+from slembench.data.sample import SampleInfo
+from slembench.errors import DataError
 from slembench.models.contract import OperatorModel
 from slembench.nn.frames import pair_frames
 
@@ -35,6 +37,10 @@ class Labelled(Protocol):
     def operators(self) -> Mapping[str, BlockMatrix]:
         """Operator name -> blocks."""
 
+    @property
+    def info(self) -> SampleInfo:
+        """Scalars."""
+
 
 def graph_cache() -> Path:
     """Folder of the graph cache: the user's cache folder of this program (XDG_CACHE_HOME on Linux)."""
@@ -48,7 +54,9 @@ def attach_frames(graph: OperatorGraph, lmax: int) -> OperatorGraph:
     return graph
 
 
-def model_graph(model: OperatorModel, sample: Labelled, dtype: torch.dtype, targets: bool = True) -> OperatorGraph:
+def model_graph(
+    model: OperatorModel, sample: Labelled, dtype: torch.dtype, targets: bool = True, levels: bool = False
+) -> OperatorGraph:
     """Graph of one sample for one model; built in float64, then cast.
 
     Args:
@@ -56,16 +64,23 @@ def model_graph(model: OperatorModel, sample: Labelled, dtype: torch.dtype, targ
         sample: structure and operators.
         dtype: of all real tensors.
         targets: bring the model's target operators along.
+        levels: bring along what losses on levels need: the overlap, and ``electrons`` (1,), float64.
 
     Raises:
         KeyError: a target operator that the sample lacks.
+        DataError: no overlap or no number of electrons, with ``levels``.
     """
-    operators = {name: sample.operators[name] for name in model.targets} if targets else None
+    wanted = (*(model.targets if targets else ()), *(("overlap",) if levels else ()))
+    if levels and ("overlap" not in sample.operators or sample.info.electrons is None):
+        raise DataError("losses on levels need the overlap and the number of electrons of every structure")
+    operators = {name: sample.operators[name] for name in wanted}
     graph = build_graph(sample.atoms, model.cutoffs, model.layout, operators, dtype=torch.float64)
     attach_frames(graph, model.frame_lmax)
     for key, value in graph.to_dict().items():
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             graph[key] = value.to(dtype)
+    if levels:
+        graph.electrons = torch.tensor([sample.info.electrons], dtype=torch.float64)
     return graph
 
 
@@ -77,6 +92,7 @@ def cached_graphs(
     dtype: torch.dtype,
     folder: Path | None,
     targets: bool = True,
+    levels: bool = False,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> list[OperatorGraph]:
     """Graphs of many structures, from the cache where they are there already.
@@ -89,20 +105,25 @@ def cached_graphs(
         dtype: of all real tensors.
         folder: where the cache lives; None for no cache.
         targets: bring targets along.
+        levels: see `model_graph`.
         progress: wraps the iteration over ids that must be built (a progress bar).
     """
-    file = folder / f"{_key(model, ids, fingerprint, dtype, targets)}.safetensors" if folder is not None else None
+    file = (
+        folder / f"{_key(model, ids, fingerprint, dtype, targets, levels)}.safetensors" if folder is not None else None
+    )
     if file is not None:
         stored = _read(file, len(ids))
         if stored is not None:
             return stored
-    graphs = [model_graph(model, load(name), dtype, targets) for name in progress(ids)]
+    graphs = [model_graph(model, load(name), dtype, targets, levels) for name in progress(ids)]
     if file is not None:
         _write(file, graphs)
     return graphs
 
 
-def _key(model: OperatorModel, ids: Sequence[str], fingerprint: str, dtype: torch.dtype, targets: bool) -> str:
+def _key(
+    model: OperatorModel, ids: Sequence[str], fingerprint: str, dtype: torch.dtype, targets: bool, levels: bool
+) -> str:
     content = {
         "version": CACHE_VERSION,
         "fingerprint": fingerprint,
@@ -112,6 +133,7 @@ def _key(model: OperatorModel, ids: Sequence[str], fingerprint: str, dtype: torc
         "targets": list(model.targets) if targets else [],
         "lmax": model.frame_lmax,
         "dtype": str(dtype),
+        **({"levels": True} if levels else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -215,7 +215,7 @@ class OperatorLayout:
     # -- blocks <-> features -------------------------------------------------------------------------------
 
     @cache  # noqa: B019 - a layout lives as long as the program
-    def _block_index(self, z_i: int, z_j: int) -> tuple[IntArray, IntArray]:
+    def block_places(self, z_i: int, z_j: int) -> tuple[IntArray, IntArray]:
         """Elements (k,) of a pair type and where each stands in the row-major block (n_i, n_j)."""
         e_i, e_j = self.basis.elements.index(z_i), self.basis.elements.index(z_j)
         first_i, first_j = (_first_orbital(self.shells, self._has_shell[e]) for e in (e_i, e_j))
@@ -248,7 +248,7 @@ class OperatorLayout:
         aligned, _, _ = matrix.complete().align(index, shift)
         elements = np.zeros((aligned.n_pairs, self.n_features))
         for z_i, z_j, pairs in aligned.pair_type_groups():
-            columns, places = self._block_index(z_i, z_j)
+            columns, places = self.block_places(z_i, z_j)
             elements[pairs[:, None], columns] = aligned.values[aligned.offsets[pairs][:, None] + places]
         features = self.from_elements(torch.from_numpy(elements)).numpy()
         return features[:n_atoms], features[n_atoms:]
@@ -276,10 +276,10 @@ class OperatorLayout:
         index = np.concatenate([np.repeat(np.arange(n_atoms), 2).reshape(-1, 2), pair_index])
         shift = np.concatenate([np.zeros((n_atoms, 3), np.int64), pair_shift])
         features = torch.from_numpy(np.concatenate([onsite, pair]).astype(np.float64))
-        elements = self.to_elements(features).numpy() * self._half_weight
+        elements = self.to_elements(features).numpy() * self.half_weight
         half = BlockMatrix.zeros(self.basis, numbers, index, shift)
         for z_i, z_j, pairs in half.pair_type_groups():
-            columns, places = self._block_index(z_i, z_j)
+            columns, places = self.block_places(z_i, z_j)
             half.values[half.offsets[pairs][:, None] + places] = elements[pairs[:, None], columns]
         if (half.reverse < 0).any():
             i, j = half.pair_index[np.flatnonzero(half.reverse < 0)[0]]
@@ -287,7 +287,7 @@ class OperatorLayout:
         return half.with_values(half.values + half.transposed().take(half.reverse).values)
 
     @cached_property
-    def _half_weight(self) -> FloatArray:
+    def half_weight(self) -> FloatArray:
         """(F,) | 1/2 for elements of a shell with itself, which both directions hold; 1 otherwise."""
         a, b = self.shell_pairs[self._element_shell_pair].T
         return np.where(a == b, 0.5, 1.0)

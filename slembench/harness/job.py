@@ -255,6 +255,7 @@ class Job:
             self.data.fingerprint,
             dtype,
             graph_cache(),
+            levels=self.settings.training.loss.levels is not None,
             progress=partial(bar, text="graphs"),
         )
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from slembench.errors import ConfigError
 
@@ -48,12 +56,39 @@ class OperatorWeight(_Section):
     )
 
 
+class LevelsConfig(_Section):
+    """Losses on orbital energies and orbitals, added to that on matrix elements; see `slembench.training.levels`."""
+
+    wavefunction: float = Field(0.0, ge=0, description="weight of the wavefunction alignment loss")
+    bands: float = Field(0.0, ge=0, description="weight of the error of the levels")
+    kpoints: int = Field(2, ge=1, description="k-points a crystal and step; a molecule has one")
+    empty_share: float = Field(
+        0.5, ge=0, description="empty levels that count, as a share of the occupied ones; 1 at least"
+    )
+    others: float = Field(0.01, ge=0, le=1, description="wavefunction: weight of elements outside the counted levels")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.wavefunction and not self.bands:
+            raise ValueError("give a weight to wavefunction or to bands (or to both)")
+        return self
+
+
 class LossConfig(_Section):
     """What is minimised; see `slembench.training.loss`."""
 
     name: Literal["mse", "l1", "huber", "l1_rmse"] = "l1_rmse"
     huber_delta: float = Field(0.1, gt=0, description="huber: change-over, in units of the operator's scale")
     operators: dict[str, OperatorWeight] = Field(default_factory=dict, description="operator -> weight; default 1")
+    levels: LevelsConfig | None = Field(None, description="further losses on levels and orbitals; null: none")
+
+    @model_serializer(mode="wrap")
+    def _without_absent_levels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Runs without losses on levels keep the settings, and so the name, that they had before there were any."""
+        values: dict[str, Any] = handler(self)
+        if values.get("levels") is None:
+            values.pop("levels", None)
+        return values
 
 
 class TrainConfig(_Section):

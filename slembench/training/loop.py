@@ -23,6 +23,7 @@ from torch import Tensor
 from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
 from slembench.models.contract import OperatorModel
+from slembench.nn.readout import OperatorFeatures
 from slembench.training.batches import Batches
 from slembench.training.checkpoint import (
     Checkpoint,
@@ -35,6 +36,7 @@ from slembench.training.checkpoint import (
 )
 from slembench.training.config import TrainConfig
 from slembench.training.ema import Ema
+from slembench.training.levels import levels_loss
 from slembench.training.log import Bar, JsonLog, progress_bar
 from slembench.training.loss import ElementTable, ErrorSums, OperatorLoss, absolute_errors, target_scales
 from slembench.training.numerics import numerics
@@ -147,6 +149,7 @@ class _Run:
         like = torch.zeros((), device=self.device, dtype=DTYPES[config.dtype])
         scales = target_scales(self.model.layout, self.train_graphs, operators)
         self.loss = OperatorLoss(self.model.layout, config.loss, scales, like)
+        self.levels = levels_loss(self.model.layout, config.loss, scales, self.device)
         self.score_table = ElementTable(self.model.layout, like.double())
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = self._optimizer()
@@ -210,7 +213,7 @@ class _Run:
         """Forward, backward, clip, update; returns the loss and the gradient's norm, both still on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        loss = self.loss(self.model(batch), batch)
+        loss = self.total_loss(self.model(batch), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         clip, norm = self.config.clip_norm, None
@@ -221,6 +224,11 @@ class _Run:
         if self.ema:
             self.ema.update(self.step + 1)
         return loss.detach(), norm
+
+    def total_loss(self, prediction: dict[str, OperatorFeatures], batch: OperatorGraph) -> Tensor:
+        """Loss on matrix elements, and on levels where that is asked for."""
+        loss = self.loss(prediction, batch)
+        return loss if self.levels is None else loss + self.levels(prediction["hamiltonian"], batch).to(loss)
 
     def _log_step(self, loss: Tensor, gradient: Tensor | None, lr: float) -> None:
         value = float(loss)
@@ -257,7 +265,7 @@ class _Run:
         loss, sums = 0.0, {name: ErrorSums(0.0, 0.0, 0.0, 0.0) for name in self.model.targets}
         for batch in self.val_batches.in_order():
             prediction = self.model(batch)
-            loss += float(self.loss(prediction, batch)) * batch.num_graphs / len(self.val_graphs)
+            loss += float(self.total_loss(prediction, batch)) * batch.num_graphs / len(self.val_graphs)
             for name in sums:
                 sums[name] += absolute_errors(self.score_table, prediction[name], batch, name)
         return loss, {name: errors.mae for name, errors in sums.items()}
