@@ -52,8 +52,11 @@ def test_every_hyper_parameter_is_stated(model):
 
 
 def test_every_variant_is_valid_and_described():
-    for model in ("slem", "lem"):
-        for name, variant in read_recipe(find_recipe(model)).variants.items():
+    for model in ("slem", "lem", "harmose", "deeph-e3", "qhnet", "hamgnn"):
+        variants = read_recipe(find_recipe(model)).variants
+        assert {"quickstart", "board"} <= set(variants)
+        for name, variant in variants.items():
             assert variant.description
-            assert load_settings(model, variant=name).training.max_steps
+            training = load_settings(model, variant=name).training
+            assert training.max_steps or training.max_cpu_s
             assert re.fullmatch(r"[\w.-]+", name)
