@@ -28,9 +28,12 @@ TEMPLATE_HELP = """Write a predictions file (HDF5) with ids and shapes, to be fi
 
     slembench predictions template mos2-mini --out mine.h5 --structures mine.extxyz
 
+    slembench predictions template mos2-mini --split train --filled --out train.h5 --structures train.extxyz
+
 Values (`operators/<operator>/values`: row-major blocks in the order of `pair_index` and `pair_shift`) are NaN until
 they are filled in; a NaN left over is refused. Put the name of the model into the attribute `model`. A structure that
-is not predicted is left out of all arrays; it counts as zero.
+is not predicted is left out of all arrays; it counts as zero. `--filled` writes the reference of the training or
+validation structures in the same layout. docs/submitting.md leads from here to the board.
 """
 
 SCHEMA_HELP = """Print the JSON schema of submission.yaml.
@@ -94,8 +97,9 @@ def template_command(
         list[str] | None, typer.Option(help="hamiltonian, overlap or density; may be repeated. Default: all there are.")
     ] = None,
     structures: Annotated[Path | None, typer.Option(help="Write the structures too (extended XYZ).")] = None,
+    filled: Annotated[bool, typer.Option("--filled", help="With the reference values (train and val only).")] = False,
 ) -> None:
-    """Write an empty predictions file."""
+    """Write an empty predictions file, or the reference in its layout."""
     import ase.io
 
     from slembench.data import load_dataset
@@ -106,20 +110,22 @@ def template_command(
     lacking = [op for op in operator or () if op not in data.card.operators]
     if lacking:
         raise ConfigError(f"--operator {lacking[0]}: data set {data.name} has {', '.join(data.card.operators)}")
+    if filled and split not in ("train", "val"):
+        raise ConfigError(f"--filled --split {split}: only train and val are for learning; give --split train")
     ids = data.split(split)
     samples = (data.sample(name) for name in bar(ids, "template"))
-    blocks = ((s.id, s.atoms.numbers, next(iter(s.operators.values()))) for s in samples)
     write_template(
         out,
-        ((name, numbers, matrix.pair_index, matrix.pair_shift) for name, numbers, matrix in blocks),
+        ((sample.id, sample.atoms.numbers, sample.operators) for sample in samples),
         operator or data.card.operators,
         dataset=data.name,
         dataset_fingerprint=data.fingerprint,
         split=split,
         basis=data.basis,
         energy_unit=data.card.units.energy,
+        filled=filled,
     )
-    typer.echo(f"wrote {out}: {len(ids)} structures, values to be filled in")
+    typer.echo(f"wrote {out}: {len(ids)} structures, " + ("with the reference" if filled else "values to be filled in"))
     if structures is not None:
         frames = []
         for sample in data.iterate(ids):
