@@ -1,0 +1,157 @@
+"""Studies that are killed and resumed, whose workers die, that grow, and that fail."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from slembench.studies import Plan, run_study, write_plan
+from slembench.studies.engine import LocalEngine, Outcome
+from slembench.studies.run import tasks_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder):
+    command = [sys.executable, "-m", "slembench", "study", "run", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(condition, process=None):
+    deadline = time.monotonic() + 600
+    while not condition():
+        assert process is None or process.poll() is None, process.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_killed_twice_and_resumed_gives_the_same_report(small_plan, whole, helpers, tmp_path):
+    """SIGKILL in the middle of the first and of the second run; the workers end with their parent."""
+    folder, keys = tmp_path / "study", list(small_plan.keyed)
+    write_plan(small_plan, folder)
+    for key in keys[:2]:
+        process = start(folder)
+        wait_for(lambda key=key: helpers["steps_of"](folder, key) >= 30, process)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert workers
+        wait_for(lambda workers=workers: not any(worker.is_running() for worker in workers))
+        assert not (folder / "runs" / key / "test" / "record.yaml").exists()
+    first = (folder / "runs" / keys[0] / "test" / "record.yaml").stat().st_mtime_ns
+    process = start(folder)
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors.decode()
+    assert "3 runs, 1 of them finished already" in errors.decode()
+    assert (folder / "runs" / keys[0] / "test" / "record.yaml").stat().st_mtime_ns == first
+    assert helpers["contents"](folder) == whole
+    assert "train_cpu_s" in (folder / "cost.csv").read_text()
+    log = (folder / "runs" / keys[1] / "log.jsonl").read_text()
+    assert '"event": "resume"' in log
+
+
+def test_a_killed_worker_is_begun_again_where_it_was(small_plan, whole, helpers, tmp_path):
+    from slembench.studies.report import write_report
+
+    folder, keys, engine = tmp_path / "study", list(small_plan.keyed), LocalEngine(2)
+
+    def kill():
+        wait_for(lambda: helpers["steps_of"](folder, keys[1]) >= 30)
+        os.kill(engine._running[keys[1]][1].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    lines = []
+    result = run_study(small_plan, folder, engine, tell=lines.append)
+    killer.join()
+    assert (result.done_now, result.failed) == (3, {})
+    assert sum("was lost" in line for line in lines) == 1
+    assert '"event": "resume"' in (folder / "runs" / keys[1] / "log.jsonl").read_text()
+    write_report(small_plan, folder)
+    assert helpers["contents"](folder) == whole
+
+
+class FakeEngine:
+    """Ends every task at once, as it is told to."""
+
+    def __init__(self, ends, folder):
+        self.ends, self.folder = ends, folder
+        self.begun, self.waiting = [], []
+
+    def free(self):
+        return 1 - len(self.waiting)
+
+    def start(self, task):
+        self.begun.append(task.key)
+        self.waiting.append(task)
+
+    def wait(self, seconds):
+        ended, self.waiting = self.waiting, []
+        return [self.outcome(task) for task in ended]
+
+    def outcome(self, task):
+        kinds = self.ends.get(task.key, [])
+        kind = kinds.pop(0) if kinds else "done"
+        if kind == "done":
+            for split in task.run.splits:
+                (task.run_folder / split).mkdir(parents=True)
+                (task.run_folder / split / "record.yaml").write_text("")
+        return Outcome(task, kind, "" if kind == "done" else f"it was {kind}")
+
+    def progress(self):
+        return {}
+
+    def close(self):
+        self.waiting = []
+
+
+def tuned(plan):
+    """The plan with a fourth run that starts from the first one."""
+    first = next(iter(plan.keyed))
+    return Plan(study=plan.study, runs=(*plan.runs, plan.runs[0].model_copy(update={"init_from": first, "seed": 7})))
+
+
+def test_lost_runs_are_begun_again_and_hopeless_ones_named(small_plan, tmp_path):
+    plan = tuned(small_plan)
+    a, b, c, d = plan.keyed
+    engine = FakeEngine({a: ["lost", "lost", "lost"], b: ["lost", "done"], c: ["error"]}, tmp_path)
+    result = run_study(plan, tmp_path, engine, retries=2)
+    assert engine.begun == [a, a, a, b, b, c]
+    assert result.failed == {a: "it was lost", c: "it was error", d: f"starts from {a}, which failed"}
+    assert result.finished == [b]
+    assert (tmp_path / "runs" / f"{c}.error").read_text() == "it was error\n"
+    again = FakeEngine({}, tmp_path)
+    assert run_study(plan, tmp_path, again).finished == [a, b, c, d]
+    assert again.begun == [a, c, d]
+    assert not list(tmp_path.rglob("*.error"))
+
+
+def test_a_longer_plan_redoes_nothing(small_plan, tmp_path):
+    run_study(small_plan, tmp_path, FakeEngine({}, tmp_path))
+    engine = FakeEngine({}, tmp_path)
+    longer = tuned(small_plan)
+    assert run_study(longer, tmp_path, engine).done_now == 1
+    assert engine.begun == [list(longer.keyed)[3]]
+
+
+def test_a_run_that_cannot_be_is_not_tried_again(small_plan, tmp_path):
+    """The recipe is not the one that the plan was made with."""
+    wrong = Plan(study=small_plan.study, runs=(small_plan.runs[0].model_copy(update={"settings": "0" * 16}),))
+    result = run_study(wrong, tmp_path, LocalEngine())
+    (reason,) = result.failed.values()
+    assert "changed since the plan was made; make it again" in reason
+    assert not any(task.finished for task in tasks_of(wrong, tmp_path).values())
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_and_folders_of_a_task(small_plan, tmp_path, threads):
+    for key, task in tasks_of(small_plan, tmp_path, threads).items():
+        assert task.threads == threads
+        assert task.run_folder == tmp_path / "runs" / key
