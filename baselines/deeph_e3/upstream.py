@@ -6,7 +6,8 @@ in ours, on a checkout of github.com/Xiaoxun-Gong/DeepH-E3 (commit f011d5f):
     python baselines/deeph_e3/upstream.py path/to/DeepH-E3 tests/baselines/fixtures
 
 One safetensors file a structure: state dict, positions (Angstrom), cell, pairs (with self-loops) and the irreps that
-the network returns for every pair, all float64. The configuration stands in the metadata as JSON.
+the network returns for every pair. All is computed in float64; the trainable weights are rounded to bfloat16 before, so
+that they can be stored as such. The configuration stands in the metadata as JSON.
 """
 
 from __future__ import annotations
@@ -87,9 +88,9 @@ def write(name: str, seed: int, checkout: Path, folder: Path) -> None:
         irreps_post_node=irreps, irreps_out_node="1x0e", irreps_mid_edge=irreps, irreps_post_edge=post_irreps,
         irreps_out_edge=out_irreps, use_sbf=False, **options,
     )  # fmt: skip
-    with torch.no_grad():  # no bias or gain left at its trivial initial value
+    with torch.no_grad():  # no bias or gain left at its trivial initial value, and none that bfloat16 does not hold
         for parameter in net.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
+            parameter.copy_((parameter + 0.2 * torch.randn_like(parameter)).bfloat16())
     index, shift, vector = pairs_of(atoms, radii)
     length = np.linalg.norm(vector, axis=1, keepdims=True)
     data = Data(
@@ -106,8 +107,11 @@ def write(name: str, seed: int, checkout: Path, folder: Path) -> None:
         "harmonics_lmax": 2 if name == "silicon" else 4, "out_irreps": str(out_irreps), "commit": "f011d5f",
         "factors": [float(normalize2mom(f).cst) for f in (torch.nn.functional.silu, torch.sigmoid)],
     }  # fmt: skip
-    tensors = {f"weights.{key}": value.contiguous() for key, value in net.state_dict().items() if value.numel()}
-    tensors = {k: v for k, v in tensors.items() if not k.endswith("output_mask") and "lin_node" not in k}
+    trained = {key for key, _ in net.named_parameters()}
+    state = {k: v.bfloat16() if k in trained else v for k, v in net.state_dict().items() if v.numel()}
+    left_out = ("output_mask", "lin_node", "_compiled_main")  # constants, and what the forward pass never uses
+    state = {k: v for k, v in state.items() if not any(part in k for part in left_out)}
+    tensors = {f"weights.{key}": value.contiguous() for key, value in state.items()}
     tensors |= {
         "positions": torch.tensor(atoms.positions),
         "cell": torch.tensor(atoms.cell.array),

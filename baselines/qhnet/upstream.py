@@ -6,8 +6,9 @@ on a checkout of github.com/divelab/AIRS (commit 4a16c68):
     python baselines/qhnet/upstream.py path/to/AIRS/OpenDFT/QHBench/QH9 tests/baselines/fixtures
 
 One safetensors file a molecule: state dict, positions (Angstrom), and the diagonal and off-diagonal 14 x 14 blocks
-that the network returns, all float64 (constants that it rounds to float32 are set to their exact values first). Its
-radius graph comes from torch_cluster; where that is not installed a few lines here stand in for it.
+that the network returns. All is computed in float64 (constants that it rounds to float32 are set to their exact values
+first); the trainable weights are rounded to bfloat16 before, so that they can be stored as such. Its radius graph comes
+from torch_cluster; where that is not installed a few lines here stand in for it.
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ def write(name: str, seed: int, module: types.ModuleType, folder: Path) -> None:
     atoms = molecule(name)
     atoms.rattle(0.05, seed=seed)
     net = build(module, OPTIONS)
-    with torch.no_grad():  # no bias left at its trivial initial value
+    with torch.no_grad():  # no bias left at its trivial initial value, and none that bfloat16 does not hold
         for parameter in net.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
+            parameter.copy_((parameter + 0.2 * torch.randn_like(parameter)).bfloat16())
     net.set("cpu")
     batch = Batch.from_data_list([graph_of(atoms)])
     full = batch.edge_index_full.clone()
@@ -96,7 +97,9 @@ def write(name: str, seed: int, module: types.ModuleType, folder: Path) -> None:
         "basis": {s: BASIS[s] for s in sorted(set(atoms.get_chemical_symbols()), key=list(BASIS).index)},
         "options": OPTIONS, "softplus_factor": float(normalize2mom(module.ShiftedSoftPlus).cst), "commit": "4a16c68",
     }  # fmt: skip
-    tensors = {f"weights.{key}": value.double().contiguous() for key, value in weights.items()}
+    trained = {key for key, _ in net.named_parameters()}
+    tensors = {f"weights.{k}": v.to(torch.bfloat16 if k in trained else torch.float64) for k, v in weights.items()}
+    tensors = {key: value.contiguous() for key, value in tensors.items()}
     tensors |= {
         "positions": torch.tensor(atoms.positions),
         "numbers": torch.tensor(atoms.numbers),

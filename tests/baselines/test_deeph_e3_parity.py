@@ -26,7 +26,7 @@ def load_case(name, folder):
     """Our model with the public weights, the structure, facts and tensors of the fixture."""
     with safe_open(FIXTURES / f"deeph_e3_{name}.safetensors", framework="pt") as stored:
         facts = json.loads(stored.metadata()["config"])
-        tensors = {key: stored.get_tensor(key) for key in list(stored.keys())}
+        tensors = {key: double(stored.get_tensor(key)) for key in list(stored.keys())}
     kind = load_model_class("deeph-e3")
     keys = ("irreps_mid", "embedding", "n_blocks", "n_gaussians", "gaussian_stop", "harmonics_lmax")
     config = kind.Config(**{key: facts[key] for key in keys})
@@ -38,6 +38,11 @@ def load_case(name, folder):
     pbc = name != "water"
     atoms = ase.Atoms(tensors["numbers"].numpy(), tensors["positions"].numpy(), cell=tensors["cell"].numpy(), pbc=pbc)
     return model, atoms, facts, tensors
+
+
+def double(tensor):
+    """Weights are stored as bfloat16, which holds them exactly."""
+    return tensor.double() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def reload(model, file):

@@ -6,6 +6,7 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -23,7 +24,7 @@ def load_case(name, folder):
     """Our model with the public weights, the molecule and the tensors of the fixture."""
     with safe_open(FIXTURES / f"qhnet_{name}.safetensors", framework="pt") as stored:
         facts = json.loads(stored.metadata()["config"])
-        tensors = {key: stored.get_tensor(key) for key in list(stored.keys())}
+        tensors = {key: double(stored.get_tensor(key)) for key in list(stored.keys())}
     kind, options = load_model_class("qhnet"), facts["options"]
     config = kind.Config(
         width=options["hidden_size"],
@@ -38,6 +39,11 @@ def load_case(name, folder):
     model = kind.from_public(folder / "model.safetensors", config, basis, cutoffs, ("hamiltonian",))
     assert np.isclose(model.config.softplus_factor, facts["softplus_factor"], rtol=1e-12)
     return model, ase.Atoms(tensors["numbers"].numpy(), tensors["positions"].numpy()), tensors
+
+
+def double(tensor):
+    """Weights are stored as bfloat16, which holds them exactly."""
+    return tensor.double() if tensor.dtype == torch.bfloat16 else tensor
 
 
 def reload(model, file):
