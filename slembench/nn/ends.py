@@ -8,8 +8,6 @@ rotating 2l + 1 components of every channel and mapping them. Collecting pair me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from slembench.nn.channels import Channels
@@ -25,6 +23,7 @@ class PairGroups:
     Attributes:
         atoms: (A,) int64 | atoms that have pairs, ascending: one group each.
         width: rows of every group, D.
+        slots: (P,) int64 | row of every pair among the padded ones; None where they stand as they are.
     """
 
     def __init__(self, index: torch.Tensor) -> None:
@@ -67,14 +66,13 @@ class EndFrames:
         self.groups, self.lmax = PairGroups(index), len(frames.natural)
         one = frames.natural[0].new_ones(len(index), 1) if frames.natural else torch.ones(len(index), 1)
         first = torch.cat([one] + [matrix[:, 0] for matrix in frames.natural], dim=1)
-        self.rows = [self.groups.pad(first)[None]]
+        self.rows = [self.groups.pad(first)]
         for m in range(1, self.lmax + 1):
             parts = []
             for matrix in frames.natural[m - 1 :]:
-                even, odd = matrix[:, 2 * m - 1], matrix[:, 2 * m]
-                parts += [torch.stack([even, odd]), torch.stack([-odd, even])]
-            rows = torch.cat(parts, dim=2)
-            self.rows.append(torch.stack([self.groups.pad(rows[0]), self.groups.pad(rows[1])]))
+                both = matrix[:, 2 * m - 1 : 2 * m + 1]
+                parts += [both, torch.stack([-both[:, 1], both[:, 0]], dim=1)]
+            self.rows.append(self.groups.pad(torch.cat(parts, dim=2)).flatten(1, 2))
 
     def take(self, node: NodeState) -> NodeState:
         """Node feature of the atoms that have pairs: (N, ...) -> (A, ...) for each l."""
@@ -85,31 +83,39 @@ class EndFrames:
         """Node feature (N, ...) of the atom at this end of every pair, in the frame of the pair."""
         return self.frames.rotate_in([tensor.index_select(0, self.index) for tensor in node], channels)
 
-    def spread(self, m: int, operand: torch.Tensor) -> list[torch.Tensor]:
+    def spread(self, m: int, operand: torch.Tensor, total: torch.Tensor | None = None) -> torch.Tensor:
         """What the frames of all pairs make of an operand.
 
         Args:
             m: row of the frames.
             operand: (A, K_m, width).
+            total: added to it, in its place where it can be.
 
         Returns:
-            (P, width) for each component: one for m = 0, even and odd for m > 0.
+            (P, width) for m = 0, else (P, 2, width), even and odd.
         """
-        return [self.groups.unpad(torch.bmm(rows[:, :, : operand.shape[1]], operand)) for rows in self.rows[m]]
+        rows, atoms, width = self.rows[m][:, :, : operand.shape[1]], len(operand), operand.shape[2]
+        shape = (len(self.index), 2, width) if m else (len(self.index), width)
+        if total is not None and self.groups.slots is None:
+            total.view(atoms, rows.shape[1], width).baddbmm_(rows, operand)
+            return total
+        padded = torch.bmm(rows, operand).view(atoms, self.groups.width, *shape[1:])
+        part = self.groups.unpad(padded)
+        return part if total is None else total.add_(part)
 
-    def collect(self, m: int, components: Sequence[torch.Tensor], size: int) -> torch.Tensor:
+    def collect(self, m: int, values: torch.Tensor, size: int) -> torch.Tensor:
         """Transpose of `spread`: sum over the pairs of every atom.
 
         Args:
             m: row of the frames.
-            components: (P, width) for each component.
+            values: (P, width) or (P, 2, width).
             size: rows wanted, those of l up to some lmax.
 
         Returns:
             (A, size, width).
         """
-        parts = [torch.bmm(rows[:, :, :size].mT, self.groups.pad(c)) for rows, c in zip(self.rows[m], components)]
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        padded = self.groups.pad(values)
+        return torch.bmm(self.rows[m][:, :, :size].mT, padded.flatten(1, 2) if m else padded)
 
     def receive(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
         """Frame features rotated to the axes of the structure and summed over the pairs of every atom.
@@ -125,7 +131,7 @@ class EndFrames:
         sums = []
         for m, tensor in enumerate(message):
             size = sum((2 * l + 1) * (2 if m else 1) for l in range(m, channels.lmax + 1))
-            sums.append(self.collect(m, [tensor] if m == 0 else tensor.unbind(1), size))
+            sums.append(self.collect(m, tensor, size))
         nodes: NodeState = []
         starts = [0] * len(sums)
         for l in range(channels.lmax + 1):

@@ -1,11 +1,11 @@
-"""The whole update of pair states as one differentiable operation that works through the pairs in cache-sized chunks.
+"""The whole update of pair states as one differentiable operation.
 
     product = sum over ends of (frames . operands) + states . matrices + bias
     gated = SiLU(scalars), others * sigmoid(gates), after the radial weights
     mixed = gated . mixing + mixing bias
     result = mixed * channel weights (+ offsets of scalars) + residual . residual matrices
 
-Elementwise steps of a chunk find their operands in cache, and the backward pass keeps only the product: everything
+The elementwise steps are single passes (`nn.pointwise`), and the backward pass keeps only the product: everything
 behind it is computed again, which costs less than fetching it from memory. The plain formulation is the reference of
 the tests.
 """
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from slembench.nn.frames import FrameState
 from slembench.nn.update_chunk import UpdateChunk
-from slembench.nn.update_shape import UpdateInputs, UpdateShape, components, rows_of
+from slembench.nn.update_shape import UpdateInputs, UpdateShape
 
 
 def fused_update(inputs: UpdateInputs, shape: UpdateShape) -> tuple[FrameState, Tensor]:
@@ -36,37 +36,50 @@ def fused_update(inputs: UpdateInputs, shape: UpdateShape) -> tuple[FrameState, 
 class _Update(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shape: UpdateShape, counts: list[int], *tensors: Tensor) -> tuple[Tensor, ...]:
+        tensors = tuple(tensor.contiguous() for tensor in tensors)
         inputs = UpdateInputs.of_flat(counts, tensors)
         product = _start_product(inputs, shape)
         n, output = len(product[0]), shape.output
         result = [product[0].new_empty(n, output.total)]
-        result += [result[0].new_empty(n, 2, output.count_from(m)) for m in range(1, output.lmax + 1)]
-        scalars = result[0].new_empty(n, output.scalars)
+        result += [product[0].new_empty(n, 2, output.count_from(m)) for m in range(1, output.lmax + 1)]
+        scalars = product[0].new_empty(n, output.scalars)
         for rows in shape.chunks(product[0]):
-            _add_states(inputs, shape, product, rows)
-            chunk = UpdateChunk(inputs, shape, product, rows)
-            scalars[rows] = chunk.mixed[0][:, : output.scalars]
-            chunk.write(result)
+            for m, (state, matrix) in enumerate(zip(inputs.states, inputs.matrices)):
+                _rows(product[m][rows], matrix.shape[1]).addmm_(_rows(state[rows], matrix.shape[0]), matrix)
+            UpdateChunk(inputs, shape, product, rows).write(result, scalars)
         ctx.shape, ctx.counts = shape, counts
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *product)
         return *result, scalars
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         shape, counts = ctx.shape, ctx.counts
         inputs = UpdateInputs.of_flat(counts, ctx.saved_tensors[: sum(counts)])
         product = list(ctx.saved_tensors[sum(counts) :])
         result = _empty_gradients(inputs)
-        slopes = [torch.empty_like(p) for p in product]
+        of_product, (*slopes, of_scalars) = [torch.empty_like(p) for p in product], gradients
+        slope = [_whole(s, p, shape.output.count_from(m)) for m, (s, p) in enumerate(zip(slopes, product))]
         for rows in shape.chunks(product[0]):
-            chunk = UpdateChunk(inputs, shape, product, rows)
-            chunk.backward([g[rows] for g in gradients], result, [s[rows_of(s, rows)] for s in slopes])
-            _states_backward(inputs, shape, slopes, rows, result)
+            part, own = [p[rows] for p in of_product], None if of_scalars is None else of_scalars[rows].contiguous()
+            UpdateChunk(inputs, shape, product, rows).backward([s[rows] for s in slope], own, result, part)
+            _product_backward(inputs, part, rows, result)
         result.operands = [
-            [end.collect(m, components(slopes[m]), operand.shape[1]) for m, operand in enumerate(operands)]
+            [end.collect(m, of_product[m], operand.shape[1]) for m, operand in enumerate(operands)]
             for end, operands in zip(shape.ends, inputs.operands)
         ]
         return None, None, *result.flat()[1]
+
+
+def _whole(slope: Tensor | None, product: Tensor, width: int) -> Tensor:
+    """Gradient of one tensor of the result; zero where nothing depends on it."""
+    if slope is None:
+        return product.new_zeros(*product.shape[:-1], width)
+    return slope.contiguous()
+
+
+def _rows(tensor: Tensor, width: int) -> Tensor:
+    return tensor.view(-1, width)
 
 
 def _empty_gradients(inputs: UpdateInputs) -> UpdateInputs:
@@ -84,60 +97,28 @@ def _empty_gradients(inputs: UpdateInputs) -> UpdateInputs:
     )
 
 
-# -- the product ------------------------------------------------------------------------------------------------------
-
-
 def _start_product(inputs: UpdateInputs, shape: UpdateShape) -> list[Tensor]:
-    """What the ends contribute to the product (zero where there is none): (P, M_0), (2, P, M_m), components first."""
+    """What ends and bias contribute to the product: (P, M_0), then (P, 2, M_m)."""
     n, like = len(inputs.weights[0]), inputs.weights[0]
     product = []
     for m in range(shape.output.lmax + 1):
-        total = like.new_empty(2, n, shape.width(m)) if m else like.new_empty(n, shape.width(m))
-        started = False
-        for end, operands in zip(shape.ends, inputs.operands):
+        total: Tensor | None = None
+        for end, operands in reversed(list(zip(shape.ends, inputs.operands))):  # the centre, in place, comes last
             if m < len(operands):
-                for target, part in zip(components(total), end.spread(m, operands[m])):
-                    target.add_(part) if started else target.copy_(part)
-                started = True
-        product.append(total if started else total.zero_())
+                total = end.spread(m, operands[m], total)
+        if total is None:
+            total = like.new_zeros(n, 2, shape.width(m)) if m else like.new_zeros(n, shape.width(m))
+        product.append(total)
+    for bias in inputs.bias:
+        product[0] += bias
     return product
 
 
-def _flat(state: Tensor, rows: slice) -> Tensor:
-    return state[rows].flatten(1)
-
-
-def _columns(matrix: Tensor, component: int) -> Tensor:
-    half = matrix.shape[1] // 2
-    return matrix[:, component * half : (component + 1) * half]
-
-
-def _add_states(inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor], rows: slice) -> None:
-    """Add states . matrices and the bias to the rows of the product."""
-    product[0][rows] += inputs.bias[0]
+def _product_backward(inputs: UpdateInputs, slope: list[Tensor], rows: slice, result: UpdateInputs) -> None:
+    """Gradients of states, matrices and bias from those of the product's rows."""
+    for bias in result.bias:
+        bias += slope[0].sum(dim=0)
     for m, (state, matrix) in enumerate(zip(inputs.states, inputs.matrices)):
-        for c, target in enumerate(components(product[m])):
-            if m and shape.paired:
-                target[rows].addmm_(_flat(state, rows), _columns(matrix, c))
-            else:
-                target[rows].addmm_(state[rows, c] if m else state[rows], matrix)
-
-
-def _states_backward(
-    inputs: UpdateInputs, shape: UpdateShape, slopes: list[Tensor], rows: slice, result: UpdateInputs
-) -> None:
-    """Gradients of states, matrices and bias from those of the product (``slopes``)."""
-    result.bias[0] += slopes[0][rows].sum(dim=0)
-    for m, (state, matrix) in enumerate(zip(inputs.states, inputs.matrices)):
-        for c, slope in enumerate(components(slopes[m])):
-            if m and shape.paired:
-                target = _flat(result.states[m], rows)
-                if c:
-                    target.addmm_(slope[rows], _columns(matrix, c).T)
-                else:
-                    torch.mm(slope[rows], _columns(matrix, c).T, out=target)
-                _columns(result.matrices[m], c).addmm_(_flat(state, rows).T, slope[rows])
-            else:
-                own = (rows, c) if m else (rows,)
-                torch.mm(slope[rows], matrix.T, out=result.states[m][own])
-                result.matrices[m].addmm_(state[own].T, slope[rows])
+        own = _rows(slope[m], matrix.shape[1])
+        torch.mm(own, matrix.T, out=_rows(result.states[m][rows], len(matrix)))
+        result.matrices[m].addmm_(_rows(state[rows], len(matrix)).T, own)

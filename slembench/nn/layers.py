@@ -13,6 +13,8 @@ from torch import nn
 from slembench.nn.channels import Channels, linear_paths
 from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.fused import divide_by_rms, scale_both
+from slembench.nn.native import usable
+from slembench.nn.pointwise import divide_by_norms
 
 
 def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
@@ -160,6 +162,8 @@ class SeparableNorm(nn.Module):
     def on_frames(self, state: FrameState) -> FrameState:
         """Normalised frame feature; tensors may be missing for large m (zero)."""
         c = self.channels
+        if usable(state[0]):
+            return divide_by_norms(c, self.eps, self.weight, state)
         weights = [self.weight[c.scalars :]] + [self.weight[c.first(m) :] for m in range(1, len(state))]
         rest, *others = divide_by_rms([state[0][:, c.scalars :], *state[1:]], weights, self.eps)
         return [torch.cat([self._scalars(state[0][:, : c.scalars]), rest], dim=1), *others]

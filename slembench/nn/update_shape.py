@@ -12,9 +12,8 @@ from torch import Tensor
 from slembench.nn.channels import Channels
 from slembench.nn.ends import EndFrames
 
-CHUNK = 2**20
-"""Numbers of the product that one chunk holds on a CPU (4 MiB in float32): small enough for the cache, large enough
-for efficient matrix products."""
+CHUNK = 2**22
+"""Numbers of the product that one chunk holds on a CPU (16 MiB in float32): what bounds the memory of a step."""
 
 LEAST_ROWS = 64
 """Rows of a chunk, however wide they are."""
@@ -30,7 +29,7 @@ class UpdateInputs:
         operands: for each end, (A, K_m, M_m) for each m; see `EndFrames`.
         states: (P, C_0), (P, 2, C_m) | frame feature; tensors may be missing for large m.
         matrices: (C_0, M_0), (2 C_m, 2 M_m) or (C_m, M_m) | as of `SO2Linear`, one for each tensor of ``states``.
-        bias: [(M_0,)] | of the product.
+        bias: [(M_0,)] | of the product; empty where the operands bring it along.
         radial: [(P, H), (H, sum of M_m), (sum of M_m,)] | hidden values, weight and bias of the radial weights.
         mixing: [(C, C), (scalars,)] | mixing matrix with the activations' factors in its rows, and bias.
         weights: [(P, L), (L, C + scalars)] | latent and matrix that give channel weights and scalar offsets.
@@ -93,22 +92,6 @@ class UpdateShape:
         """Columns of the product of ``m``."""
         return self.output.count_from(m) + (0 if m else self.gates)
 
-    def blocks(self, inputs: Channels, m: int) -> list[tuple[slice, slice]]:
-        """Where a channel mixing of ``inputs`` into the output is not zero: (rows, columns) of its part for ``m``."""
-        result = []
-        for edges in _groups(inputs, self.output):
-            (a, b), (c, d) = (
-                [max(0, channels.first(l) - channels.first(m)) for l in edges] for channels in (inputs, self.output)
-            )
-            if b > a or d > c:
-                result.append((slice(a, b), slice(c, d)))
-        return result
-
-    def radial_columns(self, m: int) -> slice:
-        """Where the radial weights of ``m`` stand."""
-        start = sum(self.width(k) for k in range(m))
-        return slice(start, start + self.width(m))
-
     def chunks(self, like: Tensor) -> Iterator[slice]:
         """Rows to work on at a time."""
         n = len(like)
@@ -131,11 +114,14 @@ def _groups(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
     return (*groups, (start, top))
 
 
-def components(product: Tensor) -> tuple[Tensor, ...]:
-    """(P, M_0) or (2, P, M_m) -> one (P, M_m) for each component."""
-    return (product,) if product.ndim == 2 else product.unbind(0)
-
-
-def rows_of(product: Tensor, rows: slice) -> tuple[slice, ...]:
-    """Index of some pairs in (P, M_0) or (2, P, M_m)."""
-    return (rows,) if product.ndim == 2 else (slice(None), rows)
+@cache
+def blocks(inputs: Channels, output: Channels, m: int) -> list[tuple[slice, slice]]:
+    """Where a channel mixing is not zero: (rows, columns) of its part for ``m``."""
+    result = []
+    for edges in _groups(inputs, output):
+        (a, b), (c, d) = (
+            [max(0, channels.first(l) - channels.first(m)) for l in edges] for channels in (inputs, output)
+        )
+        if b > a or d > c:
+            result.append((slice(a, b), slice(c, d)))
+    return result

@@ -1,0 +1,257 @@
+/* Elementwise steps of the update of pair states for float32 on a CPU, one row after the other: each number is read
+ * and written once, and what is in between stays in registers and the first cache. nn/pointwise.py compiles and calls
+ * these functions and has the same formulas in torch.
+ *
+ * A feature has C channels, ordered by l; the first S are true scalars, all others have a gate. Tensors of m = 0 are
+ * (rows, C), of m > 0 (rows, 2, C - first[m]), where first[m] counts the channels of l < m. The product has its C - S
+ * gates in front of m = 0; the radial weights are those of all m one after the other. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef int64_t i64;
+
+typedef struct {
+    i64 rows, threads, top, scalars, channels;
+    const i64 *first; /* [top + 1] */
+} Shape;
+
+#define ROWS _Pragma("omp parallel for schedule(static) num_threads(s->threads) if (s->threads > 1)")
+
+/* exp to 2e-7 relative: powers of two and a polynomial (Cephes, expf) */
+static inline float exponential(float x) {
+    x = x > 88.0f ? 88.0f : (x < -87.0f ? -87.0f : x);
+    float n = rintf(x * 1.44269504088896341f);
+    float r = fmaf(n, -0.693359375f, x);
+    r = fmaf(n, 2.12194440e-4f, r);
+    float p = 1.9875691500e-4f;
+    p = fmaf(p, r, 1.3981999507e-3f);
+    p = fmaf(p, r, 8.3334519073e-3f);
+    p = fmaf(p, r, 4.1665795894e-2f);
+    p = fmaf(p, r, 1.6666665459e-1f);
+    p = fmaf(p, r, 5.0000001201e-1f);
+    p = fmaf(p * r, r, r + 1.0f);
+    int32_t bits = ((int32_t)n + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+
+static inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
+
+/* m = 0 of the product times its radial weights, and the opened gates */
+static inline void start_row(const Shape *s, i64 row, const float *product, const float *radial, const float *bias,
+                             i64 radial_width, float *restrict value, float *restrict open) {
+    i64 gates = s->channels - s->scalars, width = gates + s->channels;
+    const float *p = product + row * width;
+    if (radial) {
+        const float *r = radial + row * radial_width;
+        for (i64 c = 0; c < width; c++) value[c] = p[c] * (r[c] + bias[c]);
+    } else {
+        for (i64 c = 0; c < width; c++) value[c] = p[c];
+    }
+    for (i64 c = 0; c < gates; c++) open[c] = sigmoid(value[c]);
+}
+
+void gate_forward(const Shape *s, const float **product, const float *radial, const float *bias, i64 radial_width,
+                  float **gated) {
+    i64 S = s->scalars, C = s->channels, G = C - S;
+    ROWS
+    for (i64 row = 0; row < s->rows; row++) {
+        float value[G + C], open[G + 1], factor[G + 1];
+        start_row(s, row, product[0], radial, bias, radial_width, value, open);
+        float *restrict out = gated[0] + row * C;
+        for (i64 c = 0; c < S; c++) out[c] = value[G + c] * sigmoid(value[G + c]);
+        for (i64 c = 0; c < G; c++) out[S + c] = value[G + S + c] * open[c];
+        const float *r = radial ? radial + row * radial_width + G + C : 0, *b = bias ? bias + G + C : 0;
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = C - s->first[m];
+            const float *o = open + s->first[m] - S, *p = product[m] + row * 2 * M;
+            float *restrict even = gated[m] + row * 2 * M, *restrict odd = even + M;
+            if (r) {
+                for (i64 c = 0; c < M; c++) factor[c] = o[c] * (r[c] + b[c]);
+                r += M, b += M;
+            } else {
+                for (i64 c = 0; c < M; c++) factor[c] = o[c];
+            }
+            for (i64 c = 0; c < M; c++) even[c] = p[c] * factor[c];
+            for (i64 c = 0; c < M; c++) odd[c] = p[M + c] * factor[c];
+        }
+    }
+}
+
+void gate_backward(const Shape *s, const float **product, const float *radial, const float *bias, i64 radial_width,
+                   const float **slope, float **of_product, float *of_radial) {
+    i64 S = s->scalars, C = s->channels, G = C - S;
+    ROWS
+    for (i64 row = 0; row < s->rows; row++) {
+        float value[G + C], open[G + 1], of_open[G + 1], of_value[G + C];
+        start_row(s, row, product[0], radial, bias, radial_width, value, open);
+        const float *d = slope[0] + row * C;
+        for (i64 c = 0; c < G; c++) of_open[c] = d[S + c] * value[G + S + c];
+        for (i64 c = 0; c < G; c++) of_value[G + S + c] = d[S + c] * open[c];
+        for (i64 c = 0; c < S; c++) {
+            float x = value[G + c], y = sigmoid(x);
+            of_value[G + c] = d[c] * y * (1.0f + x * (1.0f - y));
+        }
+        const float *r = radial ? radial + row * radial_width + G + C : 0, *b = bias ? bias + G + C : 0;
+        float *restrict of_r = radial ? of_radial + row * radial_width + G + C : 0;
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = C - s->first[m];
+            const float *o = open + s->first[m] - S, *p = product[m] + row * 2 * M, *e = slope[m] + row * 2 * M;
+            float *restrict of_o = of_open + s->first[m] - S, *restrict even = of_product[m] + row * 2 * M;
+            float *restrict odd = even + M;
+            if (r) {
+                for (i64 c = 0; c < M; c++) {
+                    float weight = r[c] + b[c], factor = o[c] * weight, both = e[c] * p[c] + e[M + c] * p[M + c];
+                    even[c] = e[c] * factor;
+                    odd[c] = e[M + c] * factor;
+                    of_r[c] = both * o[c];
+                    of_o[c] += both * weight;
+                }
+                r += M, b += M, of_r += M;
+            } else {
+                for (i64 c = 0; c < M; c++) {
+                    of_o[c] += e[c] * p[c] + e[M + c] * p[M + c];
+                    even[c] = e[c] * o[c];
+                    odd[c] = e[M + c] * o[c];
+                }
+            }
+        }
+        for (i64 c = 0; c < G; c++) of_value[c] = of_open[c] * open[c] * (1.0f - open[c]);
+        float *restrict of_p = of_product[0] + row * (G + C);
+        if (radial) {
+            const float *p = product[0] + row * (G + C), *w = radial + row * radial_width;
+            float *restrict of_w = of_radial + row * radial_width;
+            for (i64 c = 0; c < G + C; c++) of_p[c] = of_value[c] * (w[c] + bias[c]);
+            for (i64 c = 0; c < G + C; c++) of_w[c] = of_value[c] * p[c];
+        } else {
+            memcpy(of_p, of_value, (G + C) * sizeof(float));
+        }
+    }
+}
+
+/* result = mixed * weights, offsets (the last S weights) and a constant added to the scalars */
+void weigh_forward(const Shape *s, const float **mixed, const float *bias, const float *weights, const float *constant,
+                   float **result, float *scalars) {
+    i64 S = s->scalars, C = s->channels;
+    ROWS
+    for (i64 row = 0; row < s->rows; row++) {
+        const float *y = mixed[0] + row * C, *w = weights + row * (C + S);
+        float *restrict out = result[0] + row * C, *restrict kept = scalars + row * S;
+        for (i64 c = 0; c < S; c++) {
+            kept[c] = y[c] + bias[c];
+            out[c] = kept[c] * w[c] + w[C + c];
+        }
+        if (constant)
+            for (i64 c = 0; c < S; c++) out[c] += constant[c];
+        for (i64 c = S; c < C; c++) out[c] = y[c] * w[c];
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = C - s->first[m];
+            const float *v = w + s->first[m], *z = mixed[m] + row * 2 * M;
+            float *restrict even = result[m] + row * 2 * M, *restrict odd = even + M;
+            for (i64 c = 0; c < M; c++) even[c] = z[c] * v[c];
+            for (i64 c = 0; c < M; c++) odd[c] = z[M + c] * v[c];
+        }
+    }
+}
+
+/* gradients of the weights, and of the mixed state in place of it; `kept` is the gradient of the scalars or null */
+void weigh_backward(const Shape *s, const float **slope, const float *kept, float **mixed, const float *bias,
+                    const float *weights, float *of_weights) {
+    i64 S = s->scalars, C = s->channels;
+    ROWS
+    for (i64 row = 0; row < s->rows; row++) {
+        const float *d = slope[0] + row * C, *w = weights + row * (C + S);
+        float *restrict y = mixed[0] + row * C, *restrict of_w = of_weights + row * (C + S);
+        for (i64 c = 0; c < S; c++) of_w[C + c] = d[c];
+        for (i64 c = 0; c < S; c++) of_w[c] = d[c] * (y[c] + bias[c]);
+        for (i64 c = S; c < C; c++) of_w[c] = d[c] * y[c];
+        for (i64 c = 0; c < C; c++) y[c] = d[c] * w[c];
+        if (kept)
+            for (i64 c = 0; c < S; c++) y[c] += kept[row * S + c];
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = C - s->first[m];
+            const float *v = w + s->first[m], *e = slope[m] + row * 2 * M;
+            float *restrict even = mixed[m] + row * 2 * M, *restrict odd = even + M, *restrict of_v = of_w + s->first[m];
+            for (i64 c = 0; c < M; c++) {
+                of_v[c] += e[c] * even[c] + e[M + c] * odd[c];
+                even[c] = e[c] * v[c];
+                odd[c] = e[M + c] * v[c];
+            }
+        }
+    }
+}
+
+/* scalars centred and divided by their norm, all others by one root of the weighted squares; divisors are kept */
+void norm_forward(const Shape *s, const float **values, const float *weight, float eps, float **result,
+                  float *divisors) {
+    i64 S = s->scalars, C = s->channels;
+    ROWS
+    for (i64 row = 0; row < s->rows; row++) {
+        const float *x = values[0] + row * C;
+        float *restrict out = result[0] + row * C;
+        float sum = 0.0f, length = 0.0f, square = 0.0f;
+#pragma omp simd reduction(+ : sum)
+        for (i64 c = 0; c < S; c++) sum += x[c];
+        float mean = sum / (float)S;
+#pragma omp simd reduction(+ : length)
+        for (i64 c = 0; c < S; c++) length += (x[c] - mean) * (x[c] - mean);
+#pragma omp simd reduction(+ : square)
+        for (i64 c = S; c < C; c++) square += x[c] * x[c] * weight[c];
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = C - s->first[m];
+            const float *z = values[m] + row * 2 * M, *w = weight + s->first[m];
+#pragma omp simd reduction(+ : square)
+            for (i64 c = 0; c < M; c++) square += (z[c] * z[c] + z[M + c] * z[M + c]) * w[c];
+        }
+        float norm = 1.0f / (sqrtf(length) + eps), factor = 1.0f / sqrtf(square + eps);
+        divisors[2 * row] = sqrtf(length);
+        divisors[2 * row + 1] = factor;
+        for (i64 c = 0; c < S; c++) out[c] = (x[c] - mean) * norm;
+        for (i64 c = S; c < C; c++) out[c] = x[c] * factor;
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = 2 * (C - s->first[m]);
+            const float *z = values[m] + row * M;
+            float *restrict o = result[m] + row * M;
+            for (i64 c = 0; c < M; c++) o[c] = z[c] * factor;
+        }
+    }
+}
+
+void norm_backward(const Shape *s, const float **values, const float *weight, float eps, const float *divisors,
+                   const float **slope, float **of_values) {
+    i64 S = s->scalars, C = s->channels;
+    ROWS
+    for (i64 row = 0; row < s->rows; row++) {
+        const float *x = values[0] + row * C, *d = slope[0] + row * C;
+        float *restrict out = of_values[0] + row * C;
+        float length = divisors[2 * row], norm = 1.0f / (length + eps), factor = divisors[2 * row + 1];
+        float sum = 0.0f, total = 0.0f, inner = 0.0f, along = 0.0f;
+#pragma omp simd reduction(+ : sum, total)
+        for (i64 c = 0; c < S; c++) sum += x[c], total += d[c];
+        float mean = sum / (float)S, even_slope = total / (float)S;
+#pragma omp simd reduction(+ : inner)
+        for (i64 c = 0; c < S; c++) inner += (x[c] - mean) * d[c];
+        float back = length > 0.0f ? inner * norm * norm / length : 0.0f;
+        for (i64 c = 0; c < S; c++) out[c] = (d[c] - even_slope) * norm - (x[c] - mean) * back;
+#pragma omp simd reduction(+ : along)
+        for (i64 c = S; c < C; c++) along += x[c] * d[c];
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = 2 * (C - s->first[m]);
+            const float *z = values[m] + row * M, *e = slope[m] + row * M;
+#pragma omp simd reduction(+ : along)
+            for (i64 c = 0; c < M; c++) along += z[c] * e[c];
+        }
+        float bend = -factor * factor * factor * along;
+        for (i64 c = S; c < C; c++) out[c] = d[c] * factor + x[c] * weight[c] * bend;
+        for (i64 m = 1; m <= s->top; m++) {
+            i64 M = C - s->first[m];
+            const float *z = values[m] + row * 2 * M, *e = slope[m] + row * 2 * M, *w = weight + s->first[m];
+            float *restrict even = of_values[m] + row * 2 * M, *restrict odd = even + M;
+            for (i64 c = 0; c < M; c++) even[c] = e[c] * factor + z[c] * w[c] * bend;
+            for (i64 c = 0; c < M; c++) odd[c] = e[M + c] * factor + z[M + c] * w[c] * bend;
+        }
+    }
+}
