@@ -60,13 +60,9 @@ class Batch:
             vectors += np.einsum("pa,pab->pb", blocks.pair_shift, cells[structure])
         return np.asarray(np.linalg.norm(vectors, axis=1))
 
-    def predicted_dense(self, operator: str) -> list[FloatArray]:
-        """Symmetric dense matrix (n, n) of every predicted molecule, the mean of both directions of a pair."""
-        result, reference = self.results[operator], self.reference[operator]
-        values = result.delta.values.copy()
-        values[: result.delta.offsets[result.n_scored]] += reference.values
-        matrices = dense_matrices(result.delta.with_values(values), self.starts)
-        return [(matrix + matrix.T) / 2 for matrix in matrices]
+    def error_dense(self, operator: str) -> list[FloatArray]:
+        """Symmetric dense matrix (n, n) of prediction - reference of every molecule, the mean of both directions."""
+        return [(matrix + matrix.T) / 2 for matrix in dense_matrices(self.results[operator].delta, self.starts)]
 
     def reference_dense(self, operator: str) -> list[FloatArray]:
         """Dense matrix (n, n) of every reference molecule."""

@@ -27,6 +27,9 @@ LARGEST_DENSE = 4000
 LARGEST_KEPT = 1 << 23
 """Reference coefficients of one structure above which no orbitals are kept, and no error budget is made."""
 
+REFERENCES = {"hamiltonian": (), "overlap": ("hamiltonian", "overlap"), "density": ("overlap", "density")}
+"""Reference matrices of a molecule that the levels of each predicted operator take."""
+
 
 @dataclass
 class LevelScorer:
@@ -115,22 +118,17 @@ class LevelScorer:
         return sample.info.electrons
 
     def _molecules(self, batch: Batch) -> list[MoleculeTask]:
-        nothing: list[np.ndarray | None] = [None] * len(batch.samples)
-        dense = {op: batch.predicted_dense(op) for op in self.operators}
-        wanted = set(self.operators)
-        s_ref = batch.reference_dense("overlap") if {"overlap", "density"} & wanted else nothing
-        h_ref = batch.reference_dense("hamiltonian") if {"hamiltonian", "overlap"} & wanted else nothing
+        errors = {op: batch.error_dense(op) for op in self.operators}
+        needed = {op for own in self.operators for op in REFERENCES[own]}
+        reference = {op: batch.reference_dense(op) for op in needed}
         ev = energy_factor("eV", self.dataset.card.units.energy)
         return [
             MoleculeTask(
                 structure=sample.id,
                 electrons=self._electrons(sample),
-                reference=self._reference(sample),
-                hamiltonian=dense.get("hamiltonian", nothing)[k],
-                overlap=dense.get("overlap", nothing)[k],
-                density=dense.get("density", nothing)[k],
-                reference_overlap=s_ref[k],
-                reference_hamiltonian=h_ref[k],
+                levels=self._reference(sample),
+                errors={op: matrices[k] for op, matrices in errors.items()},
+                reference={op: matrices[k] for op, matrices in reference.items()},
                 ev=ev,
             )
             for k, sample in enumerate(batch.samples)

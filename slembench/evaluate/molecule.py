@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from slembench.metrics.budget import NO_METRIC, budget_metrics, overlap_shifts
 from slembench.metrics.density import d_idempotency
 from slembench.metrics.eigen import bare_levels, in_reference_basis
 from slembench.metrics.reference import ReferenceLevels
-from slembench.metrics.spectrum import fill, level_metrics
+from slembench.metrics.spectrum import level_metrics, occupied_levels
 from slembench.metrics.wavefunctions import DEGENERATE_EV, occ_subspace, psi_cos_legacy, psi_overlap
 from slembench.orbitals import FloatArray
 
@@ -19,28 +20,22 @@ Row = dict[str, float]
 
 @dataclass(frozen=True, eq=False)
 class MoleculeTask:
-    """One molecule. Matrices are dense (n, n) and symmetric; predicted ones are None where not predicted.
+    """One molecule. Matrices are dense (n, n) and symmetric.
 
     Attributes:
         structure: id.
         electrons: electrons; 0 where unknown.
-        reference: reference levels and orbitals.
-        hamiltonian: predicted H.
-        overlap: predicted S.
-        density: predicted D.
-        reference_overlap: S; needed with a predicted S or D.
-        reference_hamiltonian: H; needed with a predicted H or S.
+        levels: reference levels and orbitals.
+        errors: operator -> prediction - reference, of the predicted operators.
+        reference: operator -> reference matrix; S with a predicted S or D, H with a predicted S, D with a predicted D.
         ev: 1 eV in the energy unit of the data.
     """
 
     structure: str
     electrons: float
-    reference: ReferenceLevels
-    hamiltonian: FloatArray | None
-    overlap: FloatArray | None
-    density: FloatArray | None
-    reference_overlap: FloatArray | None
-    reference_hamiltonian: FloatArray | None
+    levels: ReferenceLevels
+    errors: Mapping[str, FloatArray]
+    reference: Mapping[str, FloatArray]
     ev: float
 
 
@@ -50,29 +45,28 @@ def molecule_columns(task: MoleculeTask) -> Row:
     Raises:
         ValueError: electrons that the levels cannot hold.
     """
-    row: Row = {"reference.s_min_eig": task.reference.s_min_eig}
-    if task.hamiltonian is not None and task.reference_hamiltonian is not None and task.electrons:
-        row |= _hamiltonian(task, task.hamiltonian, task.hamiltonian - task.reference_hamiltonian)
-    if task.overlap is not None:
-        row |= _overlap(task, task.overlap)
-    if task.density is not None and task.reference_overlap is not None:
-        row |= _density(task, task.density, task.reference_overlap)
+    row: Row = {"reference.s_min_eig": task.levels.s_min_eig}
+    if "hamiltonian" in task.errors and task.electrons:
+        row |= _hamiltonian(task, task.errors["hamiltonian"])
+    if "overlap" in task.errors:
+        row |= _overlap(task, task.errors["overlap"])
+    if "density" in task.errors:
+        row |= _density(task, task.reference["density"] + task.errors["density"], task.reference["overlap"])
     return row
 
 
-def _hamiltonian(task: MoleculeTask, hamiltonian: FloatArray, change: FloatArray) -> Row:
-    eps_ref, c_ref = task.reference.eps, task.reference.orbitals[0]
-    eps, overlaps, inner = in_reference_basis(hamiltonian, c_ref)
-    occupied = int(np.ceil(task.electrons / 2 - 1e-6))
-    padded = np.pad(eps, (0, eps_ref.shape[1] - len(eps)), constant_values=np.nan)[None]
-    row = level_metrics(padded, eps_ref, task.electrons)
+def _hamiltonian(task: MoleculeTask, change: FloatArray) -> Row:
+    eps_ref, c_ref = task.levels.eps[0], task.levels.orbitals[0]
+    eps, overlaps, error = in_reference_basis(change, eps_ref, c_ref)
+    held = len(eps)
+    row = level_metrics(eps[None], eps_ref[None, :held], task.electrons)
+    occupied = occupied_levels(eps[None], task.electrons)
     row["psi_cos_legacy"] = psi_cos_legacy(c_ref @ overlaps[:, :occupied], c_ref[:, :occupied])
-    row["psi_overlap"] = psi_overlap(overlaps, eps_ref[0], occupied, DEGENERATE_EV * task.ev)
+    row["psi_overlap"] = psi_overlap(overlaps, eps_ref, occupied, DEGENERATE_EV * task.ev)
     row["occ_subspace"] = occ_subspace(overlaps, occupied)
-    error = inner - np.diag(eps_ref[0, : len(inner)])
-    shifts = (eps - eps_ref[0, : len(eps)])[:occupied]
-    amplification = _amplification(change, error)
-    row |= budget_metrics(shifts[None], np.diag(error)[None, :occupied], np.ones(1), amplification)
+    shifts = (eps - eps_ref[:held])[:occupied]
+    estimates = error.diagonal()[:occupied]
+    row |= budget_metrics(shifts[None], estimates[None], np.ones(1), _amplification(change, error))
     return {f"hamiltonian.{name}": value for name, value in row.items()}
 
 
@@ -82,17 +76,18 @@ def _amplification(raw: FloatArray, inner: FloatArray) -> float:
     return float(np.linalg.norm(inner)) / size if size > 0 else float("nan")
 
 
-def _overlap(task: MoleculeTask, overlap: FloatArray) -> Row:
+def _overlap(task: MoleculeTask, change: FloatArray) -> Row:
+    overlap = task.reference["overlap"] + change
     lowest = float(np.linalg.eigvalsh(overlap)[0])
     row: Row = {"overlap.s_min_eig": lowest}
-    if not task.electrons or task.reference_overlap is None or task.reference_hamiltonian is None:
+    if not task.electrons:
         return row
     if lowest <= 0:
         return row | dict.fromkeys(NO_METRIC, float("nan"))
-    eps_ref, c_ref = task.reference.eps, task.reference.orbitals[0]
-    occupied = fill(eps_ref, np.ones(1), task.electrons).occupied
-    eps = bare_levels(task.reference_hamiltonian, overlap)[:occupied]
-    shifts, change = eps - eps_ref[0, :occupied], overlap - task.reference_overlap
+    eps_ref, c_ref = task.levels.eps, task.levels.orbitals[0]
+    occupied = occupied_levels(eps_ref, task.electrons)
+    eps = bare_levels(task.reference["hamiltonian"], overlap)[:occupied]
+    shifts = eps - eps_ref[0, :occupied]
     estimates = overlap_shifts(change, c_ref[:, :occupied], eps_ref[0, :occupied])
     amplification = _amplification(change, c_ref.T @ change @ c_ref)
     budget = budget_metrics(shifts[None], estimates[None], np.ones(1), amplification)

@@ -156,15 +156,20 @@ def dense_matrices(joined: BlockMatrix, starts: IntArray) -> list[Values]:
         joined: joined operators.
         starts: (S + 1,) first atom of each structure.
     """
-    orbitals = joined.basis.orbital_offsets(joined.numbers)[starts]
-    sizes = np.diff(orbitals)
+    orbitals = joined.basis.orbital_offsets(joined.numbers)
+    first = orbitals[starts]
+    sizes = np.diff(first)
     bases = np.concatenate([[0], np.cumsum(sizes**2)])
-    structure = np.repeat(structure_of_pairs(joined, starts), np.diff(joined.offsets))
-    rows, columns = (part - orbitals[structure] for part in (joined.element_rows, joined.element_columns))
-    place = bases[structure] + rows * sizes[structure] + columns
-    if np.iscomplexobj(joined.values):
-        flat = np.zeros(bases[-1], dtype=joined.values.dtype)
-        np.add.at(flat, place, joined.values)
-    else:
-        flat = np.bincount(place, weights=joined.values, minlength=int(bases[-1]))
+    structure = structure_of_pairs(joined, starts)
+    width = sizes[structure]
+    rows, columns = (orbitals[joined.pair_index] - first[structure][:, None]).T
+    corner = bases[structure] + rows * width + columns
+    flat = np.zeros(bases[-1], dtype=joined.values.dtype)
+    for z_i, z_j, pairs in joined.pair_type_groups():
+        row = np.arange(joined.basis.size(z_i))[:, None] * width[pairs][:, None, None]
+        place = corner[pairs][:, None, None] + row + np.arange(joined.basis.size(z_j))
+        if joined.pair_shift[pairs].any():
+            np.add.at(flat, place, joined.gather(pairs))
+        else:
+            flat[place] = joined.gather(pairs)
     return [flat[a:b].reshape(n, n) for a, b, n in zip(bases[:-1], bases[1:], sizes.tolist())]

@@ -1,8 +1,8 @@
 """Eigenpairs of molecules and crystals, and levels of a predicted H in the basis of the reference orbitals.
 
 With C the reference orbitals, C^dagger S C = 1, the generalised problem of any H in the same metric is the ordinary one
-of C^dagger H C: two products and one symmetric diagonalisation, no overlap and no Cholesky factor. Its eigenvectors
-are the overlaps C^dagger S C_pred themselves.
+of C^dagger H C, which is the diagonal reference levels plus the error C^dagger dH C: two products and one symmetric
+diagonalisation, no overlap and no Cholesky factor. Its eigenvectors are the overlaps C^dagger S C_pred themselves.
 """
 
 from __future__ import annotations
@@ -41,19 +41,24 @@ def orbitals(h: Matrices, s: Matrices, treatment: Treatment = "canonical") -> tu
     return eps, basis @ inner
 
 
-def in_reference_basis(h: Matrices, reference: Matrices) -> tuple[FloatArray, Matrices, Matrices]:
-    """Levels of a predicted H in the metric of the reference.
+def in_reference_basis(
+    change: Matrices, levels: FloatArray, reference: Matrices
+) -> tuple[FloatArray, Matrices, Matrices]:
+    """Levels of a predicted H = H_ref + change in the metric of the reference, where H_ref is diagonal.
 
     Args:
-        h: (n, n) Hermitian.
+        change: (n, n) Hermitian | predicted H - reference H.
+        levels: (n,) or (m,) reference levels, unit of ``change``; those beyond m are not looked at.
         reference: (n, m) orthonormal reference orbitals C.
 
     Returns:
-        (m,) levels, (m, m) overlaps C^dagger S C_pred, column by column, and (m, m) C^dagger H C.
+        (m,) levels, (m, m) overlaps C^dagger S C_pred, column by column, and (m, m) C^dagger change C.
     """
-    inner = reference.conj().T @ (h @ reference)
+    error = reference.conj().T @ (change @ reference)
+    inner = error.copy()
+    inner.flat[:: len(inner) + 1] += levels[: len(inner)]
     eps, overlaps = np.linalg.eigh(inner)
-    return eps, overlaps, inner
+    return eps, overlaps, error
 
 
 def bare_levels(h: NDArray[Any], s: NDArray[Any]) -> FloatArray:

@@ -180,10 +180,7 @@ def fill(eps: FloatArray, weights: FloatArray, electrons: float) -> Filling:
     Raises:
         ValueError: no electrons, or more than the levels can hold.
     """
-    occupied = int(np.ceil(electrons / 2 - 1e-6))
-    held = int(np.isfinite(eps).all(axis=0).sum())
-    if not 0 < occupied <= held:
-        raise ValueError(f"{electrons} electrons do not fit the {held} levels of this basis")
+    occupied = occupied_levels(eps, electrons)
     empty = eps[:, occupied:]
     bottom = float(np.nanmin(empty)) if np.isfinite(empty).any() else float("nan")
     flat, load = eps.reshape(-1), 2 * np.repeat(weights, eps.shape[1])
@@ -193,6 +190,22 @@ def fill(eps: FloatArray, weights: FloatArray, electrons: float) -> Filling:
     lowest = flat[order[min(filled + 1, len(flat) - 1)]]
     fermi = float(highest if np.isnan(lowest) else (highest + lowest) / 2)
     return Filling(occupied, float(eps[:, :occupied].max()), bottom, fermi)
+
+
+def occupied_levels(eps: FloatArray, electrons: float) -> int:
+    """Number of occupied levels at each k, electrons / 2 rounded up.
+
+    Args:
+        eps: (n_k, n) levels.
+        electrons: electrons in the cell.
+
+    Raises:
+        ValueError: no electrons, or more than the levels can hold.
+    """
+    occupied, held = int(np.ceil(electrons / 2 - 1e-6)), int(np.isfinite(eps).all(axis=0).sum())
+    if not 0 < occupied <= held:
+        raise ValueError(f"{electrons} electrons do not fit the {held} levels of this basis")
+    return occupied
 
 
 def mean_level_error(
@@ -225,13 +238,16 @@ def level_metrics(predicted: FloatArray, reference: FloatArray, electrons: float
     Returns:
         ``eps_mae_occ`` (mean over occupied), ``homo_mae``, ``lumo_mae``, ``gap_mae``, unit of the levels.
     """
-    weights = np.ones(1)
-    ours, theirs = fill(predicted, weights, electrons), fill(reference, weights, electrons)
+    occupied = occupied_levels(reference, electrons)
+    ours, theirs = predicted[0], reference[0]
+    error = np.abs(ours - theirs)
+    lumo = error[occupied] if occupied < len(error) else np.nan
+    gaps = [max(0.0, eps[occupied] - eps[occupied - 1]) if np.isfinite(lumo) else 0.0 for eps in (ours, theirs)]
     return {
-        "eps_mae_occ": mean_level_error(predicted, reference, weights, _first(reference, theirs.occupied)),
-        "homo_mae": abs(ours.valence_top - theirs.valence_top),
-        "lumo_mae": abs(ours.conduction_bottom - theirs.conduction_bottom),
-        "gap_mae": abs(ours.gap - theirs.gap),
+        "eps_mae_occ": float(error[:occupied].mean()),
+        "homo_mae": float(error[occupied - 1]),
+        "lumo_mae": float(lumo),
+        "gap_mae": float(abs(gaps[0] - gaps[1])),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slembench.orbitals import FloatArray
+from slembench.orbitals import FloatArray, IntArray
 
 DEGENERATE_EV = 1e-3
 """Reference levels that chain within this are one group (eV)."""
@@ -32,9 +32,9 @@ def psi_cos_legacy(predicted: NDArray[Any], reference: NDArray[Any]) -> float:
 
     Source: the test script of QH9 (arXiv 2306.09549).
     """
-    inner = np.abs(np.einsum("ij,ij->j", predicted.conj(), reference))
-    lengths = np.linalg.norm(predicted, axis=0) * np.linalg.norm(reference, axis=0)
-    return float((inner / lengths).mean())
+    inner = np.abs((predicted.conj() * reference).sum(axis=0))
+    squares = (np.abs(predicted) ** 2).sum(axis=0) * (np.abs(reference) ** 2).sum(axis=0)
+    return float((inner / np.sqrt(squares)).mean())
 
 
 def degenerate_groups(eps: FloatArray, occupied: int, tolerance: float) -> Iterator[slice]:
@@ -48,9 +48,15 @@ def degenerate_groups(eps: FloatArray, occupied: int, tolerance: float) -> Itera
     Yields:
         Slices that cover 0 .. occupied without gap.
     """
-    starts = [0, *(1 + np.flatnonzero(np.diff(eps[:occupied]) > tolerance)).tolist(), occupied]
-    for start, stop in zip(starts[:-1], starts[1:]):
+    starts = _group_starts(eps, occupied, tolerance).tolist()
+    for start, stop in zip(starts, [*starts[1:], occupied]):
         yield slice(start, stop)
+
+
+def _group_starts(eps: FloatArray, occupied: int, tolerance: float) -> IntArray:
+    """(g,) first orbital of each group."""
+    steps = eps[1:occupied] - eps[: occupied - 1] > tolerance
+    return np.concatenate([[0], 1 + np.flatnonzero(steps)])
 
 
 def psi_overlap(overlaps: NDArray[Any], eps: FloatArray, occupied: int, tolerance: float) -> float:
@@ -68,8 +74,8 @@ def psi_overlap(overlaps: NDArray[Any], eps: FloatArray, occupied: int, toleranc
     Returns:
         Dimensionless, 0 to 1.
     """
-    starts = np.array([group.start for group in degenerate_groups(eps, occupied, tolerance)])
-    sizes = np.diff([*starts, occupied])
+    starts = _group_starts(eps, occupied, tolerance)
+    sizes = np.diff(starts, append=occupied)
     label = np.repeat(np.arange(len(starts)), sizes)
     own = np.abs(overlaps[:occupied, :occupied]) ** 2 * (label[:, None] == label)
     return float((sizes * np.sqrt(np.add.reduceat(own.sum(axis=1), starts) / sizes)).sum() / occupied)
