@@ -13,7 +13,7 @@ from slembench.errors import SlembenchError
 
 AREAS = (
     "data", "models", "train", "predict", "checkpoint", "evaluate", "floors", "rescore", "compare", "bands", "submit",
-    "verify", "leaderboard", "report", "study",
+    "verify", "leaderboard", "results", "site", "report", "study",
 )  # fmt: skip
 """Modules of this package that register commands, in the order of the help page."""
 

@@ -45,6 +45,7 @@ class Official:
         metrics: that order the rows, the first one there is.
         counting, average: of the official numbers.
         theory: level of theory in one line; empty where there is no card.
+        flag: code and functional; empty where there is no card.
         fingerprint: of the data that the card describes; empty where there is no card.
     """
 
@@ -52,6 +53,7 @@ class Official:
     counting: str = "full"
     average: str = "pooled"
     theory: str = ""
+    flag: str = ""
     fingerprint: str = ""
 
 
@@ -129,7 +131,12 @@ def official_of(card: Card) -> Official:
     official, theory = card.official, card.level_of_theory
     words = [f"{theory.code} {theory.version}", theory.functional, theory.basis.split(";")[0], theory.pseudopotential]
     return Official(
-        tuple(official.metrics), official.counting, official.average, ", ".join(filter(None, words)), card.fingerprint
+        tuple(official.metrics),
+        official.counting,
+        official.average,
+        theory=", ".join(filter(None, words)),
+        flag=f"{theory.code.split(' (')[0]}, {theory.functional}",
+        fingerprint=card.fingerprint,
     )
 
 

@@ -37,8 +37,8 @@ def overview(boards: Sequence[Board]) -> Section:
         Column("dataset", "data set", align="left", names_row=True),
         Column("operator", "operator", align="left"),
     ]
-    columns += [Column("metric", "score", align="left"), Column("unit", "unit", align="left")]
     columns += [*(Column(f"model {name}", name) for name in models), Column("floor", "best floor")]
+    columns += [Column("unit", "unit", align="left"), Column("metric", "score", align="left")]
     rows = tuple(_row(board, models) for board in chosen)
     notes = (
         "official score of every data set on its test split, of each model's best entry; lower is better; (1) marks "
@@ -79,10 +79,13 @@ def _row(board: Board, models: Sequence[str]) -> dict[str, Cell]:
         "operator": SYMBOLS[board.key.operator],
         "metric": heading(board.metric),
         "unit": unit,
+        "task": board.task,
     }
     for name in models:
         found = next((ranked for ranked in board.models if ranked.entry.record.model == name), None)
         row[f"model {name}"] = _score(found, factor)
+        if found is not None:
+            row[f"entry {name}"] = found.entry.key
     floor = next((ranked.number for ranked in board.floors if not ranked.number.reason), None)
     row["floor"] = format_value(floor.value * factor) if floor else "-"
     return row

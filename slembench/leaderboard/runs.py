@@ -177,7 +177,9 @@ def settings(record: RunRecord) -> str:
     data = (training.partition, training.n_train, training.budget) if training else ()
     name = record.name if training is None else ""
     return json.dumps(
-        [record.model, record.model_kind, name, _without_seed(record.config), data], sort_keys=True, default=str
+        [record.model, record.model_kind, name, sorted(record.targets), _without_seed(record.config), data],
+        sort_keys=True,
+        default=str,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from slembench.data import Card, load_dataset
@@ -13,8 +14,26 @@ from slembench.files import write_text
 from slembench.pages.dataset_page import dataset_page
 from slembench.pages.dataset_pictures import dataset_pictures
 from slembench.pages.official_page import official_page
+from slembench.pages.picture import Picture
 
 INDEX_FILE = "README.md"
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """A page of a data set.
+
+    Attributes:
+        name: of the data set; its pictures lie in a folder of that name.
+        text: Markdown.
+        pictures: not drawn yet.
+        source: name and fingerprint of the data that are drawn.
+    """
+
+    name: str
+    text: str
+    pictures: tuple[Picture, ...]
+    source: str
 
 
 def all_names() -> list[str]:
@@ -36,20 +55,32 @@ def write_page(name: str, folder: str | Path, *, draw: bool = True) -> list[Path
     Raises:
         DataError: no such data set, or broken data.
     """
+    page = page_content(name)
+    paths = [write_text(Path(folder) / f"{page.name}.md", page.text)]
+    for picture in page.pictures:
+        if draw and picture.draw is not None:
+            paths += save(picture.draw(), Path(folder) / page.name / picture.name, ("png",), source=page.source)
+    return paths
+
+
+def page_content(name: str) -> PageContent:
+    """What the page of a data set holds.
+
+    Args:
+        name: as in `write_page`.
+
+    Raises:
+        DataError: no such data set, or broken data.
+    """
     if name in list_official() and name not in list_datasets():
-        return [write_text(Path(folder) / f"{name}.md", official_page(load_official(name)))]
+        return PageContent(name, official_page(load_official(name)), (), name)
     dataset = load_dataset(name)
     pictures = dataset_pictures(dataset)
     if name in list_official():
         text = official_page(load_official(name), pictures)
     else:
         text = dataset_page(dataset.card, pictures)
-    paths = [write_text(Path(folder) / f"{dataset.name}.md", text)]
-    for picture in pictures:
-        if draw and picture.draw is not None:
-            stem = Path(folder) / dataset.name / picture.name
-            paths += save(picture.draw(), stem, ("png",), source=f"{dataset.name} {dataset.fingerprint}")
-    return paths
+    return PageContent(dataset.name, text, tuple(pictures), f"{dataset.name} {dataset.fingerprint}")
 
 
 def write_index(folder: str | Path) -> Path:

@@ -40,6 +40,23 @@ class Section:
     pictures: tuple[Picture, ...]
 
 
+@dataclass(frozen=True)
+class Report:
+    """Everything that a page of a run shows.
+
+    Attributes:
+        about: key and text of what the run is.
+        settings: of model and training, as YAML; empty where the record has none.
+        sections: in order.
+        drawn: (title of the section, name of the picture) -> SVG element.
+    """
+
+    about: tuple[tuple[str, str], ...]
+    settings: str
+    sections: tuple[Section, ...]
+    drawn: dict[tuple[str, str], Markup]
+
+
 def write_report(
     run: RunFolder,
     out: str | Path,
@@ -63,6 +80,38 @@ def write_report(
     Raises:
         DataError: a table or record that is not readable. Missing inputs are no error: the page says what is missing.
     """
+    report, paths = read_report(run, others=others, pictures=pictures, progress=progress)
+    environment = Environment(
+        loader=PackageLoader("slembench.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template(TEMPLATE).render(
+        record=run.record,
+        about=report.about,
+        sections=report.sections,
+        drawn=report.drawn,
+        settings=report.settings,
+    )
+    return [write_text(out, page + "\n"), *paths]
+
+
+def read_report(
+    run: RunFolder,
+    *,
+    others: Sequence[str | Path] = (),
+    pictures: str | Path | None = None,
+    progress: Tell = iter,
+) -> tuple[Report, list[Path]]:
+    """What the page of a run shows, with all pictures drawn, and the paths of those that were written.
+
+    Args:
+        run: the run.
+        others: folders with other runs, for accuracy against cost.
+        pictures: folder for SVG and PNG files of every picture.
+        progress: wraps the iteration over (section, picture) while they are drawn.
+
+    Raises:
+        DataError: a table or record that is not readable.
+    """
     sections = _sections(run, others)
     drawn: dict[tuple[str, str], Markup] = {}
     paths = []
@@ -73,13 +122,7 @@ def write_report(
         drawn[section, picture.name] = Markup(svg_text(figure))
         if pictures is not None:
             paths += save(figure, Path(pictures) / section.replace(" ", "-") / picture.name)
-    environment = Environment(
-        loader=PackageLoader("slembench.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template(TEMPLATE).render(
-        record=run.record, about=_about(run.record), sections=sections, drawn=drawn, settings=_settings(run.record)
-    )
-    return [write_text(out, page + "\n"), *paths]
+    return Report(tuple(_about(run.record)), _settings(run.record), tuple(sections), drawn), paths
 
 
 def _sections(run: RunFolder, others: Sequence[str | Path]) -> list[Section]:
@@ -137,7 +180,7 @@ def _about(record: RunRecord) -> list[tuple[str, str]]:
         ("targets", ", ".join(record.targets)),
     ]
     if record.training is not None:
-        rows += [(f"training: {key}", value) for key, value in record.training.model_dump().items()]
+        rows += [(f"training: {key}", value) for key, value in record.training.model_dump(exclude_none=True).items()]
     rows += [(f"cost: {key}", value) for key, value in record.cost.model_dump(exclude_none=True).items()]
     if record.hardware is not None:
         rows += [(f"hardware: {key}", value) for key, value in record.hardware.model_dump(exclude_none=True).items()]

@@ -1,0 +1,67 @@
+"""Errors of all models on all tasks, relative to the best floor of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure
+
+
+@dataclass(frozen=True)
+class TaskPoint:
+    """One model on one task.
+
+    Attributes:
+        task: its name, a line of the picture.
+        model: its name, a marker.
+        share: error over that of the best floor.
+    """
+
+    task: str
+    model: str
+    share: float
+
+
+@dataclass(frozen=True)
+class _Series:
+    label: str
+    marker: str
+    colour: str
+
+
+@drawing
+def task_picture(points: Sequence[TaskPoint], marked: str = "") -> Figure:
+    """Draw a line for each task and a marker for each model, logarithmic; 1 is the best floor.
+
+    Args:
+        points: in the order in which tasks are listed from top to bottom.
+        marked: model that is drawn in colour while the others are grey; all are coloured where there is none.
+    """
+    tasks = list(dict.fromkeys(point.task for point in points))
+    models = sorted({point.model for point in points})
+    figure = new_figure(1.1 + 0.2 * len(tasks))
+    ax = figure.subplots()
+    for k, model in enumerate(models):
+        series = _series(k, model, marked)
+        chosen = [point for point in points if point.model == model]
+        x, y = [point.share for point in chosen], [tasks.index(point.task) for point in chosen]
+        style: dict[str, Any] = {"marker": series.marker, "color": series.colour, "ls": "", "ms": 5}
+        ax.plot(x, y, label=series.label, zorder=3 if model == marked else 2, **style)
+    ax.axvline(1.0, color="black", lw=0.8, ls="--")
+    ax.hlines(range(len(tasks)), *ax.get_xlim(), color="#DDDDDD", lw=0.5, zorder=1)
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(tasks)), tasks)
+    ax.set_ylim(len(tasks) - 0.5, -0.5)
+    ax.set_xlabel("error / error of the best floor (dashed: the floor)")
+    figure.legend(loc="outside lower center", ncols=min(4, max(1, len(models))))
+    return figure
+
+
+def _series(k: int, model: str, marked: str) -> _Series:
+    if marked:
+        return _Series(model, MARKERS[k % len(MARKERS)], COLOURS[1] if model == marked else GREY)
+    return _Series(model, MARKERS[k % len(MARKERS)], COLOURS[k] if k < len(COLOURS) else GREY)

@@ -1,0 +1,131 @@
+"""Where the pages of the site lie, and what belongs on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from slembench.leaderboard.boards import Board
+from slembench.leaderboard.runs import Entry
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Boards of one data set, split and operator; the official counting and average first.
+
+    Attributes:
+        boards: one for each counting and average.
+    """
+
+    boards: tuple[Board, ...]
+
+    @property
+    def main(self) -> Board:
+        """The official board, or the first one where the data set has no card."""
+        return self.boards[0]
+
+
+def tasks_of(boards: Sequence[Board]) -> list[Task]:
+    """Tasks in the order of their boards."""
+    groups: dict[tuple[object, ...], list[Board]] = {}
+    for board in boards:
+        key = board.key
+        task = (key.dataset, key.split, key.operator, key.revision, key.fingerprint, key.split_hash)
+        groups.setdefault(task, []).append(board)
+    return [Task(tuple(sorted(group, key=lambda board: not board.is_official))) for group in groups.values()]
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Addresses of all pages, relative to the root of the site.
+
+    Attributes:
+        tasks: all tasks.
+    """
+
+    tasks: tuple[Task, ...]
+
+    def board(self, board: Board) -> str:
+        """Page of the task that a board belongs to."""
+        return self._boards[board.key.dataset, board.key.split, board.key.operator, board.key.fingerprint,
+                            board.key.split_hash]  # fmt: skip
+
+    def entry(self, key: str) -> str:
+        """Page of an entry, by its key."""
+        return self._entries[key]
+
+    def model(self, name: str) -> str:
+        """Page of a model."""
+        return self._models[name]
+
+    def dataset(self, name: str) -> str:
+        """Page of a data set."""
+        return f"datasets/{slug(name)}.html"
+
+    @cached_property
+    def entries(self) -> dict[str, list[Entry]]:
+        """Key of every model's entry -> the entry on each of its boards, official ones first, each split once."""
+        found: dict[str, list[Entry]] = {}
+        for task in self.tasks:
+            board = task.main
+            for entry in [*(row.entry for row in board.models), *board.retired]:
+                known = found.setdefault(entry.key, [])
+                if entry.record.split not in [other.record.split for other in known]:
+                    known.append(entry)
+        return found
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Names of all models, sorted."""
+        return sorted({entries[0].record.model for entries in self.entries.values()})
+
+    @cached_property
+    def _boards(self) -> dict[tuple[str, str, str, str, str], str]:
+        names = {}
+        for task in self.tasks:
+            key, current = task.main.key, task.main.is_current
+            words = [key.dataset, f"r{key.revision}", key.split, key.operator, "" if current else key.fingerprint[:8]]
+            names[key.dataset, key.split, key.operator, key.fingerprint, key.split_hash] = "-".join(filter(None, words))
+        return _unique("boards", names)
+
+    @cached_property
+    def _entries(self) -> dict[str, str]:
+        records = {key: entries[0].record for key, entries in self.entries.items()}
+        return _unique("runs", {key: f"{r.dataset}-{r.model}-{r.name}" for key, r in records.items()})
+
+    @cached_property
+    def _models(self) -> dict[str, str]:
+        return _unique("models", {name: name for name in self.models})
+
+
+def slug(text: str) -> str:
+    """Text as part of an address: small letters, digits, dots and dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:100] or "unnamed"
+
+
+def _unique(folder: str, names: dict[K, str]) -> dict[K, str]:
+    taken: set[str] = set()
+    pages = {}
+    for key, name in names.items():
+        stem, k = slug(name), 2
+        candidate = stem
+        while candidate in taken:
+            candidate, k = f"{stem}-{k}", k + 1
+        taken.add(candidate)
+        pages[key] = f"{folder}/{candidate}.html"
+    return pages
+
+
+def best_of(board: Board, models: Iterable[str]) -> dict[str, float]:
+    """Model -> score of its best entry on a board, in the unit of the records."""
+    found: dict[str, float] = {}
+    wanted = set(models)
+    for row in board.models:
+        if not row.number.reason and row.entry.record.model in wanted:
+            found.setdefault(row.entry.record.model, row.number.value)
+    return found

@@ -1,0 +1,103 @@
+"""Writing pages: one environment for all templates, and what stands on every page."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.loaders import ChoiceLoader
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from slembench import __version__
+from slembench.files import write_text
+from slembench.leaderboard import Leaderboard
+from slembench.leaderboard.cells import Cell, Section
+from slembench.site.addresses import Addresses
+from slembench.site.tables import HtmlTable, html_table
+
+MENU = (
+    ("index.html", "Boards"), ("models.html", "Models"), ("datasets.html", "Data sets"),
+    ("published.html", "Published"), ("metrics.html", "Metrics"), ("submit.html", "Submit"),
+)  # fmt: skip
+"""Pages that every page leads to."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site that is being written.
+
+    Attributes:
+        out: its folder.
+        leaderboard: what it shows.
+        addresses: of its pages.
+    """
+
+    out: Path
+    leaderboard: Leaderboard
+    addresses: Addresses
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Templates of the site and of reports; everything that is filled in is escaped."""
+        loader = ChoiceLoader([PackageLoader("slembench.site"), PackageLoader("slembench.pages")])
+        environment = Environment(
+            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.globals |= {"zip": zip, "menu": MENU, "version": __version__}
+        return environment
+
+    def page(self, address: str, template: str, source: str = "", **content: Any) -> Path:
+        """Write one page, atomically.
+
+        Args:
+            address: relative to the root of the site.
+            template: its name.
+            source: what the page follows from, in a few words.
+            content: of the template.
+        """
+        root = "../" * address.count("/")
+        text = self.environment.get_template(template).render(root=root, current=address, source=source, **content)
+        return write_text(self.out / address, text + "\n")
+
+    def table(self, section: Section, name: str = "", caption: str = "") -> HtmlTable:
+        """A section whose entries, models and data sets lead to their pages."""
+        return html_table(section, self.link, name, caption)
+
+    def link(self, row: dict[str, Cell], key: str) -> str:
+        """Where a cell leads; empty for nowhere."""
+        pages = self.addresses
+        entry, model = str(row.get("entry", "")), str(row.get("model", ""))
+        if key == "name" and entry in pages.entries:
+            return pages.entry(entry)
+        if key == "model" and entry in pages.entries and model in pages.models:
+            return pages.model(model)
+        return str(row.get(f"link {key}", ""))
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as HTML; HTML inside it is shown, not obeyed."""
+    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
+
+
+def write_assets(out: Path) -> list[Path]:
+    """Write styles and the script, with the tables' library inside it, into ``out``/assets; returns their paths."""
+    bundle, static = files("itables") / "html", files("slembench.site") / "static"
+    code = b64encode((bundle / "dt_bundle.js").read_bytes()).decode()
+    script = (static / "tables.js").read_text(encoding="utf-8")
+    return [
+        write_text(out / "assets" / "tables.css", (bundle / "dt_bundle.css").read_text(encoding="utf-8")),
+        write_text(out / "assets" / "style.css", (static / "style.css").read_text(encoding="utf-8")),
+        write_text(out / "assets" / "tables.js", f'const BUNDLE = "data:text/javascript;base64,{code}";\n{script}'),
+    ]
+
+
+def numbered(tables: Sequence[HtmlTable]) -> list[HtmlTable]:
+    """The tables, with names that are unique on their page."""
+    return [replace(table, name=f"{table.name}-{k}") for k, table in enumerate(tables, start=1)]
