@@ -61,6 +61,7 @@ class LevelsConfig(_Section):
 
     wavefunction: float = Field(0.0, ge=0, description="weight of the wavefunction alignment loss")
     bands: float = Field(0.0, ge=0, description="weight of the error of the levels")
+    begin: float = Field(0.5, ge=0, lt=1, description="used part of the budget from which they count in training")
     kpoints: int = Field(2, ge=1, description="k-points a crystal and step; a molecule has one")
     empty_share: float = Field(
         0.5, ge=0, description="empty levels that count, as a share of the occupied ones; 1 at least"

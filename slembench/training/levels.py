@@ -12,7 +12,9 @@ k-points for a crystal: random ones in every training step (torch's generator), 
   term of HamGNN (npj Comput. Mater. 2023, doi 10.1038/s41524-023-01130-4). Its gradient with respect to H is made of
   predicted orbitals; no quotient of level differences occurs, so degenerate levels are safe.
 
-Both are in units of the Hamiltonian's scale, and all is computed in float64.
+Both are in units of the Hamiltonian's scale, and all is computed in float64. Levels of a Hamiltonian that is far from
+the reference teach little and give large gradients, so both count in training from a later part of the budget only (two
+steps, as in HamGNN); validation, which chooses the best weights, counts them always.
 """
 
 from __future__ import annotations

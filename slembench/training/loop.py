@@ -123,6 +123,7 @@ class _Run:
     source: str | None
     keep_statistics: bool
     step: int = 0
+    used: float = 0.0
     before: Spent = field(default_factory=lambda: Spent(0))
     seen: int = 0
     memory_before: int = 0
@@ -196,8 +197,8 @@ class _Run:
         done = self.exhausted()
         while not done:
             spent = self.spent()
-            lr = self.schedule.lr(spent)
-            self.model.set_progress(used_budget(self.config, spent))
+            lr, self.used = self.schedule.lr(spent), used_budget(self.config, spent)
+            self.model.set_progress(self.used)
             loss, gradient = self.train_step(self.train_batches.of_step(self.step, self.config.seed), lr)
             self.step += 1
             done = self.exhausted()
@@ -226,9 +227,11 @@ class _Run:
         return loss.detach(), norm
 
     def total_loss(self, prediction: dict[str, OperatorFeatures], batch: OperatorGraph) -> Tensor:
-        """Loss on matrix elements, and on levels where that is asked for."""
+        """Loss on matrix elements, and on levels where that is asked for: in training not before they begin."""
         loss = self.loss(prediction, batch)
-        return loss if self.levels is None else loss + self.levels(prediction["hamiltonian"], batch).to(loss)
+        if self.levels is None or (self.model.training and self.used < self.levels.config.begin):
+            return loss
+        return loss + self.levels(prediction["hamiltonian"], batch).to(loss)
 
     def _log_step(self, loss: Tensor, gradient: Tensor | None, lr: float) -> None:
         value = float(loss)

@@ -125,3 +125,20 @@ def test_state_file_is_plain_json(toy, train_graphs, val_graphs, tmp_path):
     state = json.loads(next((tmp_path / "checkpoint" / "last").glob("*/state.json")).read_text())
     assert state["step"] == 60
     assert TrainConfig.model_validate(state["training"]) == config()
+
+
+def test_losses_on_levels_begin_with_their_part_of_the_budget(toy, train_graphs, val_graphs, tmp_path):
+    """Equal steps before it, other ones after it; the validation counts them from the start."""
+    graphs = [[graph.clone() for graph in part] for part in (train_graphs, val_graphs)]
+    for graph in (*graphs[0], *graphs[1]):
+        graph.electrons = torch.tensor([4.0], dtype=torch.float64)
+    runs = {}
+    for name, levels in (("without", None), ("with", {"wavefunction": 1.0, "bands": 1.0, "begin": 0.5})):
+        settings = config(max_steps=20, validate_every=5, loss={"levels": levels})
+        train(toy.model(), *graphs, settings, tmp_path / name)
+        log = JsonLog(tmp_path / name / "log.jsonl")
+        runs[name] = [[row["loss"] for row in log.rows(event)] for event in ("train", "validation")]
+    steps, checks = zip(runs["without"], runs["with"])
+    assert steps[0][:10] == steps[1][:10]
+    assert all(a < b for a, b in zip(steps[0][10:], steps[1][10:]))
+    assert all(a < b for a, b in zip(*checks))
