@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,15 +128,3 @@ def dataset_name(data: Dataset) -> str:
     from slembench.data.catalogue import list_datasets
 
     return data.name if data.name in list_datasets() else str(data.root.resolve())
-
-
-def chosen_splits(data: Dataset, wanted: Iterable[str]) -> list[str]:
-    """The wanted splits, checked; by default all but train and val.
-
-    Raises:
-        DataError: a split that the data set lacks.
-    """
-    splits = list(wanted) or [name for name in data.splits if name not in ("train", "val")]
-    for name in splits:
-        data.split(name)
-    return splits

@@ -8,7 +8,7 @@ from slembench.data import Dataset
 from slembench.data.splits import PARTITIONS
 from slembench.errors import ConfigError
 from slembench.harness import load_settings
-from slembench.studies.choices import Options, chosen_splits, dataset_name
+from slembench.studies.choices import Options, dataset_name
 from slembench.studies.plan import Derived, Plan, PlannedRun
 
 
@@ -38,7 +38,7 @@ def data_efficiency(
             data,
             choice,
             seed,
-            chosen_splits(data, splits),
+            data.test_splits(splits),
             {"n_train": len(data.partition(percent)), "fraction": percent / 100},
             partition=percent,
         )
@@ -69,7 +69,7 @@ def seeds(datasets: Iterable[Dataset], options: Options, partition: int = 100, s
             data,
             choice,
             seed,
-            chosen_splits(data, splits),
+            data.test_splits(splits),
             {"n_train": len(data.partition(partition))},
             partition=partition,
         )
@@ -129,6 +129,6 @@ def locality(
                         "pair_reach": round(field.pair, 4),
                     }
                     runs.append(
-                        options.run(data, choice, seed, chosen_splits(data, splits), labels, dataset=name, more=more)
+                        options.run(data, choice, seed, data.test_splits(splits), labels, dataset=name, more=more)
                     )
     return Plan(study="locality", derived=derived, runs=tuple(runs))
