@@ -86,8 +86,8 @@ class LemLayer(nn.Module):
             new[0],
             Residual(self.edge_residual, state.edge, old[0]),
         )
-        inputs = torch.cat([around.ends, self.latent_norm(state.latent), scalars], dim=1)
-        latent = new[0] * around.envelope * self.latent_update(inputs) + old[0] * state.latent
+        update = self.latent_update.of_parts([around.ends, self.latent_norm(state.latent), scalars])
+        latent = torch.addcmul(old[0] * state.latent, new[0] * around.envelope, update)
 
         message, _ = self.node_update(
             node,

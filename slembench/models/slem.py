@@ -108,8 +108,8 @@ class SlemLayer(nn.Module):
             new[0],
             Residual(self.hidden_residual, state.hidden, old[0]),
         )
-        inputs = torch.cat([around.ends, self.latent_norm_input(state.latent), scalars], dim=1)
-        latent = new[0] * around.envelope * self.latent_update(inputs) + old[0] * state.latent
+        update = self.latent_update.of_parts([around.ends, self.latent_norm_input(state.latent), scalars])
+        latent = torch.addcmul(old[0] * state.latent, new[0] * around.envelope, update)
 
         hidden_normed = self.hidden_norm_out.on_frames(hidden)
         edge, _ = self.edge_update(

@@ -36,12 +36,17 @@ class PairGroups:
         ranks = torch.arange(len(index), device=index.device) - (counts.cumsum(0) - counts)[group[order]]
         self.slots = torch.empty_like(index)
         self.slots[order] = group[order] * self.width + ranks
+        self.sources = torch.zeros(len(counts) * self.width, dtype=index.dtype, device=index.device)
+        self.sources[self.slots] = torch.arange(len(index), device=index.device)
+        free = torch.ones_like(self.sources, dtype=torch.bool).index_fill(0, self.slots, False)
+        self.free = free.nonzero()[:, 0]
 
     def pad(self, rows: torch.Tensor) -> torch.Tensor:
         """(P, ...) -> (A, D, ...), zero where a group has no pair."""
         if self.slots is not None:
-            padded = rows.new_zeros(len(self.atoms) * self.width, *rows.shape[1:])
-            rows = padded.index_copy(0, self.slots, rows)
+            rows = rows.index_select(0, self.sources)
+            if len(self.free):
+                rows = rows.index_fill(0, self.free, 0.0) if rows.requires_grad else rows.index_fill_(0, self.free, 0.0)
         return rows.reshape(len(self.atoms), self.width, *rows.shape[1:])
 
     def unpad(self, padded: torch.Tensor) -> torch.Tensor:
@@ -128,24 +133,22 @@ class EndFrames:
         Returns:
             (N, 2l + 1, C_l) for each l.
         """
-        sums = []
+        sums: list[list[torch.Tensor]] = []
         for m, tensor in enumerate(message):
-            size = sum((2 * l + 1) * (2 if m else 1) for l in range(m, channels.lmax + 1))
-            sums.append(self.collect(m, tensor, size))
+            sizes = [2 * l + 1 for l in range(m, channels.lmax + 1) for _ in range(2 if m else 1)]
+            sums.append(list(torch.split(self.collect(m, tensor, sum(sizes)), sizes, dim=1)))
         nodes: NodeState = []
-        starts = [0] * len(sums)
         for l in range(channels.lmax + 1):
             parts = []
-            for m, total in enumerate(sums[: l + 1]):
-                a = channels.first(l) - channels.first(m)
-                rows = 2 * l + 1
-                block = total[:, starts[m] :, a : a + channels.counts[l]]
-                starts[m] += rows * (2 if m else 1)
-                part = block[:, :rows]
-                if m and self.frames.separate_parity and channels.unnatural[l]:
-                    n = channels.natural[l]
-                    part = torch.cat([part[:, :, :n], block[:, rows : 2 * rows, n:]], dim=2)
-                parts.append(part)
+            for m, blocks in enumerate(sums[: l + 1]):
+                a, n, u = channels.first(l) - channels.first(m), channels.natural[l], channels.unnatural[l]
+                block = blocks[(l - m) * (2 if m else 1)]
+                if m and self.frames.separate_parity and u:
+                    parts.append(
+                        torch.cat([block[:, :, a : a + n], blocks[2 * (l - m) + 1][:, :, a + n : a + n + u]], 2)
+                    )
+                else:
+                    parts.append(block[:, :, a : a + n + u])
             total = torch.stack(parts).sum(dim=0)
             if len(total) < n_atoms:
                 total = total.new_zeros(n_atoms, *total.shape[1:]).index_copy(0, self.groups.atoms, total)

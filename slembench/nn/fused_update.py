@@ -44,8 +44,7 @@ class _Update(torch.autograd.Function):
         result += [product[0].new_empty(n, 2, output.count_from(m)) for m in range(1, output.lmax + 1)]
         scalars = product[0].new_empty(n, output.scalars)
         for rows in shape.chunks(product[0]):
-            for m, (state, matrix) in enumerate(zip(inputs.states, inputs.matrices)):
-                _rows(product[m][rows], matrix.shape[1]).addmm_(_rows(state[rows], matrix.shape[0]), matrix)
+            _add_states(inputs, product, rows)
             UpdateChunk(inputs, shape, product, rows).write(result, scalars)
         ctx.shape, ctx.counts = shape, counts
         ctx.set_materialize_grads(False)
@@ -106,12 +105,16 @@ def _start_product(inputs: UpdateInputs, shape: UpdateShape) -> list[Tensor]:
         for end, operands in reversed(list(zip(shape.ends, inputs.operands))):  # the centre, in place, comes last
             if m < len(operands):
                 total = end.spread(m, operands[m], total)
-        if total is None:
-            total = like.new_zeros(n, 2, shape.width(m)) if m else like.new_zeros(n, shape.width(m))
-        product.append(total)
-    for bias in inputs.bias:
-        product[0] += bias
+        if total is None and m == 0 and inputs.bias:
+            total = inputs.bias[0].expand(n, -1).clone()
+        product.append(like.new_zeros(n, *([2] if m else []), shape.width(m)) if total is None else total)
     return product
+
+
+def _add_states(inputs: UpdateInputs, product: list[Tensor], rows: slice) -> None:
+    """Add states . matrices to the rows of the product."""
+    for m, (state, matrix) in enumerate(zip(inputs.states, inputs.matrices)):
+        _rows(product[m][rows], matrix.shape[1]).addmm_(_rows(state[rows], len(matrix)), matrix)
 
 
 def _product_backward(inputs: UpdateInputs, slope: list[Tensor], rows: slice, result: UpdateInputs) -> None:

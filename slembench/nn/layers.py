@@ -53,12 +53,24 @@ class ScalarMLP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., sizes[0]) -> (..., sizes[-1])."""
-        for k, weight in enumerate(self.weights):
-            factor = 1.0 / math.sqrt(weight.shape[0])
-            if k:
-                x = nn.functional.silu(x)
-                factor *= self.activation_factor
-            x = x @ (weight * factor)
+        return self._behind_first(x @ self._scaled(0))
+
+    def of_parts(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """`forward` of parts (P, width) that would stand side by side, without putting them there."""
+        x: torch.Tensor | None = None
+        for part, weight in zip(parts, torch.split(self._scaled(0), [part.shape[1] for part in parts])):
+            x = part @ weight if x is None else torch.addmm(x, part, weight)
+        assert x is not None
+        return self._behind_first(x)
+
+    def _scaled(self, k: int) -> torch.Tensor:
+        factor = 1.0 / math.sqrt(self.weights[k].shape[0])
+        weight: torch.Tensor = self.weights[k]
+        return weight * (factor * self.activation_factor if k else factor)
+
+    def _behind_first(self, x: torch.Tensor) -> torch.Tensor:
+        for k in range(1, len(self.weights)):
+            x = nn.functional.silu(x) @ self._scaled(k)
         return x
 
 

@@ -86,18 +86,18 @@ def usable(tensor: torch.Tensor) -> bool:
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and library() is not None
 
 
-def call(function: str, channels: Channels, top: int, *arguments: object) -> None:
+def call(function: str, channels: Channels | None, top: int, *arguments: object) -> None:
     """Run a function of `pointwise.c`.
 
     Args:
         function: its name.
-        channels: of the feature.
+        channels: of the feature; None where a row has no channels.
         top: largest m that the tensors have.
         arguments: in its order after the shape; tensors (contiguous float32), lists of them, integers, floats, None.
     """
     loaded = library()
     assert loaded is not None
-    rows, firsts = None, _firsts(channels)
+    rows = None
     words: list[object] = []
     for argument in arguments:
         if isinstance(argument, torch.Tensor):
@@ -109,7 +109,8 @@ def call(function: str, channels: Channels, top: int, *arguments: object) -> Non
             words.append(ctypes.c_int64(argument))
         else:
             words.append(ctypes.c_float(argument) if isinstance(argument, float) else argument)
-    shape = Shape(rows, torch.get_num_threads(), top, channels.scalars, channels.total, firsts)
+    counts = (0, 0, None) if channels is None else (channels.scalars, channels.total, _firsts(channels))
+    shape = Shape(rows, torch.get_num_threads(), top, *counts)
     getattr(loaded, function)(ctypes.byref(shape), *words)
 
 

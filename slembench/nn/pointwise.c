@@ -17,6 +17,10 @@ typedef struct {
     const i64 *first; /* [top + 1] */
 } Shape;
 
+/* Rows are shared out among threads in order; sums over rows are kept thread by thread and added up by the caller, so
+ * that they do not depend on which thread is first. */
+#define THREADS _Pragma("omp parallel for schedule(static, 1) num_threads(s->threads) if (s->threads > 1)")
+#define FIRST_ROW(thread) (s->rows * (thread) / s->threads)
 #define ROWS _Pragma("omp parallel for schedule(static) num_threads(s->threads) if (s->threads > 1)")
 
 /* exp to 2e-7 relative: powers of two and a polynomial (Cephes, expf) */
@@ -82,10 +86,11 @@ void gate_forward(const Shape *s, const float **product, const float *radial, co
 }
 
 void gate_backward(const Shape *s, const float **product, const float *radial, const float *bias, i64 radial_width,
-                   const float **slope, float **of_product, float *of_radial) {
+                   const float **slope, float **of_product, float *of_radial, float *sums) {
     i64 S = s->scalars, C = s->channels, G = C - S;
-    ROWS
-    for (i64 row = 0; row < s->rows; row++) {
+    THREADS
+    for (i64 thread = 0; thread < s->threads; thread++)
+    for (i64 row = FIRST_ROW(thread); row < FIRST_ROW(thread + 1); row++) {
         float value[G + C], open[G + 1], of_open[G + 1], of_value[G + C];
         start_row(s, row, product[0], radial, bias, radial_width, value, open);
         const float *d = slope[0] + row * C;
@@ -126,6 +131,8 @@ void gate_backward(const Shape *s, const float **product, const float *radial, c
             float *restrict of_w = of_radial + row * radial_width;
             for (i64 c = 0; c < G + C; c++) of_p[c] = of_value[c] * (w[c] + bias[c]);
             for (i64 c = 0; c < G + C; c++) of_w[c] = of_value[c] * p[c];
+            float *restrict sum = sums + thread * radial_width;
+            for (i64 c = 0; c < radial_width; c++) sum[c] += of_w[c];
         } else {
             memcpy(of_p, of_value, (G + C) * sizeof(float));
         }
@@ -252,6 +259,62 @@ void norm_backward(const Shape *s, const float **values, const float *weight, fl
             float *restrict even = of_values[m] + row * 2 * M, *restrict odd = even + M;
             for (i64 c = 0; c < M; c++) even[c] = e[c] * factor + z[c] * w[c] * bend;
             for (i64 c = 0; c < M; c++) odd[c] = e[M + c] * factor + z[M + c] * w[c] * bend;
+        }
+    }
+}
+
+/* SiLU of the layer norm of (values + bias), `width` numbers a row */
+void hidden_forward(const Shape *s, const float **values, const float *bias, const float *gain, const float *offset,
+                    i64 width, float eps, float **result) {
+    ROWS
+    for (i64 row = 0; row < s->rows; row++) {
+        const float *z = values[0] + row * width;
+        float *restrict out = result[0] + row * width;
+        float x[width], sum = 0.0f, square = 0.0f;
+#pragma omp simd reduction(+ : sum)
+        for (i64 c = 0; c < width; c++) x[c] = z[c] + bias[c], sum += x[c];
+        float mean = sum / (float)width;
+#pragma omp simd reduction(+ : square)
+        for (i64 c = 0; c < width; c++) x[c] -= mean, square += x[c] * x[c];
+        float factor = 1.0f / sqrtf(square / (float)width + eps);
+        for (i64 c = 0; c < width; c++) {
+            float y = x[c] * factor * gain[c] + offset[c];
+            out[c] = y * sigmoid(y);
+        }
+    }
+}
+
+/* sums: of the gradients of gain, offset and bias, 3 * width numbers for each thread */
+void hidden_backward(const Shape *s, const float **values, const float *bias, const float *gain, const float *offset,
+                     i64 width, float eps, const float **slope, float **of_values, float *sums) {
+    THREADS
+    for (i64 thread = 0; thread < s->threads; thread++) {
+        float *restrict of_gain = sums + thread * 3 * width, *restrict of_offset = of_gain + width;
+        float *restrict of_bias = of_offset + width;
+        for (i64 row = FIRST_ROW(thread); row < FIRST_ROW(thread + 1); row++) {
+            const float *z = values[0] + row * width, *d = slope[0] + row * width;
+            float *restrict out = of_values[0] + row * width;
+            float x[width], e[width], sum = 0.0f, square = 0.0f, total = 0.0f, along = 0.0f;
+#pragma omp simd reduction(+ : sum)
+            for (i64 c = 0; c < width; c++) x[c] = z[c] + bias[c], sum += x[c];
+            float mean = sum / (float)width;
+#pragma omp simd reduction(+ : square)
+            for (i64 c = 0; c < width; c++) x[c] -= mean, square += x[c] * x[c];
+            float factor = 1.0f / sqrtf(square / (float)width + eps);
+            for (i64 c = 0; c < width; c++) {
+                x[c] *= factor;
+                float y = x[c] * gain[c] + offset[c], open = sigmoid(y), f = d[c] * open * (1.0f + y * (1.0f - open));
+                of_gain[c] += f * x[c];
+                of_offset[c] += f;
+                e[c] = f * gain[c];
+            }
+#pragma omp simd reduction(+ : total, along)
+            for (i64 c = 0; c < width; c++) total += e[c], along += e[c] * x[c];
+            total /= (float)width, along /= (float)width;
+            for (i64 c = 0; c < width; c++) {
+                out[c] = factor * (e[c] - total - x[c] * along);
+                of_bias[c] += out[c];
+            }
         }
     }
 }

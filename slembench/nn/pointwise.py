@@ -76,7 +76,7 @@ def gate_backward(
     bias: Tensor | None,
     slope: list[Tensor],
     of_product: list[Tensor],
-) -> Tensor | None:
+) -> tuple[Tensor, Tensor] | None:
     """Gradients of `gate_forward`.
 
     Args:
@@ -88,14 +88,17 @@ def gate_backward(
         of_product: gradients of the product, written.
 
     Returns:
-        Gradient of ``radial``, or None.
+        Gradients of ``radial`` and ``bias``, or None.
     """
     s, g = channels.scalars, channels.total - channels.scalars
     of_radial = None if radial is None else torch.empty_like(radial)
     if usable(product[0]):
-        width = 0 if radial is None else radial.shape[1]
-        call("gate_backward", channels, len(product) - 1, product, radial, bias, width, slope, of_product, of_radial)
-        return of_radial
+        width, sums = 0, None
+        if radial is not None:
+            width, sums = radial.shape[1], radial.new_zeros(torch.get_num_threads(), radial.shape[1])
+        given = (product, radial, bias, width, slope, of_product, of_radial, sums)
+        call("gate_backward", channels, len(product) - 1, *given)
+        return None if of_radial is None or sums is None else (of_radial, sums.sum(dim=0))
     values = _values(product[0], radial, bias)
     opened = torch.sigmoid(values[:, :g])
     of_opened, end = slope[0][:, s:] * values[:, g + s :], g + channels.total
@@ -118,7 +121,7 @@ def gate_backward(
     width = of_values.shape[1]
     torch.mul(of_values, product[0], out=of_radial[:, :width])
     torch.mul(of_values, radial[:, :width] + bias[:width], out=of_product[0])
-    return of_radial
+    return of_radial, of_radial.sum(dim=0)
 
 
 def weigh_forward(
@@ -185,6 +188,53 @@ def weigh_backward(
         of_weights[:, channels.first(m) : c] += (slope[m] * tensor).sum(dim=1)
         torch.mul(slope[m], weights[:, None, channels.first(m) : c], out=tensor)
     return of_weights
+
+
+def hidden_forward(values: Tensor, norm: Sequence[Tensor], eps: float) -> Tensor:
+    """SiLU of the layer norm of ``values + bias``.
+
+    Args:
+        values: (P, H).
+        norm: bias, gain and offset, (H,) each.
+        eps: added to the variance.
+
+    Returns:
+        (P, H).
+    """
+    bias, gain, offset = norm
+    if usable(values):
+        result, width = torch.empty_like(values), values.shape[1]
+        call("hidden_forward", None, 0, [values], bias, gain, offset, width, float(eps), [result])
+        return result
+    return torch.nn.functional.silu(torch.nn.functional.layer_norm(values + bias, gain.shape, gain, offset, eps))
+
+
+def hidden_backward(values: Tensor, norm: Sequence[Tensor], eps: float, slope: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Gradients of `hidden_forward`.
+
+    Args:
+        values: as given forward.
+        norm: as given forward.
+        eps: as given forward.
+        slope: (P, H) | gradient of the result.
+
+    Returns:
+        Gradient of ``values``, and those of ``bias``, ``gain`` and ``offset``.
+    """
+    (bias, gain, offset), width = norm, values.shape[1]
+    if usable(values):
+        result, sums = torch.empty_like(values), values.new_zeros(torch.get_num_threads(), 3, width)
+        given = ([values], bias, gain, offset, width, float(eps), [slope], [result], sums)
+        call("hidden_backward", None, 0, *given)
+        of_gain, of_offset, of_bias = sums.sum(dim=0)
+        return result, [of_bias, of_gain, of_offset]
+    shifted = values + bias
+    normed, mean, factor = torch.native_layer_norm(shifted, [width], gain, offset, eps)
+    slope = torch.ops.aten.silu_backward(slope, normed)
+    result, of_gain, of_offset = torch.ops.aten.native_layer_norm_backward(
+        slope, shifted, [width], mean, factor, gain, offset, [True, True, True]
+    )
+    return result, [result.sum(dim=0), of_gain, of_offset]
 
 
 class _Norm(torch.autograd.Function):

@@ -50,13 +50,14 @@ def stacked_matrices(product: SO2Linear, tensors: Sequence[int]) -> tuple[list[t
     return _real(product, weights), product.bias * product.bias_mask if product.reflections else product.bias
 
 
-def node_operands(product: SO2Linear, k: int, node: NodeState) -> list[torch.Tensor]:
+def node_operands(product: SO2Linear, k: int, node: NodeState, bias: torch.Tensor | None = None) -> list[torch.Tensor]:
     """What input ``k`` adds where it is a node feature: mapped once an atom, for `EndFrames.spread`.
 
     Args:
         product: the map.
         k: number of the input.
         node: (N, 2l + 1, C_l) for each l, gain and offset applied.
+        bias: (columns of m = 0,) or None | added to what every pair gets: in the row of l = 0, which frames keep.
 
     Returns:
         (N, K_m, columns) for m = 0, 1, ... up to the smaller lmax of input and output.
@@ -72,7 +73,7 @@ def node_operands(product: SO2Linear, k: int, node: NodeState) -> list[torch.Ten
             block = weights[m].narrow(-2, start, channels.counts[l])
             columns += _by_parity(block, channels, l) if product.reflections else block.unbind(0)
         pieces = torch.split(tensor @ torch.cat(columns, dim=1), [c.shape[1] for c in columns], dim=2)
-        parts[0].append(pieces[0])
+        parts[0].append(pieces[0] if bias is None or l else pieces[0] + bias)
         for m in range(1, min(l, top) + 1):
             parts[m] += pieces[2 * m - 1 : 2 * m + 1]
     return [torch.cat(p, dim=1) for p in parts]

@@ -36,11 +36,20 @@ class RadialWeights(nn.Module):
             nn.Linear(latent_dim, hidden), nn.LayerNorm(hidden), nn.SiLU(), nn.Linear(hidden, sum(widths))
         )
 
-    def last_step(self, latent: torch.Tensor) -> list[torch.Tensor]:
-        """Hidden values (P, hidden) in front of the last linear map, its matrix (hidden, weights) and its bias."""
-        last = self.network[3]
+    def tensors(self) -> list[torch.Tensor]:
+        """Matrix and bias of the first linear map, gain and offset of the norm, matrix and bias of the last map."""
+        first, norm, _, last = self.network
+        assert isinstance(norm, nn.LayerNorm)
+        assert isinstance(first, nn.Linear)
         assert isinstance(last, nn.Linear)
-        return [self.network[:3](latent), last.weight.T, last.bias]
+        return [first.weight.T, first.bias, norm.weight, norm.bias, last.weight.T, last.bias]
+
+    @property
+    def eps(self) -> float:
+        """Of the norm."""
+        norm = self.network[1]
+        assert isinstance(norm, nn.LayerNorm)
+        return norm.eps
 
     def forward(self, latent: torch.Tensor) -> list[torch.Tensor]:
         """(P, latent_dim) -> one (P, width) for each m."""
@@ -124,12 +133,13 @@ class SO2Update(nn.Module):
             state, ends = _side_by_side(inputs, self.inputs, self.radial(latents[0])), ()
         else:
             matrices, bias = frame_matrices(self.product, 1, affines[1].gain, affines[1].offset)
-            operands = [node_operands(self.product, 2 * k, end.take(node)) for k, end in enumerate(ends)]
-            radial = [] if self.radial is None else self.radial.last_step(latents[0])
+            given = [bias, None]
+            operands = [node_operands(self.product, 2 * k, end.take(node), given[k]) for k, end in enumerate(ends)]
+            radial = [] if self.radial is None else [latents[0], *self.radial.tensors()]
         weight, mixing_bias = self.channel_weights.weights[0], self.mixing.bias
         assert mixing_bias is not None
         tensors = UpdateInputs(
-            operands, state[: len(matrices)], matrices[: len(state)], [bias], radial,
+            operands, state[: len(matrices)], matrices[: len(state)], [] if operands else [bias], radial,
             [self.mixing.matrix() * self.activation, mixing_bias],
             [latents[1], weight * (factor / math.sqrt(len(weight)))],
         )  # fmt: skip
@@ -139,7 +149,8 @@ class SO2Update(nn.Module):
             count = min(self.output.lmax, old.lmax) + 1
             tensors.residual = [t for m, t in enumerate(residual.state[:count]) if old.count_from(m)]
             tensors.residual_mixing = residual.matrices()
-        shape = UpdateShape(self.output, old, not self.product.reflections, tuple(ends))
+        eps = 0.0 if self.radial is None else self.radial.eps
+        shape = UpdateShape(self.output, old, tuple(ends), eps)
         return fused_update(tensors, shape)
 
 

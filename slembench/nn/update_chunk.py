@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 from slembench.nn.channels import Channels
-from slembench.nn.pointwise import gate_backward, gate_forward, weigh_backward, weigh_forward
+from slembench.nn.pointwise import (
+    gate_backward,
+    gate_forward,
+    hidden_backward,
+    hidden_forward,
+    weigh_backward,
+    weigh_forward,
+)
 from slembench.nn.update_shape import UpdateInputs, UpdateShape, blocks
 
 
@@ -26,8 +33,10 @@ class UpdateChunk:
         self.radial: Tensor | None = None
         self.radial_bias: Tensor | None = None
         if inputs.radial:
-            hidden, weight, self.radial_bias = inputs.radial
-            self.radial = torch.mm(hidden[rows], weight)
+            latent, matrix, *norm, weight, self.radial_bias = inputs.radial
+            self.first_step = torch.mm(latent[rows], matrix)
+            self.hidden = hidden_forward(self.first_step, norm, shape.eps)
+            self.radial = torch.mm(self.hidden, weight)
         output = shape.output
         self.gated = gate_forward(output, self.product, self.radial, self.radial_bias)
         self.mixed = [torch.empty_like(tensor) for tensor in self.gated]
@@ -71,10 +80,20 @@ class UpdateChunk:
             _unmix(output, output, m, inputs.mixing[0], value, tensor, of_gated[m], result.mixing[0])
         of_radial = gate_backward(output, self.product, self.radial, self.radial_bias, of_gated, of_product)
         if of_radial is not None:
-            hidden, weight, _ = inputs.radial
-            torch.mm(of_radial, weight.T, out=result.radial[0][self.rows])
-            result.radial[1].addmm_(hidden[self.rows].T, of_radial)
-            result.radial[2] += of_radial.sum(dim=0)
+            self._radial_backward(*of_radial, result)
+
+    def _radial_backward(self, of_radial: Tensor, of_bias: Tensor, result: UpdateInputs) -> None:
+        """Gradients of the radial network from those of its values and of its last bias."""
+        latent, matrix, *norm, weight, _ = self.inputs.radial
+        of_latent, of_matrix, *of_norm, of_weight, of_last = result.radial
+        of_hidden = torch.mm(of_radial, weight.T)
+        of_weight.addmm_(self.hidden.T, of_radial)
+        of_last += of_bias
+        of_first, sums = hidden_backward(self.first_step, norm, self.shape.eps, of_hidden)
+        for total, part in zip(of_norm, sums):
+            total += part
+        torch.mm(of_first, matrix.T, out=of_latent[self.rows])
+        of_matrix.addmm_(latent[self.rows].T, of_first)
 
 
 def _mix(

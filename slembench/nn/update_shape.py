@@ -30,7 +30,8 @@ class UpdateInputs:
         states: (P, C_0), (P, 2, C_m) | frame feature; tensors may be missing for large m.
         matrices: (C_0, M_0), (2 C_m, 2 M_m) or (C_m, M_m) | as of `SO2Linear`, one for each tensor of ``states``.
         bias: [(M_0,)] | of the product; empty where the operands bring it along.
-        radial: [(P, H), (H, sum of M_m), (sum of M_m,)] | hidden values, weight and bias of the radial weights.
+        radial: [(P, L), (L, H), (H,), (H,), (H,), (H, sum of M_m), (sum of M_m,)] | latent, and of the network for the
+            radial weights: first matrix and bias, gain and offset of its norm, last matrix and bias.
         mixing: [(C, C), (scalars,)] | mixing matrix with the activations' factors in its rows, and bias.
         weights: [(P, L), (L, C + scalars)] | latent and matrix that give channel weights and scalar offsets.
         residual: (P, B_0), (P, 2, B_m) | old state; tensors may be missing for large m.
@@ -74,14 +75,14 @@ class UpdateShape:
     Attributes:
         output: channels of the result.
         old: channels of the residual's input.
-        paired: matrices of m > 0 map both components at once (SO(2)), not each alone (O(2)).
         ends: frames at each end that has operands.
+        eps: of the norm in the radial network.
     """
 
     output: Channels
     old: Channels
-    paired: bool
     ends: tuple[EndFrames, ...]
+    eps: float = 1e-5
 
     @property
     def gates(self) -> int:
