@@ -12,8 +12,8 @@ from slembench import __version__
 from slembench.errors import SlembenchError
 
 AREAS = (
-    "data", "models", "train", "predict", "checkpoint", "evaluate", "floors", "rescore", "compare", "expected", "bands",
-    "submit", "verify", "leaderboard", "results", "site", "report", "study",
+    "data", "models", "train", "predict", "checkpoint", "evaluate", "floors", "rescore", "scf", "compare", "exponents",
+    "expected", "bands", "submit", "verify", "leaderboard", "results", "site", "report", "study",
 )  # fmt: skip
 """Modules of this package that register commands, in the order of the help page."""
 

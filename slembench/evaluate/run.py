@@ -12,13 +12,13 @@ import pandas as pd
 from platformdirs import user_cache_path
 
 from slembench.data import Dataset
-from slembench.errors import PredictionError
 from slembench.evaluate.available import why_not
 from slembench.evaluate.batch import Batch, batches
 from slembench.evaluate.elements import ElementScorer
 from slembench.evaluate.ensemble import EnsembleSource
 from slembench.evaluate.levels import LevelScorer, level_problem
 from slembench.evaluate.result import Evaluation
+from slembench.evaluate.source import check_source
 from slembench.metrics.scores import scores_from_table
 from slembench.predictions import PredictionSource
 from slembench.units import energy_factor
@@ -65,7 +65,7 @@ def evaluate(
             was asked for.
         DataError: no such split, or broken data.
     """
-    chosen = _chosen_operators(dataset, predictions, operators)
+    chosen = check_source(dataset, predictions, operators)
     attrs, card = predictions.attrs, dataset.card
     elements = ElementScorer(dataset, chosen)
     problem = level_problem(dataset) if bands else "levels were not asked for"
@@ -138,28 +138,3 @@ def _spreads(source: EnsembleSource, operators: Sequence[str], ids: Sequence[str
             for op in operators
         }
     )
-
-
-def _chosen_operators(
-    dataset: Dataset, predictions: PredictionSource, operators: Sequence[str] | None
-) -> tuple[str, ...]:
-    """Operators to score, after checking that the predictions belong to the data set."""
-    attrs, where = predictions.attrs, f"predictions of {predictions.attrs.model!r}"
-    for key, found, wanted in (
-        ("dataset", attrs.dataset, dataset.name),
-        ("dataset_fingerprint", attrs.dataset_fingerprint, dataset.fingerprint),
-        ("basis", attrs.basis.to_dict(), dataset.basis.to_dict()),
-    ):
-        if found != wanted:
-            raise PredictionError(
-                f"{where}: {key} is {found!r}, the data set's is {wanted!r}; predict on this data set"
-            )
-    both = tuple(op for op in dataset.card.operators if op in predictions.operators)
-    lacking = [op for op in operators or () if op not in both]
-    if lacking or not both:
-        held = ", ".join(predictions.operators)
-        raise PredictionError(
-            f"{where}: cannot score {', '.join(lacking) or 'any operator'}: the predictions hold {held}, "
-            f"data set {dataset.name} has {', '.join(dataset.card.operators)}"
-        )
-    return tuple(operators) if operators is not None else both

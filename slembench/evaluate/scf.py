@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from slembench.data import Dataset, Sample
 from slembench.data.card import ScfProtocol
 from slembench.data.scf import ScfRun, converge, one_shot_energy
+from slembench.errors import DataError, PredictionError
 from slembench.evaluate.batch import read_prediction
+from slembench.evaluate.source import check_source
 from slembench.files import write_text
 from slembench.metrics.density import closed_shell_density
 from slembench.metrics.eigen import orbitals
@@ -94,6 +97,59 @@ class ScfScorer:
             stored = converge(sample.atoms, self.protocol, target, density)
             write_text(file, json.dumps(asdict(stored)) + "\n")
         return stored
+
+
+def scf_table(
+    dataset: Dataset, sources: Mapping[str, PredictionSource], ids: Iterable[str], cache: Path | None
+) -> pd.DataFrame:
+    """Self-consistency of several predictions of the same molecules.
+
+    Args:
+        dataset: molecules whose card has a protocol.
+        sources: name -> predictions of H, D or both.
+        ids: molecules.
+        cache: folder of finished runs; None for no cache.
+
+    Returns:
+        A row for each molecule, source and operator: ``id``, ``model``, ``operator`` and the columns of `ScfScorer`.
+
+    Raises:
+        PredictionError: predictions of something else, or without H and D.
+        DataError: the card has no protocol.
+    """
+    if dataset.card.scf is None:
+        raise DataError(f"data set {dataset.name}: the card has no protocol of self-consistent runs (key 'scf')")
+    scorers = {}
+    for name, source in sources.items():
+        operators = [op for op in check_source(dataset, source, None) if op in ("hamiltonian", "density")]
+        if not operators:
+            raise PredictionError(f"predictions {name}: hold {', '.join(source.operators)}; needed: H or D")
+        scorers[name] = ScfScorer(dataset, source, operators, cache)
+    rows: list[dict[str, float | str]] = []
+    for structure in ids:
+        for name, scorer in scorers.items():
+            columns = scorer.columns(structure)
+            for op in scorer.operators:
+                own = {key.removeprefix(f"{op}."): value for key, value in columns.items() if key.startswith(f"{op}.")}
+                rows.append({"id": structure, "model": name, "operator": op, **own})
+    return pd.DataFrame(rows)
+
+
+def scf_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over molecules for each model and operator of `scf_table`.
+
+    Returns:
+        Columns ``model``, ``operator``, ``molecules``, ``converged``, the means of the columns of `ScfScorer` (those of
+        iterations over converged runs), ``lowest_ratio`` and ``highest_ratio``.
+    """
+    rows = []
+    for (model, operator), part in table.groupby(["model", "operator"], sort=False):
+        means = part.drop(columns=["id", "model", "operator"]).mean().to_dict()
+        ratios = part["scf_ratio"]
+        ends = {"lowest_ratio": ratios.min(), "highest_ratio": ratios.max()}
+        count = {"molecules": len(part), "converged": int(part["scf_iterations"].notna().sum())}
+        rows.append({"model": model, "operator": operator, **count, **means, **ends})
+    return pd.DataFrame(rows)
 
 
 def _numbers(sample: Sample, run: ScfRun, guess: ScfRun, level: float) -> dict[str, float]:
