@@ -71,7 +71,7 @@ def test_the_baseline_is_a_shipped_model_with_a_seed_of_its_own():
     assert load_settings(challenging.BASELINE, variant=challenging.VARIANT).training.seed != 1000
 
 
-@pytest.mark.parametrize("name", ["mos2-mini"])
+@pytest.mark.parametrize("name", ["mos2-mini", "qh9-mini"])
 def test_shipped_cards_name_test_structures_and_shells(name):
     card, data = read_card(load_dataset(name).root), load_dataset(name)
     assert card.challenging is not None
