@@ -5,17 +5,20 @@ from pathlib import Path
 
 import ase
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from slembench.blocks import BlockMatrix
-from slembench.data import Sample, SampleInfo, load_dataset
+from slembench.data import Sample, SampleInfo, load_card, load_dataset
 from slembench.data.card import CARD_FILE
 from slembench.data.pairs import scored_pairs
 from slembench.data.splits import write_splits
 from slembench.data.store import Header, write_samples
 from slembench.files import sha256
+from slembench.metrics.scores import scores_from_table
 from slembench.orbitals import Basis
+from slembench.results.record import Cost, RunRecord, ScoreValue, TrainingSummary, write_record, write_table
 
 SHELLS = {"B": "2s1p", "N": "1s1p1d"}
 CUTOFFS = {"B": 3.0, "N": 4.0}
@@ -34,6 +37,12 @@ def real_files():
 def make_dataset():
     """Function that stores samples as a data set and opens it; keywords of `store_dataset`."""
     return store_dataset
+
+
+@pytest.fixture(scope="session")
+def write_run():
+    """Function that writes record and table of a run that was never made; arguments of `store_run`."""
+    return store_run
 
 
 @pytest.fixture(scope="session")
@@ -120,3 +129,48 @@ def _card(folder, samples, header, cutoffs, splits, bands):
         "redistribution": True,
     }
     return card | ({"bands": bands} if bands else {})
+
+
+def made_up_table(errors, groups=None):
+    """Per-structure table of H: ``errors`` (S,) | eV | MAE of each structure; 10 on-site, 30 off-site elements."""
+    errors = np.asarray(errors, dtype=float)
+    ids = [f"s{k:02d}" for k in range(len(errors))]
+    columns = {"id": ids, "group": groups or ids, "n_atoms": 3, "energy_unit": "eV"}
+    for counting in ("full", "reduced"):
+        for part, count, factor in (("onsite", 10, 2.0), ("offsite", 30, 2 / 3)):
+            prefix = f"hamiltonian.{part}.{counting}"
+            columns[f"{prefix}.abs_sum"] = factor * errors * count
+            columns[f"{prefix}.sq_sum"] = (factor * errors) ** 2 * count
+            columns[f"{prefix}.count"] = count
+            columns[f"{prefix}.max"] = 2 * factor * errors
+    return pd.DataFrame(columns)
+
+
+def store_run(folder, name, errors, *, seed=1, model="slem", kind="model", with_table=True, groups=None, **changes):
+    """Write one run of mos2-mini with known errors of H (`made_up_table`); ``changes`` are keys of its record."""
+    rows = made_up_table(errors, groups)
+    scores, unavailable = scores_from_table(rows)
+    training = TrainingSummary(
+        seed=seed, partition=100, n_train=60, steps=9, structures_seen=18, wall_s=90.0, budget="9 steps"
+    )
+    content = {
+        "name": name,
+        "model": model,
+        "model_kind": kind,
+        "config": {"layers": 2, "training": {"seed": seed}},
+        "dataset": "mos2-mini",
+        "dataset_revision": 1,
+        "dataset_fingerprint": load_card("mos2-mini").fingerprint,
+        "split": "test",
+        "split_hash": "a" * 64,
+        "targets": ("hamiltonian",),
+        "training": training if kind == "model" else None,
+        "scores": {key: ScoreValue(value=score.value, unit=score.unit) for key, score in scores.items()},
+        "unavailable": {**unavailable, "levels": "the data set has no overlap"},
+        "cost": Cost(parameters=12345, train_wall_s=90.0) if kind == "model" else Cost(),
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    write_record(RunRecord(**(content | changes)), folder)
+    if with_table:
+        write_table(rows.sample(frac=1, random_state=seed), folder / "per_structure.parquet")
+    return folder

@@ -63,11 +63,12 @@ def write_page(name: str, folder: str | Path, *, draw: bool = True) -> list[Path
     return paths
 
 
-def page_content(name: str) -> PageContent:
+def page_content(name: str, illustrated: bool = True) -> PageContent:
     """What the page of a data set holds.
 
     Args:
         name: as in `write_page`.
+        illustrated: with pictures.
 
     Raises:
         DataError: no such data set, or broken data.
@@ -75,7 +76,7 @@ def page_content(name: str) -> PageContent:
     if name in list_official() and name not in list_datasets():
         return PageContent(name, official_page(load_official(name)), (), name)
     dataset = load_dataset(name)
-    pictures = dataset_pictures(dataset)
+    pictures = dataset_pictures(dataset) if illustrated else []
     if name in list_official():
         text = official_page(load_official(name), pictures)
     else:

@@ -104,8 +104,8 @@ class Addresses:
 
 
 def slug(text: str) -> str:
-    """Text as part of an address: small letters, digits, dots and dashes."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:100] or "unnamed"
+    """Text as part of an address: small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:100].strip("-") or "unnamed"
 
 
 def _unique(folder: str, names: dict[K, str]) -> dict[K, str]:

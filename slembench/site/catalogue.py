@@ -58,9 +58,9 @@ def dataset_pages(site: Site, draw: bool = True) -> Iterator[Path]:
     for name in names:
         text = f"# {name}\n\nThis data set is not at hand, so there is nothing to show but its boards."
         if name in known:
-            page = page_content(name)
+            page = page_content(name, illustrated=draw)
             text = page.text
-            yield from _draw(site, page) if draw else ()
+            yield from _draw(site, page)
         boards = [site.table(task_rows(site, dataset=name), caption=f"Entries on {name}")]
         address = site.addresses.dataset(name)
         yield site.page(address, "text.html.j2", title=name, text=markdown(text), tables=boards)
