@@ -34,6 +34,11 @@ TRAIN_HELP = """Train a model on a data set; the same as the first stage of `sle
 
     slembench predict --checkpoint runs/mine --dataset mos2-mini --split test --out mine.h5
 
+In several processes, on one machine or many; each has a part of every batch, so give a batch of that many structures:
+
+    torchrun --nproc-per-node=2 -m slembench train --dataset qh9-mini --model lem --variant quickstart
+    --set training.batch_size=8 --out runs/two
+
 The best weights by validation loss stand in OUT/checkpoint/best (safetensors and JSON), the log in OUT/log.jsonl.
 """
 
@@ -82,21 +87,25 @@ def run_command(
     """Train, predict, score and record."""
     from slembench.harness import load_settings, prepare
     from slembench.training.allocator import keep_freed_memory
+    from slembench.training.distributed import together
 
     keep_freed_memory()
     settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
-    job = prepare(
-        dataset,
-        settings,
-        partition=partition,
-        out=out,
-        name=name,
-        fresh=fresh,
-        threads=threads,
-        init_from=init_from,
-        tell=_tell,
-    )
-    _show(job, job.run(split, floors))
+    with together(settings.training.device) as world:
+        job = prepare(
+            dataset,
+            settings,
+            partition=partition,
+            out=out,
+            name=name,
+            fresh=fresh,
+            threads=threads,
+            init_from=init_from,
+            tell=_tell if world.first else lambda text: None,
+        )
+        records = job.run(split, floors)
+    if world.first:
+        _show(job, records)
 
 
 def train_command(
@@ -116,22 +125,25 @@ def train_command(
     """Train only."""
     from slembench.harness import load_settings, prepare
     from slembench.training.allocator import keep_freed_memory
+    from slembench.training.distributed import together
 
     keep_freed_memory()
     settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
-    job = prepare(
-        dataset,
-        settings,
-        partition=partition,
-        out=out,
-        name=name,
-        fresh=fresh,
-        threads=threads,
-        init_from=init_from,
-        tell=_tell,
-    )
-    _, result = job.train()
-    typer.echo(result.checkpoint)
+    with together(settings.training.device) as world:
+        job = prepare(
+            dataset,
+            settings,
+            partition=partition,
+            out=out,
+            name=name,
+            fresh=fresh,
+            threads=threads,
+            init_from=init_from,
+            tell=_tell if world.first else lambda text: None,
+        )
+        _, result = job.train()
+    if world.first:
+        typer.echo(result.checkpoint)
 
 
 def _tell(text: str) -> None:

@@ -47,6 +47,7 @@ from slembench.results.record import (
 from slembench.training import TrainResult, train
 from slembench.training.checkpoint import start_from
 from slembench.training.config import TrainConfig
+from slembench.training.distributed import current_world
 from slembench.training.loop import DTYPES
 
 PREDICTIONS_FILE = "predictions.h5"
@@ -154,7 +155,9 @@ def prepare(
     }
     name = name or run_name(settings, request)
     folder = Path(out) if out is not None else Path("runs") / data.name / name
-    claim_folder(folder, {**request, "name": name}, fresh)
+    world = current_world()
+    with world.first_then_others():
+        claim_folder(folder, {**request, "name": name}, fresh and world.first)
     if threads is not None:
         torch.set_num_threads(threads)
     start = Path(init_from) if init_from is not None else None
@@ -195,11 +198,16 @@ class Job:
         return Scoring(self.folder, self.data, self.targets, self.partition, self.tell, self.threads)
 
     def run(self, splits: Sequence[str] | None = None, floors: bool = True) -> dict[str, RunRecord]:
-        """All stages that are not done yet; arguments and result as in `run`."""
+        """All stages that are not done yet; arguments and result as in `run`.
+
+        Of several processes that train together the first one does what follows, and gives the records.
+        """
         chosen = self.data.test_splits(splits or ())
         records = self.finished(chosen)
         if records is None:
             model, result = self.train()
+            if not current_world().first:
+                return {}
             physics = self.scoring.physics(model, chosen)
             records = {split: self.score(split, model, result, physics) for split in chosen}
         if floors:
@@ -226,7 +234,8 @@ class Job:
             start_from(model, self.init_from)
         ids = self.data.partition(self.partition)
         self.tell(f"data: {self.data.name}, {len(ids)} training structures; building graphs")
-        graphs, val_graphs = self.graphs(model, ids), self.graphs(model, self.data.split("val"))
+        with current_world().first_then_others():
+            graphs, val_graphs = self.graphs(model, ids), self.graphs(model, self.data.split("val"))
         self.tell(f"model: {self.settings.source}, {model.n_parameters} parameters; training in {self.folder}")
         result = train(
             model,

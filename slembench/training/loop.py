@@ -24,7 +24,7 @@ from slembench.data.graph import OperatorGraph
 from slembench.errors import ConfigError
 from slembench.models.contract import OperatorModel
 from slembench.nn.readout import OperatorFeatures
-from slembench.training.batches import Batches
+from slembench.training.batches import Batches, Share
 from slembench.training.checkpoint import (
     Checkpoint,
     find_checkpoint,
@@ -35,6 +35,7 @@ from slembench.training.checkpoint import (
     unpack_optimizer,
 )
 from slembench.training.config import TrainConfig
+from slembench.training.distributed import World, current_world, local_device
 from slembench.training.ema import Ema
 from slembench.training.levels import levels_loss
 from slembench.training.log import Bar, JsonLog, progress_bar
@@ -87,6 +88,8 @@ def train(
 ) -> TrainResult:
     """Train a model until its budget is used up; resumes from ``folder`` where that holds a checkpoint.
 
+    In several processes (`slembench.training.distributed`) all call it with the same arguments, and share each batch.
+
     Args:
         model: its weights are changed in place, and are the best ones at the end.
         train_graphs: training graphs with targets; the target statistics are fitted on them.
@@ -103,10 +106,11 @@ def train(
     for name, graphs in (("training", train_graphs), ("validation", val_graphs)):
         if not len(graphs):
             raise ConfigError(f"no {name} structures; choose a larger partition or another data set")
+    world = current_world()
     with numerics(config.device, config.matmul_precision, config.deterministic) as precision:
-        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics)
+        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, world)
         run.start()
-        with progress_bar(1.0, progress) as bar:
+        with progress_bar(1.0, progress and world.first) as bar:
             run.loop(bar)
         return run.result(precision)
 
@@ -122,6 +126,7 @@ class _Run:
     folder: Path
     source: str | None
     keep_statistics: bool
+    world: World
     step: int = 0
     used: float = 0.0
     before: Spent = field(default_factory=lambda: Spent(0))
@@ -135,10 +140,10 @@ class _Run:
 
     def start(self) -> None:
         """Build optimiser, schedule and loss, and continue from the last checkpoint if there is one."""
-        config, self.device = self.config, torch.device(self.config.device)
+        config, self.device = self.config, torch.device(local_device(self.config.device))
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.train_batches = Batches(self.train_graphs, config.batch_size, self.device)
-        self.val_batches = Batches(self.val_graphs, config.batch_size, self.device)
+        self.train_batches = Batches(self.train_graphs, config.batch_size, self.device, self.world)
+        self.val_batches = Batches(self.val_graphs, config.batch_size, self.device, self.world)
         self.log = JsonLog(self.folder / "log.jsonl")
         self.model.to(self.device, DTYPES[config.dtype])
         self.description = model_description(self.model, self.source)
@@ -149,7 +154,7 @@ class _Run:
         operators = self.model.targets
         like = torch.zeros((), device=self.device, dtype=DTYPES[config.dtype])
         scales = target_scales(self.model.layout, self.train_graphs, operators)
-        self.loss = OperatorLoss(self.model.layout, config.loss, scales, like)
+        self.loss = OperatorLoss(self.model.layout, config.loss, scales, like, self.world)
         self.levels = levels_loss(self.model.layout, config.loss, scales, self.device)
         self.score_table = ElementTable(self.model.layout, like.double())
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -159,8 +164,9 @@ class _Run:
         if last is not None:
             self._restore(load_checkpoint(last))
         else:
-            self.log.cut_back(-1)
-        self.log.write("resume" if last else "start", self.step, threads=torch.get_num_threads(), scales=scales)
+            self._cut_log(-1)
+        self._log("resume" if last else "start", self.step, threads=torch.get_num_threads(), scales=scales)
+        self.times = self.before.wall_s, self.before.cpu_s
         self.started = time.perf_counter(), time.process_time()
 
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -179,16 +185,20 @@ class _Run:
     # -- the loop -------------------------------------------------------------------------------------------
 
     def spent(self) -> Spent:
-        """Steps, wall and CPU seconds of the loop, earlier parts included."""
-        wall, cpu = self.started
-        return Spent(
-            self.step,
-            self.before.wall_s + time.perf_counter() - wall,
-            self.before.cpu_s + time.process_time() - cpu,
-        )
+        """Steps, wall and CPU seconds of the loop, earlier parts included; of several processes as last looked at."""
+        if self.world.size == 1:
+            self._look_at_clock()
+        return Spent(self.step, *self.times)
+
+    def _look_at_clock(self) -> None:
+        """Wall time of the first process and CPU time of all, the same numbers in all of them."""
+        wall, cpu = time.perf_counter() - self.started[0], time.process_time() - self.started[1]
+        wall, cpu = self.world.sum([wall if self.world.first else 0.0, cpu])
+        self.times = self.before.wall_s + wall, self.before.cpu_s + cpu
 
     def exhausted(self) -> bool:
         """Whether a budget is used up."""
+        self._look_at_clock()
         return used_budget(self.config, self.spent()) >= 1
 
     def loop(self, bar: Bar) -> None:
@@ -210,35 +220,44 @@ class _Run:
                 self.save("last")
                 done = self.exhausted()
 
-    def train_step(self, batch: OperatorGraph, lr: float) -> tuple[Tensor, Tensor | None]:
+    def train_step(self, share: Share, lr: float) -> tuple[Tensor, Tensor | None]:
         """Forward, backward, clip, update; returns the loss and the gradient's norm, both still on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        loss = self.total_loss(self.model(batch), batch)
+        loss, _ = self.total_loss(share)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if share.batch is not None:
+            loss.backward()
+        self.world.add_gradients(self.parameters)
         clip, norm = self.config.clip_norm, None
         if clip is not None:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, clip, foreach=True)
         self.optimizer.step()
-        self.seen += batch.num_graphs
+        self.seen += share.whole
         if self.ema:
             self.ema.update(self.step + 1)
         return loss.detach(), norm
 
-    def total_loss(self, prediction: dict[str, OperatorFeatures], batch: OperatorGraph) -> Tensor:
-        """Loss on matrix elements, and on levels where that is asked for: in training not before they begin."""
-        loss = self.loss(prediction, batch)
+    def total_loss(self, share: Share) -> tuple[Tensor, dict[str, OperatorFeatures]]:
+        """Loss of the whole batch, and predictions of the own part.
+
+        The loss is on matrix elements, and on levels where that is asked for: in training not before they begin.
+        """
+        prediction = self.model(share.batch) if share.batch is not None else {}
+        loss = self.loss(prediction, share.batch)
         if self.levels is None or (self.model.training and self.used < self.levels.config.begin):
-            return loss
-        return loss + self.levels(prediction["hamiltonian"], batch).to(loss)
+            return loss, prediction
+        own = torch.zeros((), device=loss.device, dtype=torch.float64)
+        if share.batch is not None:
+            own = self.levels(prediction["hamiltonian"], share.batch) * (share.own / share.whole)
+        return loss + self.world.total(own).to(loss), prediction
 
     def _log_step(self, loss: Tensor, gradient: Tensor | None, lr: float) -> None:
         value = float(loss)
         if not math.isfinite(value):
             raise ConfigError(f"step {self.step}: the loss is {value}; lower training.optimizer.lr or set clip_norm")
         norm = {} if gradient is None else {"gradient_norm": float(gradient)}
-        self.log.write("train", self.step, loss=value, lr=lr, **norm, wall_s=round(self.spent().wall_s, 3))
+        self._log("train", self.step, loss=value, lr=lr, **norm, wall_s=round(self.spent().wall_s, 3))
 
     def _text(self, loss: Tensor) -> str:
         maes = "".join(f", {name} MAE {value:.3g}" for name, value in self.validation.items())
@@ -259,27 +278,26 @@ class _Run:
         if not math.isfinite(loss):
             raise ConfigError(f"step {self.step}: the validation loss is {loss}; lower training.optimizer.lr")
         self.schedule.validated(loss)
-        self.log.write("validation", self.step, loss=loss, mae=maes, wall_s=round(self.spent().wall_s, 3))
+        self._log("validation", self.step, loss=loss, mae=maes, wall_s=round(self.spent().wall_s, 3))
         if loss < self.best_loss:
             self.best_step, self.best_loss, self.validation = self.step, loss, maes
             self.save("best")
 
     def _score(self) -> tuple[float, dict[str, float]]:
         loss, sums = 0.0, {name: ErrorSums(0.0, 0.0, 0.0, 0.0) for name in self.model.targets}
-        for batch in self.val_batches.in_order():
-            prediction = self.model(batch)
-            loss += float(self.total_loss(prediction, batch)) * batch.num_graphs / len(self.val_graphs)
-            for name in sums:
-                sums[name] += absolute_errors(self.score_table, prediction[name], batch, name)
-        return loss, {name: errors.mae for name, errors in sums.items()}
+        for share in self.val_batches.in_order():
+            value, prediction = self.total_loss(share)
+            loss += float(value) * share.whole / len(self.val_graphs)
+            for name in prediction:
+                assert share.batch is not None
+                sums[name] += absolute_errors(self.score_table, prediction[name], share.batch, name)
+        return loss, {name: ErrorSums(*self.world.sum(errors)).mae for name, errors in sums.items()}
 
     def save(self, kind: str) -> None:
         """Write the checkpoint ``kind``: "last" with all that a resumption needs, "best" to predict with."""
         weights, optimizer, spent = dict(self.model.state_dict()), {}, self.spent()
         if kind == "last":
-            optimizer = {**pack_optimizer(self.optimizer), "rng.cpu": torch.get_rng_state()}
-            if self.device.type == "cuda":
-                optimizer["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+            optimizer = {**pack_optimizer(self.optimizer), **self._random_states()}
         if self.ema:
             if kind == "last":
                 optimizer |= {f"raw.{name}": weights[name] for name in self.ema.average}
@@ -294,7 +312,25 @@ class _Run:
             "training": self.config.model_dump(mode="json"),
             "best": {"step": self.best_step, "loss": self.best_loss, "mae": self.validation},
         }
-        save_checkpoint(self.folder / "checkpoint" / kind, Checkpoint(state, self.description, weights, optimizer))
+        if self.world.first:
+            save_checkpoint(self.folder / "checkpoint" / kind, Checkpoint(state, self.description, weights, optimizer))
+        self.world.wait()
+
+    def _random_states(self) -> dict[str, Tensor]:
+        """State of every generator of random numbers, of every process."""
+        states = {"rng.cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            states["rng.cuda"] = torch.cuda.get_rng_state(self.device)
+        gathered = {name: self.world.gather(state) for name, state in states.items()}
+        return {f"{name}.{rank}": state for name, all_of in gathered.items() for rank, state in enumerate(all_of)}
+
+    def _log(self, event: str, step: int, **values: Any) -> None:
+        if self.world.first:
+            self.log.write(event, step, **values)
+
+    def _cut_log(self, step: int) -> None:
+        if self.world.first:
+            self.log.cut_back(step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         """Continue from ``checkpoint``; refuses one of another configuration, and cuts the log back to its step."""
@@ -307,15 +343,16 @@ class _Run:
             raw = {name.removeprefix("raw."): t for name, t in checkpoint.optimizer.items() if name.startswith("raw.")}
             self.model.load_state_dict(raw, strict=False)
         unpack_optimizer(self.optimizer, checkpoint.optimizer)
-        torch.set_rng_state(checkpoint.optimizer["rng.cpu"])
+        rank = self.world.rank if f"rng.cpu.{self.world.rank}" in checkpoint.optimizer else 0
+        torch.set_rng_state(checkpoint.optimizer[f"rng.cpu.{rank}"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(checkpoint.optimizer["rng.cuda"], self.device)
+            torch.cuda.set_rng_state(checkpoint.optimizer[f"rng.cuda.{rank}"], self.device)
         self.step, self.seen = state["step"], state["structures_seen"]
         self.before = Spent(self.step, state["wall_s"], state["cpu_s"])
         self.memory_before = state["peak_memory_bytes"]
         self.schedule.restore(state["schedule"])
         self._restore_best()
-        self.log.cut_back(self.step)
+        self._cut_log(self.step)
 
     def _same(self, part: str, stored: dict[str, Any], given: dict[str, Any]) -> None:
         for key, value in given.items():

@@ -18,6 +18,7 @@ from slembench.data.graph import OperatorGraph
 from slembench.layout import OperatorLayout
 from slembench.nn.readout import OperatorFeatures
 from slembench.training.config import LossConfig, OperatorWeight
+from slembench.training.distributed import ALONE, World
 
 
 class ErrorSums(NamedTuple):
@@ -80,41 +81,72 @@ class OperatorLoss:
     half the sum of the mean absolute and the root mean square error, all in units of the operator's scale.
     """
 
-    def __init__(self, layout: OperatorLayout, config: LossConfig, scales: Mapping[str, float], like: Tensor) -> None:
-        """A loss for operators ``scales`` (operator -> scale in its own unit), on ``like``'s device and dtype."""
+    def __init__(
+        self,
+        layout: OperatorLayout,
+        config: LossConfig,
+        scales: Mapping[str, float],
+        like: Tensor,
+        world: World = ALONE,
+    ) -> None:
+        """A loss for operators ``scales`` (operator -> scale in its own unit), on ``like``'s device and dtype.
+
+        With several processes in ``world`` it is that of the batches of all of them.
+        """
         self.config = config
         self.scales = dict(scales)
         self.table = ElementTable(layout, like)
         self.weights = {name: config.operators.get(name, OperatorWeight()) for name in scales}
+        self.world = world
 
-    def __call__(self, prediction: Mapping[str, OperatorFeatures], graph: OperatorGraph) -> Tensor:
-        """Scalar loss of predicted features {operator: (onsite (N, F), pair (P, F))} of a batch of graphs."""
-        total = torch.zeros((), device=self.table.weight.device, dtype=self.table.weight.dtype)
-        for name, weight in self.weights.items():
-            onsite, n_onsite, pair, n_pair = self.table.errors(prediction[name], graph, name)
-            share: Tensor | float = n_onsite / (n_onsite + n_pair)
+    def __call__(self, prediction: Mapping[str, OperatorFeatures], graph: OperatorGraph | None) -> Tensor:
+        """Scalar loss of predicted features {operator: (onsite (N, F), pair (P, F))} of a batch of graphs.
+
+        A process without structures gives None and takes part with sums of zero.
+        """
+        like = self.table.weight
+        if graph is None:
+            own = torch.zeros(len(self.weights), 2, len(self._functions(like[None])) + 1).to(like)
+        else:
+            own = torch.stack([self._sums(prediction[name], graph, name) for name in self.weights])
+        total = torch.zeros((), device=like.device, dtype=like.dtype)
+        for (onsite, pair), weight in zip(self.world.total(own), self.weights.values()):
+            n_onsite, n_pair = onsite[-1], pair[-1]
+            share = n_onsite / (n_onsite + n_pair)
             if weight.onsite_share is not None:
-                share = weight.onsite_share if len(pair) else 1.0
-            part = share * self._mean(onsite / self.scales[name], n_onsite)
-            if len(pair):
-                part = part + (1 - share) * self._mean(pair / self.scales[name], n_pair)
+                share = torch.where(n_pair > 0, torch.full_like(share, weight.onsite_share), torch.ones_like(share))
+            part = share * self._mean(onsite) + (1 - share) * self._mean(pair)
             total = total + weight.weight * part
         return total / sum(w.weight for w in self.weights.values())
 
-    def _mean(self, error: Tensor, count: Tensor) -> Tensor:
-        """Mean over ``count`` elements of the configured function of errors (rows, F), in units of the scale."""
-        weight = self.table.weight
+    def _sums(self, prediction: OperatorFeatures, graph: OperatorGraph, name: str) -> Tensor:
+        """(2, n + 1) | of on-site and pair elements: sums of the n functions of the error, and number of elements."""
+        onsite, n_onsite, pair, n_pair = self.table.errors(prediction, graph, name)
+        rows = [
+            torch.stack([*((f @ self.table.weight).sum() for f in self._functions(error / self.scales[name])), count])
+            for error, count in ((onsite, n_onsite), (pair, n_pair))
+        ]
+        return torch.stack(rows)
+
+    def _functions(self, error: Tensor) -> list[Tensor]:
+        """The functions of errors (rows, F), in units of the scale, whose means the loss is made of."""
         if self.config.name == "mse":
-            return (error.square() @ weight).sum() / count
+            return [error.square()]
         if self.config.name == "l1":
-            return (error.abs() @ weight).sum() / count
+            return [error.abs()]
         if self.config.name == "huber":
             delta, size = self.config.huber_delta, error.abs()
             quadratic = size.clamp(max=delta)
-            return ((quadratic * (size - 0.5 * quadratic)) @ weight).sum() / count
+            return [quadratic * (size - 0.5 * quadratic)]
+        return [error.abs(), error.square()]
+
+    def _mean(self, sums: Tensor) -> Tensor:
+        """Loss from (n + 1,) sums and number of elements; zero where there are none."""
+        count = sums[-1].clamp(min=1)
+        if self.config.name != "l1_rmse":
+            return sums[0] / count
         # the tiny constant keeps the gradient of the root finite at zero error
-        rms = ((error.square() @ weight).sum() / count + 1e-24).sqrt()
-        return 0.5 * ((error.abs() @ weight).sum() / count + rms)
+        return 0.5 * (sums[0] / count + (sums[1] / count + 1e-24).sqrt())
 
 
 def absolute_errors(

@@ -1,6 +1,6 @@
 """A small model with few weights, and chains of atoms with made-up operators, for tests of the training.
 
-Run as a script it trains on them: ``python toy.py FOLDER CONFIG_JSON``.
+Run as a script it trains on them: ``python toy.py FOLDER CONFIG_JSON [DROPOUT]``, also in processes of torchrun.
 """
 
 import json
@@ -89,8 +89,12 @@ def model(seed=0, **config):
 
 if __name__ == "__main__":
     from slembench.training.config import TrainConfig
+    from slembench.training.distributed import together
     from slembench.training.loop import train
 
     torch.set_num_threads(1)
     settings = TrainConfig.model_validate(json.loads(sys.argv[2]))
-    train(model(dropout=0.1), graphs(range(7)), graphs(range(100, 103)), settings, Path(sys.argv[1]))
+    dropout = float(sys.argv[3]) if len(sys.argv) > 3 else 0.1
+    with together():
+        own, others = (graphs(seeds, getattr(torch, settings.dtype)) for seeds in (range(7), range(100, 103)))
+        train(model(dropout=dropout), own, others, settings, Path(sys.argv[1]))
