@@ -23,7 +23,7 @@ def score_table(card: Card, split: str, records: Mapping[str, RunRecord]) -> Tab
     from slembench.evaluate import official_scores
 
     table = Table(title=f"{card.name}, split {split}", title_justify="left")
-    table.add_column("score", overflow="fold", min_width=28)  # names differ at their ends
+    table.add_column("score", overflow="fold")  # names differ at their ends
     for heading in records:
         table.add_column(heading, overflow="fold")
     names = {score: None for record in records.values() for score in record.scores}
