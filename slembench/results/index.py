@@ -17,12 +17,11 @@ from typing import Literal
 
 from slembench.errors import DataError
 from slembench.files import sha256, write_text
-from slembench.metrics.catalogue import find_metric
 from slembench.results.record import RECORD_FILE, RunRecord, read_record
 
 INDEX_FILE = "index.csv"
-HEADLINE = "mae_all"
-"""Metric whose scores, in every counting and average, stand in the index."""
+HEADLINE = ("mae_all", "full", "pooled")
+"""Metric, counting and average of the scores that stand in the index."""
 
 StateKind = Literal["active", "superseded", "withdrawn"]
 STATES: tuple[StateKind, ...] = ("active", "superseded", "withdrawn")
@@ -52,7 +51,7 @@ class IndexEntry:
 
     Attributes:
         path: folder of the record, relative to the index, with "/".
-        dataset, revision, split, model, name, seed: as in the record; seed is empty without training.
+        dataset, revision, split, targets, model, name, seed: as in the record; seed is empty without training.
         sha256: over names and sha256 of all files in the folder.
         scores: headline scores, ``name=value`` separated by spaces.
         state, reason, successor: as in `State`.
@@ -62,6 +61,7 @@ class IndexEntry:
     dataset: str
     revision: str
     split: str
+    targets: str
     model: str
     name: str
     seed: str
@@ -137,6 +137,7 @@ def index_entry(folder: Path, root: Path) -> IndexEntry:
         dataset=record.dataset,
         revision=str(record.dataset_revision),
         split=record.split,
+        targets=" ".join(record.targets),
         model=record.model,
         name=record.name,
         seed="" if record.training is None else str(record.training.seed),
@@ -147,8 +148,8 @@ def index_entry(folder: Path, root: Path) -> IndexEntry:
 
 def headline(record: RunRecord) -> str:
     """Headline scores of a record as text, every digit of them."""
-    chosen = [name for name in record.scores if find_metric(name)[0] and name.split(".")[1] == HEADLINE]
-    return " ".join(f"{name}={record.scores[name].value!r}" for name in sorted(chosen))
+    names = [".".join((operator, *HEADLINE)) for operator in record.targets]
+    return " ".join(f"{name}={record.scores[name].value!r}" for name in names if name in record.scores)
 
 
 def add_entries(root: str | Path) -> list[IndexEntry]:
@@ -215,9 +216,9 @@ def check_index(root: str | Path) -> list[str]:
     problems += [f"{path}: not in the index; run `slembench results add`" for path in there if path not in known]
     seen: dict[tuple[str, ...], str] = {}
     for entry in known.values():
-        key = (entry.dataset, entry.revision, entry.split, entry.model, entry.name, entry.seed)
+        key = (entry.dataset, entry.revision, entry.split, entry.targets, entry.model, entry.name, entry.seed)
         if entry.state == "active" and key in seen:
-            problems.append(f"{entry.path}: same data set, split, model, name and seed as {seen[key]}")
+            problems.append(f"{entry.path}: same data set, split, targets, model, name and seed as {seen[key]}")
         elif entry.state == "active":
             seen[key] = entry.path
         if entry.successor and entry.successor not in known:
@@ -245,7 +246,7 @@ def _changed(entry: IndexEntry, root: Path) -> list[str]:
     if not (folder / RECORD_FILE).is_file():
         return [f"{entry.path}: gone, but it is in the index"]
     now = index_entry(folder, root)
-    names = [name for name in ("dataset", "revision", "split", "model", "name", "seed", "scores") if
+    names = [name for name in ("dataset", "revision", "split", "targets", "model", "name", "seed", "scores") if
              getattr(now, name) != getattr(entry, name)]  # fmt: skip
     if names:
         name = names[0]
