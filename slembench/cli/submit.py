@@ -77,6 +77,10 @@ def submit_command(
     statement = {key: value for key, value in fields.items() if value is not None}
     statement |= {"code_licence": code_licence, "weights_licence": weights_licence}
     folder = out or Path(f"submission-{name or run.stem}")
+    if not run.exists():
+        raise ConfigError(f"{run}: no such run and no such predictions file")
+    if folder.exists():
+        raise ConfigError(f"{folder}: exists already; remove it, or choose another --out")
     if run.is_file():
         if not trained_on or not budget:
             raise ConfigError(
