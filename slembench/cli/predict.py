@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +28,8 @@ Of any structure file that ASE reads (CIF, POSCAR, XYZ, ...), of any size:
     slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5
 
     slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5 --parts 8 --workers 2
+
+    slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5 --parts 64 --engine ray --address auto
 
 Memory grows at most linearly with the number of atoms; parts bound it for very large ones. Each is predicted on its own
 with all atoms that can matter to it; what is finished is kept when a worker is killed, and the same command goes on.
@@ -54,6 +56,12 @@ def predict_command(
     pairs: Annotated[int | None, typer.Option(min=1, help="Pairs worked on at a time.")] = None,
     energy_unit: Annotated[str | None, typer.Option(help="Unit of H, where the checkpoint does not say.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads in all. Default: torch's choice.")] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Who predicts parts: processes of this machine, or a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join, HOST:PORT or auto. Default: one of its own.")
+    ] = None,
 ) -> None:
     """Predict a split, or a structure file."""
     import torch
@@ -71,7 +79,8 @@ def predict_command(
         _predict_split(checkpoint, dataset, split, out)
     else:
         assert structure is not None
-        _predict_structure(checkpoint, structure, frame, out, parts, workers, pairs, energy_unit)
+        cluster = (engine == "ray", address)
+        _predict_structure(checkpoint, structure, frame, out, parts, workers, pairs, energy_unit, cluster)
     typer.echo(out)
 
 
@@ -97,6 +106,7 @@ def _predict_structure(
     workers: int,
     pairs: int | None,
     energy_unit: str | None,
+    cluster: tuple[bool, str | None],
 ) -> None:
     import torch
 
@@ -115,7 +125,8 @@ def _predict_structure(
         """The parts, with a bar."""
         return bar(items, "parts", total)
 
-    cost = predict_structure(job, out, parts=parts, workers=workers, progress=progress)
+    on_ray, address = cluster
+    cost = predict_structure(job, out, parts=parts, workers=workers, on_ray=on_ray, address=address, progress=progress)
     _tell(
         f"{cost.atoms} atoms, {cost.pairs} blocks (one triangle), {cost.parts} parts with a halo of "
         f"{cost.halo_A:.1f} Angstrom, {cost.wall_s:.1f} s in all"

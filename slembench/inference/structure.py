@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
@@ -22,6 +23,7 @@ from slembench.errors import ConfigError, PredictionError
 from slembench.files import sha256, write_text
 from slembench.inference.blocks import block_portions
 from slembench.inference.chunked import MAX_PAIRS, features
+from slembench.inference.on_ray import predict_parts
 from slembench.inference.partition import cut, halo, make_part
 from slembench.models.contract import OperatorModel
 from slembench.orbitals import IntArray
@@ -30,7 +32,7 @@ from slembench.training.allocator import keep_freed_memory
 from slembench.training.checkpoint import find_checkpoint, load_model
 from slembench.training.numerics import numerics
 
-Progress = Callable[[Iterable[int], int], Iterable[int]]
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 """Wraps an iteration whose length is the second argument (a progress bar)."""
 
 PLAN_FILE = "plan.json"
@@ -82,7 +84,14 @@ class StructureCost:
 
 
 def predict_structure(
-    job: StructureJob, path: str | Path, *, parts: int = 1, workers: int = 1, progress: Progress = lambda it, n: it
+    job: StructureJob,
+    path: str | Path,
+    *,
+    parts: int = 1,
+    workers: int = 1,
+    on_ray: bool = False,
+    address: str | None = None,
+    progress: Progress = lambda it, n: it,
 ) -> StructureCost:
     """Predict one structure and write a predictions file with one triangle of its pairs.
 
@@ -94,16 +103,18 @@ def predict_structure(
         path: predictions file (HDF5); appears, whole, at the end. Its data set is named after the structure's source.
         parts: into how many the structure is cut; more need less memory and more time, for every halo is computed too.
         workers: processes that predict parts; 1 for this one alone.
+        on_ray: let a Ray cluster predict the parts, as many at a time as it has processors for.
+        address: of the cluster; see `slembench.cluster.join`.
         progress: wraps the iteration over finished parts.
 
     Raises:
         ConfigError: no checkpoint, an element the model does not know, no energy unit, an impossible number of parts,
             or a ``.parts`` folder of another prediction.
-        PredictionError: a worker was killed.
+        PredictionError: a worker was killed (on Ray: again and again).
     """
     path, started = Path(path), time.perf_counter()
     model = load_checked(job)
-    if parts == 1 and workers == 1:
+    if parts == 1 and workers == 1 and not on_ray:
         with _writer(job, model, path) as writer:
             pairs = _predict_part(job, model, np.arange(len(job.atoms)), writer)
         return StructureCost(len(job.atoms), pairs, 1, halo(model), time.perf_counter() - started)
@@ -111,7 +122,12 @@ def predict_structure(
     folder = path.with_name(f"{path.name}.parts")
     _claim(folder, job, len(own))
     missing = [number for number in range(len(own)) if not _part_file(folder, number).is_file()]
-    _predict_missing(job, own, missing, folder, min(workers, max(1, len(missing))), progress)
+    if on_ray:
+        found = predict_parts(_predict_to_file, job, {_part_file(folder, n): own[n] for n in missing}, address)
+        for _ in progress(found, len(missing)):
+            pass
+    else:
+        _predict_missing(job, own, missing, folder, min(workers, max(1, len(missing))), progress)
     pairs = _join(job, model, folder, len(own), path)
     shutil.rmtree(folder)
     return StructureCost(len(job.atoms), pairs, len(missing), halo(model), time.perf_counter() - started)
@@ -147,8 +163,8 @@ def _predict_missing(
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         tasks = {pool.submit(_predict_to_file, job, own[n], _part_file(folder, n)): n for n in missing}
         try:
-            for task in progress(as_completed(tasks), len(missing)):  # type: ignore[arg-type]
-                task.result()  # type: ignore[attr-defined]
+            for task in progress(as_completed(tasks), len(missing)):
+                task.result()
         except BrokenProcessPool:
             done = sum(_part_file(folder, number).is_file() for number in range(len(own)))
             raise PredictionError(

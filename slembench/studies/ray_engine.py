@@ -8,18 +8,15 @@ cache and sends what it found; a run that was lost there begins anew.
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import uuid
-import zipfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
-from slembench.errors import ConfigError
-from slembench.files import atomic_folder, write_text
+from slembench.cluster import join, packed, unpack
+from slembench.files import write_text
 from slembench.studies.engine import LocalEngine, Outcome
 from slembench.studies.worker import RUNS, Task
 
@@ -43,13 +40,7 @@ class RayEngine:
     """
 
     def __init__(self, address: str | None = None) -> None:
-        self._ray: Any = import_ray()
-        self._own = not self._ray.is_initialized()
-        if self._own:
-            try:
-                self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise ConfigError(f"--address {address}: no Ray cluster there ({error})") from None
+        self._ray, self._own = join(address)
         here = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             node_id=self._ray.get_runtime_context().get_node_id(), soft=False
         )
@@ -147,38 +138,7 @@ def work_on(task: Task, token: str, first: bytes, board: Any) -> tuple[str, str,
     while not (outcomes := engine.wait(REPORT_S)):
         board.put.remote(engine.progress())
     outcome = outcomes[0]
-    content = packed(task.run_folder) if outcome.kind == "done" and not shared else b""
+    content = packed(task.run_folder, OWN_FILES) if outcome.kind == "done" and not shared else b""
     if content:
         shutil.rmtree(task.run_folder)
     return outcome.kind, outcome.text, content
-
-
-def packed(folder: Path) -> bytes:
-    """Files of a folder and its subfolders as a ZIP archive, without predictions."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name not in OWN_FILES:
-                archive.write(path, path.relative_to(folder))
-    return buffer.getvalue()
-
-
-def unpack(content: bytes, folder: Path) -> None:
-    """Make a folder of what `packed` gave; one that is there already is replaced once the new one is complete."""
-    with atomic_folder(folder, replace=True) as temporary, zipfile.ZipFile(io.BytesIO(content)) as archive:
-        archive.extractall(temporary)
-
-
-def import_ray() -> Any:
-    """The module ``ray`` with what is used of it.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import ray
-        import ray.exceptions
-        import ray.util.scheduling_strategies
-    except ImportError:
-        raise ConfigError("Ray is not installed; `pip install 'slembench[ray]'`, or use --engine local") from None
-    return ray

@@ -56,7 +56,8 @@ def test_a_worker_that_does_not_see_the_folder_sends_the_run(cluster, small_plan
     """The same task with another token, as on a machine without the study's folder."""
     import ray
 
-    from slembench.studies.ray_engine import Board, unpack, work_on
+    from slembench.cluster import unpack
+    from slembench.studies.ray_engine import Board, work_on
 
     key, run = next(iter(small_plan.keyed.items()))
     task = Task(key, run, None, tmp_path / "study")
@@ -73,7 +74,7 @@ def test_a_worker_that_does_not_see_the_folder_sends_the_run(cluster, small_plan
 def test_without_ray_the_error_says_what_to_do(monkeypatch):
     import sys
 
-    from slembench.studies.ray_engine import import_ray
+    from slembench.cluster import import_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'slembench\[ray\]'"):
