@@ -12,7 +12,7 @@ import typer
 from slembench.progress import bar
 
 if TYPE_CHECKING:
-    from slembench.results.verify import Verification
+    from slembench.results.verification import Verification
 
 HELP = """Check a submission folder: a list of checks, how far its scores are backed, and an exit code (0: none failed).
 
@@ -24,7 +24,7 @@ re-scored (from the predictions), retrained (a run of ours, `--retrained`, agree
 
     slembench verify submission-mine --predictions fetched.h5 --out runs/mine
 
-writes record and table for `slembench leaderboard --runs runs`, with the scores that were found here.
+writes record, table and statement for `slembench leaderboard --runs runs`, with the scores that were found here.
 """
 
 
@@ -89,9 +89,11 @@ def _printable(text: str) -> str:
 
 def _write(result: Verification, out: Path) -> None:
     from slembench.results.record import PER_STRUCTURE_FILE, write_record, write_table
+    from slembench.results.submission import write_submission
 
     if result.submission is None or result.table is None:
         return
     write_table(result.table, out / PER_STRUCTURE_FILE)
+    write_submission(result.submission, out)
     write_record(result.submission.record(result.scores, result.unavailable, result.evidence), out)
     typer.echo(f"wrote {out}")

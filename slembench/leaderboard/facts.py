@@ -34,6 +34,9 @@ def about(entry: Entry) -> dict[str, Cell]:
         row["partition"] = str(partition)
     if record.training:
         row |= {"n_train": str(record.training.n_train), "seeds": str(len(entry.runs))}
+    elif "submission" in record.config:
+        stated = {"n_train": record.config.get("n_train"), "seeds": len(record.config.get("seeds", ())) or None}
+        row |= {key: str(value) for key, value in stated.items() if value is not None}
     if record.model_kind == "model":
         row |= {"inputs": inputs(entry), "evidence": entry.evidence}
     missing = sum(len(run.record.missing) for run in entry.runs)
@@ -60,6 +63,8 @@ def cost(entry: Entry) -> dict[str, Cell]:
     if first.training is not None:
         row |= {"n_train": str(first.training.n_train), "steps": f"{first.training.steps:,}"}
         row["budget"] = first.training.budget
+    elif "budget" in first.config:
+        row["budget"] = str(first.config["budget"])
     if first.hardware is not None:
         unit = first.hardware
         threads = f"{unit.threads} thread{'s' * (unit.threads != 1)}"

@@ -113,11 +113,18 @@ class Submission(_Part):
 
     def record(self, scores: dict[str, ScoreValue], unavailable: dict[str, str], evidence: str) -> RunRecord:
         """Record of the entry for the board, with the scores that the checker found."""
+        stated: dict[str, Any] = {
+            "inputs": list(self.inputs),
+            "budget": self.training.budget,
+            "seeds": list(self.seeds),
+        }
+        if self.training.n_train is not None:
+            stated["n_train"] = self.training.n_train
         about = ("name", "model", "dataset", "dataset_revision", "dataset_fingerprint", "split", "split_hash")
         return RunRecord(
             **{key: getattr(self, key) for key in about},
             model_kind="model",
-            config={"submission": self.name, "evidence": evidence, "inputs": list(self.inputs)},
+            config={"submission": self.name, "evidence": evidence} | stated,
             targets=self.targets,
             scores=scores,
             unavailable=unavailable,

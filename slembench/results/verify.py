@@ -7,30 +7,23 @@ Only numbers and words are read from a submission: plain YAML, Parquet and HDF5,
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
 
-import pandas as pd
-
-from slembench.data import Dataset, load_dataset
-from slembench.errors import SlembenchError, SubmissionError
+from slembench.data import load_dataset
+from slembench.errors import SubmissionError
 from slembench.evaluate import evaluate
 from slembench.files import sha256
 from slembench.floors import floor_predictions
 from slembench.metrics.scores import scores_from_table
-from slembench.predictions import Predictions, read_predictions
+from slembench.predictions import read_predictions
 from slembench.predictions.untrusted import check_untrusted
 from slembench.results import verify_checks as compare
 from slembench.results.record import RunRecord, ScoreValue
-from slembench.results.submission import Submission, SubmittedFile, read_submission
+from slembench.results.submission import read_submission
 from slembench.results.untrusted import file_inside, read_submitted_table
-
-T = TypeVar("T")
-Status = Literal["pass", "fail", "not possible"]
-Evidence = Literal["self-reported", "recomputed", "re-scored", "retrained"]
+from slembench.results.verification import NotPossible, Verification, same
+from slembench.results.verify_state import CheckState
 
 ENTRIES = 16
 """Most files of a submission."""
@@ -43,65 +36,6 @@ TABLE_BYTES = 1 << 29
 
 MAX_SECONDS = 3600.0
 """Time a check may take by default."""
-
-
-class Check(NamedTuple):
-    """One check: what was looked at, how it ended, what was seen."""
-
-    name: str
-    status: Status
-    detail: str
-
-
-class NotPossible(Exception):
-    """A check lacks what it needs; says what."""
-
-
-@dataclass(eq=False)
-class Verification:
-    """Result of `verify`.
-
-    Attributes:
-        folder: of the submission.
-        checks: in the order in which they were made.
-        submission: content of submission.yaml; None where it was refused.
-        scores: as the checker computed them, from the predictions if it could, else from the table.
-        unavailable: score -> why it has no value.
-        table: per-structure table that the scores follow from.
-    """
-
-    folder: Path
-    checks: list[Check] = field(default_factory=list)
-    submission: Submission | None = None
-    scores: dict[str, ScoreValue] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
-    table: pd.DataFrame | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether no check failed."""
-        return all(check.status != "fail" for check in self.checks)
-
-    @property
-    def evidence(self) -> Evidence:
-        """How far the scores are backed by what the checker did itself."""
-        good = {check.name for check in self.checks if check.status == "pass"}
-        if not self.passed or not {"reference columns", "missing", "scores"} <= good:
-            return "self-reported"
-        if "re-scored" not in good:
-            return "recomputed"
-        return "retrained" if "retrained" in good else "re-scored"
-
-    def attempt(self, name: str, action: Callable[[], str]) -> None:
-        """Make one check and note how it ended."""
-        try:
-            self.checks.append(Check(name, "pass", action()))
-        except NotPossible as reason:
-            self.checks.append(Check(name, "not possible", str(reason)))
-        except SlembenchError as error:
-            self.checks.append(Check(name, "fail", str(error)))
-        except (ValueError, KeyError, TypeError, OSError, RuntimeError, MemoryError) as error:
-            self.checks.append(Check(name, "fail", f"not readable: {type(error).__name__}: {error}"))
 
 
 def verify(
@@ -132,36 +66,18 @@ def verify(
     """
     checker = _Checker(Path(folder), dataset, predictions, retrained, max_seconds, threads, cache, progress)
     result = checker.result
-    for name, action in checker.steps.items():
+    for name, action in checker.steps().items():
         result.attempt(name, action)
     checker.close()
     return result
 
 
-class _Checker:
-    """State between the checks; each of `steps` returns what it saw, or raises."""
+class _Checker(CheckState):
+    """The checks; each returns what it saw, or raises."""
 
-    def __init__(
-        self,
-        folder: Path,
-        dataset: str | Path | None,
-        predictions: str | Path | None,
-        retrained: RunRecord | None,
-        max_seconds: float,
-        threads: int | None,
-        cache: Path | None,
-        progress: Callable[[Iterable[str]], Iterable[str]],
-    ) -> None:
-        self.folder, self.dataset, self.given, self.retrained = folder, dataset, predictions, retrained
-        self.end, self.max_seconds = time.monotonic() + max_seconds, max_seconds
-        self.threads, self.cache, self.bar = threads, cache, progress
-        self.result = Verification(folder)
-        self._data: Dataset | None = None
-        self._zero: pd.DataFrame | None = None
-        self._table: pd.DataFrame | None = None
-        self._file: Predictions | None = None
-        self.plain = False
-        self.steps: Mapping[str, Callable[[], str]] = {
+    def steps(self) -> Mapping[str, Callable[[], str]]:
+        """Name -> check, in order."""
+        return {
             "folder": self.check_folder,
             "schema": self.check_schema,
             "data set": self.check_dataset,
@@ -176,54 +92,6 @@ class _Checker:
             "re-scored": self.check_rescored,
             "retrained": self.check_retrained,
         }
-
-    @property
-    def submission(self) -> Submission:
-        """Content of submission.yaml."""
-        return needed(self.result.submission, "submission.yaml was refused")
-
-    @property
-    def data(self) -> Dataset:
-        """The data set, once it is known to be the one named."""
-        return needed(self._data, "the data set is not the one submitted for")
-
-    @property
-    def zero(self) -> pd.DataFrame:
-        """Table of predicting zero, which holds all that does not depend on predictions."""
-        return needed(self._zero, "the table was refused")
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Submitted table, in the order of the split."""
-        return needed(self._table, "the table was refused")
-
-    @property
-    def file(self) -> Predictions:
-        """Predictions file, once it was accepted."""
-        return needed(self._file, "no predictions file that was accepted")
-
-    @property
-    def predicted_ids(self) -> list[str]:
-        """Structures of the split that are predicted."""
-        return [name for name in self.data.split(self.submission.split) if name in self.file]
-
-    def timed(self, ids: Iterable[str]) -> Iterator[str]:
-        """The ids, as long as there is time."""
-        for name in self.bar(ids):
-            if time.monotonic() > self.end:
-                raise SubmissionError(f"{self.folder}: not finished after {self.max_seconds:g} s; allow more time")
-            yield name
-
-    def close(self) -> None:
-        """Close the predictions file."""
-        if self._file is not None:
-            self._file.close()
-
-    def submitted(self, file: SubmittedFile, max_bytes: int) -> Path:
-        """Path of a file in the folder, after comparing its sha256."""
-        path = file_inside(self.folder, file.path or "", max_bytes)
-        _compare(f"{path}: sha256", sha256(path), file.sha256, "of the file")
-        return path
 
     def check_folder(self) -> str:
         """Few plain files of known kinds, no subfolders, no links."""
@@ -258,7 +126,7 @@ class _Checker:
             ("dataset_revision", entry.dataset_revision, data.card.revision),
             ("dataset_fingerprint", entry.dataset_fingerprint, data.fingerprint),
         ):
-            _compare(f"key {key!r}", found, wanted, "here")
+            same(f"key {key!r}", found, wanted, "here")
         data.split(entry.split)
         lacking = [op for op in entry.targets if op not in data.card.operators]
         if lacking:
@@ -269,7 +137,7 @@ class _Checker:
     def check_split(self) -> str:
         """Fingerprint of ids and scored pairs."""
         entry = self.submission
-        _compare("key 'split_hash'", entry.split_hash, self.data.split_hash(entry.split), f"of split {entry.split!r}")
+        same("key 'split_hash'", entry.split_hash, self.data.split_hash(entry.split), f"of split {entry.split!r}")
         return f"{entry.split}, {len(self.data.split(entry.split))} structures"
 
     def check_table(self) -> str:
@@ -307,7 +175,7 @@ class _Checker:
         limit = int(4 * 8 * elements) + (1 << 24)
         if where is not None:
             path = file_inside(Path(where).parent, Path(where).name, limit)
-            _compare(f"{path}: sha256", sha256(path), entry.sha256, "of the file")
+            same(f"{path}: sha256", sha256(path), entry.sha256, "of the file")
         elif entry.path is None:
             raise NotPossible(f"the predictions lie at {entry.address}; fetch them and give the file")
         else:
@@ -351,15 +219,3 @@ class _Checker:
         if not self.result.scores:
             raise NotPossible("no scores to compare")
         return compare.retrained(self.data, self.submission, self.result.scores, self.retrained)
-
-
-def needed(value: T | None, reason: str) -> T:
-    """The value; `NotPossible` with the reason where there is none."""
-    if value is None:
-        raise NotPossible(reason)
-    return value
-
-
-def _compare(what: str, found: object, wanted: object, whose: str) -> None:
-    if found != wanted:
-        raise SubmissionError(f"{what}: {found!r} is not {wanted!r} {whose}")
