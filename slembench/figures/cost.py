@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure, plain_log_ticks, with_unit
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def cost_picture(points: Sequence[CostPoint], label: str, unit: str) -> Figure:
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xlabel(cost)
+        plain_log_ticks(ax.xaxis)
     axes[0].set_ylabel(with_unit(label, unit))
     found = {text: line for ax in axes for line, text in zip(*ax.get_legend_handles_labels())}
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(3, max(1, len(found))))

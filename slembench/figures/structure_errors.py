@@ -14,6 +14,9 @@ NAMED = 5
 WIDE = 10.0
 """Ratio of the largest to the smallest error from which the axis is logarithmic."""
 
+LIST_SHARE = 0.4
+"""Room above the points for the list of names, in heights of the points."""
+
 
 @drawing
 def structure_error_picture(ids: Sequence[str], errors: FloatArray, label: str, unit: str) -> Figure:
@@ -33,15 +36,17 @@ def structure_error_picture(ids: Sequence[str], errors: FloatArray, label: str, 
     ax.plot(ranks, values, color=COLOURS[0], marker="o", ls="", ms=3)
     mean = float(values.mean())
     ax.axhline(mean, color=GREY, lw=0.8, ls="--")
-    ax.text(1.0, mean, "mean", transform=ax.get_yaxis_transform(), ha="right", va="bottom", size=6)
+    ax.text(0.005, mean, "mean", transform=ax.get_yaxis_transform(), ha="left", va="bottom", size=6)
     worst = min(NAMED, len(values))
     names = "\n".join(f"{rank}  {ids[m]}" for rank, m in zip(ranks, order[:worst]))
     ax.text(0.98, 0.97, f"worst\n{names}", transform=ax.transAxes, ha="right", va="top", size=7, linespacing=1.3)
     ax.plot(ranks[:worst], values[:worst], color=COLOURS[1], marker="s", ls="", ms=4)
     if values[0] > WIDE * values[-1]:
         ax.set_yscale("log")
+        lowest = max(values[-1], 1e-6 * values[0])
+        ax.set_ylim(top=values[0] * (values[0] / lowest) ** LIST_SHARE)
     else:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, (1 + LIST_SHARE) * values[0])
     ax.set_xlabel("rank of the structure, worst first")
     ax.set_ylabel(with_unit(label, unit))
     return figure

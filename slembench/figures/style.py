@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -85,6 +87,14 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Numbers such as 500, 2k and 1M at 1, 2 and 5 of every decade of a logarithmic axis, however short it is."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    thousands = EngFormatter(sep="")
+    axis.set_major_formatter(FuncFormatter(lambda x, _: thousands(x) if x >= 1 else f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def with_unit(text: str, unit: str) -> str:

@@ -21,7 +21,7 @@ from slembench.pages.picture import Picture
 from slembench.pages.prediction_pictures import prediction_pictures
 from slembench.pages.run_folder import RunFolder, SplitResult
 from slembench.pages.run_pictures import cost, learning, stored_pictures
-from slembench.results.record import RunRecord, ScoreValue
+from slembench.results.record import PhysicsCheck, RunRecord, ScoreValue
 
 TEMPLATE = "report.html.j2"
 RUN = "the run"
@@ -182,11 +182,20 @@ def _about(record: RunRecord) -> list[tuple[str, str]]:
     if record.training is not None:
         rows += [(f"training: {key}", value) for key, value in record.training.model_dump(exclude_none=True).items()]
     rows += [(f"cost: {key}", value) for key, value in record.cost.model_dump(exclude_none=True).items()]
+    rows += [(f"physics: {name}", physics_text(check)) for name, check in record.physics.items()]
     if record.hardware is not None:
         rows += [(f"hardware: {key}", value) for key, value in record.hardware.model_dump(exclude_none=True).items()]
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]
     rows += [("created", record.created)]
     return [(key.replace("_", " "), format_value(v) if isinstance(v, float) else str(v)) for key, v in rows]
+
+
+def physics_text(check: PhysicsCheck) -> str:
+    """A physics check in words: largest relative deviation, verdict and what was measured."""
+    if check.value is None:
+        return f"not measured: {check.note}"
+    verdict = "passed" if check.passed else "not passed"
+    return f"{check.value:.2g}, {verdict} (limit {check.limit:g}): {check.note}, of {check.structure}"
 
 
 def _settings(record: RunRecord) -> str:

@@ -83,3 +83,15 @@ def test_a_record_alone_gives_the_same_page_every_time(record_alone, tmp_path):
     ):
         assert missing in text
     assert Outline(text).tags.count("svg") == 1  # accuracy against cost needs the record alone
+
+
+def test_physics_in_words():
+    from slembench.pages.report import physics_text
+    from slembench.results.record import PhysicsCheck
+
+    check = PhysicsCheck(value=2e-13, mean=1e-15, limit=1e-6, passed=True, note="a random order", structure="s1")
+    assert physics_text(check) == "2e-13, passed (limit 1e-06): a random order, of s1"
+    assert physics_text(check.model_copy(update={"value": 0.5, "passed": False})).startswith("0.5, not passed")
+    assert (
+        physics_text(PhysicsCheck(limit=1, note="no periodic axis", structure="s")) == "not measured: no periodic axis"
+    )
