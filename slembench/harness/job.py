@@ -282,7 +282,7 @@ class Job:
             name=self.name,
             model=self.settings.source,
             model_kind="model",
-            config=self.config,
+            config=self.config | ({"inputs": list(model.inputs)} if model.inputs else {}),
             **self.scoring.write(evaluation, folder),
             training=TrainingSummary(
                 seed=training.seed,

@@ -38,7 +38,7 @@ SAY = ["--code-licence", "MIT", "--weights-licence", "none", "--trained-on", "no
 
 
 def test_a_strangers_path(crystals, tmp_path, monkeypatch):
-    """Template, own script, submit, verify, board: five commands in an empty folder."""
+    """Template, own script, submit, verify, board, site: six commands in an empty folder."""
     (tmp_path / "model.py").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -50,6 +50,7 @@ def test_a_strangers_path(crystals, tmp_path, monkeypatch):
         [*bench, "submit", "mine.h5", "--dataset", crystals.root, "--out", "entry", *SAY],
         [*bench, "verify", "entry", "--dataset", crystals.root, "--out", "runs/toy"],
         [*bench, "leaderboard", "--runs", "runs", "--out", "tables", "--dataset", crystals.name],
+        [*bench, "site", "build", "--runs", "runs", "--out", "site", "--dataset", crystals.name, "--no-pictures"],
     ]
     for program, *words in (list(map(str, command)) for command in commands):
         if program == "slembench":
@@ -58,6 +59,8 @@ def test_a_strangers_path(crystals, tmp_path, monkeypatch):
         else:
             subprocess.run([program, *words], check=True, capture_output=True)
     assert "toy" in (tmp_path / "tables/leaderboard.md").read_text()
+    (page,) = (tmp_path / "site/runs").iterdir()
+    assert all(word in page.read_text() for word in ("re-scored", "licence of the weights", "0 steps"))
     assert "evidence" in yaml.safe_load((tmp_path / "runs/toy/record.yaml").read_text())["config"]
     assert len((tmp_path / "mine.extxyz").read_text().split("Lattice")) == 1 + len(crystals.split("test"))
 
