@@ -38,7 +38,7 @@ HYDROGEN = [0, 1, 3, 4, 5]
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--threads", type=int, default=2)
-    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--molecules", type=int, default=N_MOLECULES)
     given = options.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(given.threads))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from slembench.metrics.matrix import Difference, difference_on
 from slembench.orbitals import FloatArray, IntArray
 from slembench.predictions import PredictionSource
 from slembench.units import energy_factor
+
+Item = TypeVar("Item")
 
 BATCH_VALUES = 1 << 20
 """Matrix elements of one operator in a batch, about."""
@@ -100,6 +104,16 @@ def batches(
             samples, predicted, found, size = [], [], [], 0
     if samples:
         yield _joined(dataset, operators, samples, predicted, found)
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The items in order; a thread makes the next one while the last one is in use."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, iterator, end)
+        while (item := following.result()) is not end:
+            following = pool.submit(next, iterator, end)
+            yield cast(Item, item)
 
 
 def _joined(

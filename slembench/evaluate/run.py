@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from slembench.data import Dataset
 from slembench.evaluate.available import why_not
-from slembench.evaluate.batch import Batch, batches
+from slembench.evaluate.batch import Batch, ahead, batches
 from slembench.evaluate.elements import ElementScorer
 from slembench.evaluate.ensemble import EnsembleSource
 from slembench.evaluate.levels import LevelScorer, level_problem
@@ -73,7 +73,8 @@ def evaluate(
     levels = None if problem else LevelScorer(dataset, chosen, cache, path, workers)
     ids = dataset.split(split)
     present = set(predictions.ids)
-    tables = [_table(dataset, b, elements, levels) for b in batches(dataset, predictions, chosen, progress(ids))]
+    made = batches(dataset, predictions, chosen, progress(ids))
+    tables = [_table(dataset, batch, elements, levels) for batch in (ahead(made) if workers > 1 else made)]
     table = pd.concat(tables, ignore_index=True)
     if scf and not card.periodic and card.scf is not None:
         table = table.join(_scf_table(dataset, predictions, chosen, cache, progress(ids)))
