@@ -112,7 +112,8 @@ def _predict_structure(
 
     from slembench.files import sha256
     from slembench.inference.chunked import MAX_PAIRS
-    from slembench.inference.structure import StructureJob, predict_structure
+    from slembench.inference.structure import predict_structure
+    from slembench.inference.structure_job import StructureJob
     from slembench.units import ENERGY_UNITS
 
     if energy_unit is not None and energy_unit not in ENERGY_UNITS:

@@ -6,21 +6,19 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slembench.cluster import join, packed, unpack
 from slembench.errors import PredictionError
 from slembench.files import atomic_file
+from slembench.inference.structure_job import StructureJob
 from slembench.orbitals import IntArray
 from slembench.training.checkpoint import find_checkpoint
-
-if TYPE_CHECKING:
-    from slembench.inference.structure import StructureJob
 
 ATTEMPTS = 4
 """How often a part is given to a worker before its losses count as the part's own fault."""
 
-Worker = Callable[["StructureJob", IntArray, Path], None]
+Worker = Callable[[StructureJob, IntArray, Path], None]
 
 
 def predict_parts(

@@ -14,7 +14,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import ase
 import numpy as np
 import torch
 from ase.data import chemical_symbols
@@ -22,9 +21,10 @@ from ase.data import chemical_symbols
 from slembench.errors import ConfigError, PredictionError
 from slembench.files import sha256, write_text
 from slembench.inference.blocks import block_portions
-from slembench.inference.chunked import MAX_PAIRS, features
+from slembench.inference.chunked import features
 from slembench.inference.on_ray import predict_parts
 from slembench.inference.partition import cut, halo, make_part
+from slembench.inference.structure_job import StructureJob
 from slembench.models.contract import OperatorModel
 from slembench.orbitals import IntArray
 from slembench.predictions import PredictionWriter, read_predictions
@@ -39,29 +39,6 @@ PLAN_FILE = "plan.json"
 
 PORTION = 1_000_000
 """Matrix elements, of one direction, that are turned from features into blocks together."""
-
-
-@dataclass(frozen=True)
-class StructureJob:
-    """What is predicted; every worker gets one.
-
-    Attributes:
-        checkpoint: folder of the model.
-        name: id of the structure in the predictions file.
-        atoms: the structure; positions and cell in Angstrom.
-        source_hash: identifies what the structure was read from, kept in the file's header.
-        energy_unit: unit of the model's Hamiltonians, where its checkpoint does not say.
-        max_pairs: pairs worked on at a time.
-        threads: of each process.
-    """
-
-    checkpoint: Path
-    name: str
-    atoms: ase.Atoms
-    source_hash: str
-    energy_unit: str | None = None
-    max_pairs: int = MAX_PAIRS
-    threads: int = 1
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from slembench.figures.style import SYMBOLS, with_unit
 from slembench.leaderboard.cells import Cell, Column, Number, Section
 from slembench.metrics.scaling import PowerLaw, learning_curve
 from slembench.pages.picture import Picture
-from slembench.studies.report import Part
+from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
 
 MODEL = Column("model", "model", align="left", names_row=True)

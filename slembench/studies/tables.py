@@ -11,7 +11,7 @@ from slembench.figures.power_laws import Series, power_law_picture
 from slembench.leaderboard.cells import Cell, Column, Number, Section, format_value
 from slembench.pages.picture import Picture
 from slembench.studies.curves import MODEL, axis, picture_name
-from slembench.studies.report import Part
+from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
 
 
