@@ -209,10 +209,21 @@ class PairFrameModel(OperatorModel):
     def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target."""
         around = self.surroundings(graph)
+        return self.read_out(graph, around, self.states(graph, around))
+
+    def raw_and_states(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
+        """The same, with the node and pair states behind the last layer; none where S alone is predicted."""
+        around = self.surroundings(graph)
+        state = self.states(graph, around)
+        pair = around.frames.rotate_out(state.edge, self.packing.channels) if state.edge else []
+        return self.read_out(graph, around, state), state.node, pair
+
+    def states(self, graph: OperatorGraph, around: Surroundings) -> State:
+        """Node and pair states behind the last layer."""
         state = self.start(around, int(graph.num_nodes))
         for layer in self.layers:
             state = layer(state, around)
-        return self.read_out(graph, around, state)
+        return state
 
     def surroundings(self, graph: OperatorGraph) -> Surroundings:
         """What all layers read: frames, species, envelope and two-body scalars of the pairs."""

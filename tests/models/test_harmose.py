@@ -7,6 +7,7 @@ import torch
 from slembench.data.graph import build_graph
 from slembench.errors import ConfigError
 from slembench.models.harmose import Harmose, HarmoseConfig
+from slembench.rotations import random_rotation, wigner_d
 from slembench.testing import contract_report
 
 from .conftest import BASIS, CUTOFFS
@@ -38,6 +39,21 @@ def test_both_stages_keep_all_but_rotation(layer, stage1):
     rotation, inversion = report.pop("rotation"), report.pop("inversion")
     assert all(error < 1e-10 for error in report.values()), report
     assert min(rotation, inversion) > 1e-3  # measured: stage 2 is not equivariant before it has learned it
+
+
+@pytest.mark.parametrize("stage1", STAGE1)
+def test_states_of_stage_1_turn_with_the_structure(stage1, layer):
+    """What stage 2 reads: node and pair states of every l, covariant in the axes of the structure."""
+    model, q = small(stage1).first, random_rotation(2)
+    turned = layer.copy()
+    turned.positions, turned.cell = layer.positions @ q.T, layer.cell.array @ q.T
+    plain, rotated = (model.raw_and_states(graph_of(model, atoms)) for atoms in (layer, turned))
+    assert torch.equal(plain[0]["hamiltonian"].pair, model.raw(graph_of(model, layer))["hamiltonian"].pair)
+    for before, after in zip(plain[1:], rotated[1:]):
+        assert len(before) > 2
+        for l, (x, y) in enumerate(zip(before, after)):
+            assert float(x.detach().abs().max()) > 1e-6
+            assert torch.allclose(torch.from_numpy(wigner_d(l, q)) @ x, y, atol=1e-9 * float(x.detach().abs().max()))
 
 
 def test_stage_1_only_has_its_symmetry(layer):
