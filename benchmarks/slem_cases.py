@@ -26,7 +26,7 @@ CASES = {
 """Si64 is DeePTB's own example; Si64-f has the same atoms, shells up to f and random Hermitian blocks."""
 
 SIZES = {"n_layers": 3, "init_multiplicity": 10, "latent_dim": 64, "latent_hidden": 32, "radial": 32, "n_bessel": 10}
-OVERLAP_HIDDEN = 64
+OVERLAP_HIDDEN = 32
 
 
 def raise_malloc_thresholds() -> None:

@@ -112,12 +112,21 @@ def summary(rounds: list[dict]) -> dict:
         "wall_s": [statistics.median(r["wall_s"]) for r in rounds],
         "peak_bytes": max(r["peak_bytes"] for r in rounds),
         "step_bytes": max(r["step_bytes"] for r in rounds),
-        **({"gflops": max(r["gflops"] for r in rounds)} if "gflops" in first else {}),
+        **({"gflop": first["gflop"], "gflops": max(r["gflops"] for r in rounds)} if "gflop" in first else {}),
     }
 
 
 def spread(values: list[float], form: str = ".3f") -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+
+
+def rate(f: dict) -> str:
+    """Matrix products of a step, and their rate against that of one product of the model's shape."""
+    if "gflop" not in f:
+        return ""
+    return (
+        f"{f['gflop']:.1f}, {f['gflop'] / statistics.median(f['cpu_s']) / f['gflops']:.0%} of {f['gflops']:.0f} GFLOP/s"
+    )
 
 
 def case_table(name: str, method: str, figures: dict) -> list[str]:
@@ -127,13 +136,13 @@ def case_table(name: str, method: str, figures: dict) -> list[str]:
     lines = [
         f"### {name}, {method.upper()}",
         f"Basis {case['basis']}, {any_side['pairs']:,} pairs, hidden {case['irreps']} (O3: {case['parity']})\n",
-        "| side | parameters | CPU s a step (min-max) | wall s | peak GiB | of the steps GiB |",
-        "|---|---|---|---|---|---|",
+        "| side | parameters | CPU s a step (min-max) | wall s | peak GiB | of steps GiB | GFLOP, of the rate |",
+        "|---|---|---|---|---|---|---|",
     ]
     for side, f in figures.items():
         lines.append(
             f"| {side} | {f['parameters']:,} | {spread(f['cpu_s'])} | {spread(f['wall_s'])} "
-            f"| {f['peak_bytes'] / 2**30:.2f} | {f['step_bytes'] / 2**30:.2f} |"
+            f"| {f['peak_bytes'] / 2**30:.2f} | {f['step_bytes'] / 2**30:.2f} | {rate(f)} |"
         )
     if not any(side.startswith("dptb") for side in figures):
         return [*lines, ""]

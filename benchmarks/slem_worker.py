@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
@@ -75,7 +76,9 @@ def run_step(args: argparse.Namespace) -> dict:
     if args.weights:
         load_embedding(model, load_file(args.weights))
     step, pairs = training_step(model, args.data)
-    return {"parameters": model.n_parameters, "pairs": pairs, "torch": torch.__version__, **timed(step, args.steps)}
+    figures = timed(step, args.steps)
+    facts = {"parameters": model.n_parameters, "pairs": pairs, "torch": torch.__version__, "gflop": flops(step) / 1e9}
+    return {**facts, **figures}
 
 
 def run_lmax(args: argparse.Namespace) -> dict:
@@ -115,16 +118,23 @@ def run_overlap(args: argparse.Namespace) -> dict:
     }
 
 
-def multiply_adds(model: PairFrameModel, graph: object) -> int:
-    """Multiply-adds of all matrix products of a forward pass."""
+def flops(work: Callable[[], object]) -> int:
+    """Floating-point operations of all matrix products that ``work`` does."""
     from torch.utils.flop_counter import FlopCounterMode
 
     def in_place(total: torch.Size, a: torch.Size, b: torch.Size, *_: object, **__: object) -> int:
-        return 2 * a[0] * a[1] * b[1]
+        return 2 * math.prod(a) * b[-1]
 
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: in_place}) as counter:
-        model(graph)
-    return int(counter.get_total_flops()) // 2
+    products = {torch.ops.aten.addmm_: in_place, torch.ops.aten.baddbmm_: in_place}
+    with FlopCounterMode(display=False, custom_mapping=products) as counter:
+        work()
+    return int(counter.get_total_flops())
+
+
+@torch.no_grad()
+def multiply_adds(model: PairFrameModel, graph: object) -> int:
+    """Multiply-adds of all matrix products of a forward pass."""
+    return flops(lambda: model(graph)) // 2
 
 
 KINDS = {
