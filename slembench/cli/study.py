@@ -53,6 +53,15 @@ SEEDS_HELP = """How much of a difference is luck: mean, deviation and range over
     slembench study seeds --dataset mos2-mini --models slem@0.7M-mini,deeph-e3@quickstart --seeds 0,1,2 --out runs/seeds
 """
 
+SCALING_HELP = """Time and memory of training steps and predictions against atoms, cutoff and lmax, on this machine.
+
+    slembench study scaling --dataset mos2-mini --models slem@quickstart,lem@quickstart --out runs/scaling
+
+Every measurement is one row of OUT/measurements.csv, made in a process of its own; given again, the command makes
+those that are missing. The page OUT/scaling.md holds them, fitted exponents with intervals, and what they say about a
+million atoms (crystals) or about training on the whole of QH9 (qh9-mini).
+"""
+
 Datasets = Annotated[list[str], typer.Option("--dataset", help="Data set: a name or a folder; repeatable.")]
 OneDataset = Annotated[str, typer.Option("--dataset", help="Data set: a name or a folder.")]
 Models = Annotated[str, typer.Option(help="Models, separated by commas: MODEL or MODEL@VARIANT of its recipe.")]
@@ -83,6 +92,7 @@ def register(app: typer.Typer) -> None:
     area.command("transfer", help=TRANSFER_HELP)(transfer_command)
     area.command("locality", help=LOCALITY_HELP)(locality_command)
     area.command("seeds", help=SEEDS_HELP)(seeds_command)
+    area.command("scaling", help=SCALING_HELP)(scaling_command)
     study_work.register(area)
     app.add_typer(area, name="study")
 
@@ -204,6 +214,46 @@ def seeds_command(
     options = _options(models, seeds, change, steps, cpu_seconds, wall_seconds)
     plan = design(map(load_dataset, dataset), options, partition, split or ())
     study_work.begin(plan, out, Work(plan_only, jobs, threads, engine, address, retries, keep))
+
+
+def scaling_command(
+    dataset: Datasets,
+    models: Models,
+    out: Out,
+    copies: Annotated[str, typer.Option(help="Supercells of the crystal, separated by commas.")] = "1,2,4",
+    factors: Annotated[str, typer.Option(help="Factors on the cutoffs, separated by commas.")] = "1,.8,.6",
+    lmax: Annotated[str, typer.Option(help="Largest angular momenta of the blocks: 2, 4, 6; or none.")] = "2,4,6",
+    threads: Threads = 1,
+    page: Annotated[Path | None, typer.Option(help="Page to write. Default: OUT/scaling.md.")] = None,
+) -> None:
+    """Measure, fit and write the page of a scaling study."""
+    from functools import partial
+
+    from slembench.data import load_dataset
+    from slembench.progress import bar
+    from slembench.studies.choices import Choice
+    from slembench.studies.scaling import measure_all
+    from slembench.studies.scaling_page import write_machine, write_scaling
+
+    choices = [Choice.parse(text) for text in models.split(",") if text.strip()]
+    sizes = {
+        "copies": study_work.numbers(copies, "--copies", int),
+        "factors": study_work.numbers(factors, "--factors", float),
+        "lmaxs": () if lmax == "none" else study_work.numbers(lmax, "--lmax", int),
+    }
+    write_machine(out, threads)
+    for name in dataset:
+        measure_all(
+            load_dataset(name),
+            choices,
+            out,
+            threads=threads,
+            progress=partial(bar, text=f"measure {name}"),
+            tell=partial(typer.echo, err=True),
+            **sizes,
+        )
+    for path in write_scaling(out, page or out / "scaling.md"):
+        typer.echo(path)
 
 
 def _options(

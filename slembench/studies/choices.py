@@ -31,6 +31,11 @@ class Choice:
         model, _, variant = text.strip().partition("@")
         return cls(model, variant)
 
+    @property
+    def text(self) -> str:
+        """What `parse` makes the same choice of."""
+        return f"{self.model}@{self.variant}" if self.variant else self.model
+
     def __str__(self) -> str:
         name = Path(self.model).name
         return f"{name}@{self.variant}" if self.variant else name
