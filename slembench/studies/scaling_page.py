@@ -43,9 +43,9 @@ Against lmax every model has 8 channels of every irrep (QHNet 16 of every l) and
 BEYOND = """## A million atoms
 
 {data} continued to 1 000 000 atoms of the same density: the largest measured size times (N / its atoms)^b, with the
-ends of the interval of b; a b below 1 tells of costs that every call has, and counts as 1. One structure of that size fits in no single pass; SLEM and LEM are cut into parts
-(`slembench predict --parts`), whose halos cost extra: (1 + 2 h / d)^p for parts of edge d with a halo h in p periodic
-directions. No such prediction was made here.
+ends of the interval of b; a b below 1 tells of costs that every call has, and counts as 1. One structure of that size
+fits in no single pass; SLEM and LEM are cut into parts (`slembench predict --parts`), whose halos cost extra:
+(1 + 2 h / d)^p for parts of edge d with a halo h in p periodic directions. No such prediction was made here.
 """
 
 QH9 = """## Training on the whole of QH9
