@@ -1,9 +1,13 @@
-"""The overview: a line for each official task, a column for each model; also as the block that README.md embeds."""
+"""The overview: a line for each official task and budget, a column for each model; also the block in README.md.
+
+Entries that were trained with different budgets stand in different lines, so that a line compares models, not patience.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from slembench.errors import ConfigError
@@ -13,6 +17,7 @@ from slembench.leaderboard.cells import DISPLAY_UNITS, Cell, Column, Number, Sec
 from slembench.leaderboard.groups import heading
 from slembench.leaderboard.ranking import Ranked
 from slembench.leaderboard.render import markdown_table
+from slembench.leaderboard.runs import Entry
 
 BEGIN = "<!-- board: written by `slembench leaderboard --readme README.md` -->"
 END = "<!-- end of board -->"
@@ -25,8 +30,29 @@ def main_boards(boards: Sequence[Board]) -> list[Board]:
     return [b for b in boards if b.is_official and b.is_current and b.key.split == MAIN_SPLIT and b.models]
 
 
+def budget(entry: Entry) -> str:
+    """What an entry was trained with, as its record says; empty for predictions made elsewhere."""
+    training = entry.record.training
+    return training.budget if training else ""
+
+
+def by_budget(board: Board) -> list[tuple[str, Board]]:
+    """Parts of a board whose models had the same budget, that of most models first; every part has the floors.
+
+    Args:
+        board: with at least one model.
+    """
+    models = [ranked.entry for ranked in board.models]
+    counts = {text: sum(budget(entry) == text for entry in models) for text in map(budget, models)}
+    rest = [entry for entry in board.entries if entry.record.model_kind == "floor"]
+    return [
+        (text, replace(board, entries=(*(entry for entry in models if budget(entry) == text), *rest)))
+        for text in sorted(counts, key=lambda text: (-counts[text], text))
+    ]
+
+
 def overview(boards: Sequence[Board]) -> Section:
-    """Official score of the best entry of every model on every task, and the best floor.
+    """Official score of the best entry of every model on every task and with every budget, and the best floor.
 
     Args:
         boards: of all data sets.
@@ -36,13 +62,14 @@ def overview(boards: Sequence[Board]) -> Section:
     columns = [
         Column("dataset", "data set", align="left", names_row=True),
         Column("operator", "operator", align="left"),
+        Column("budget", "trained for", align="left"),
     ]
     columns += [*(Column(f"model {name}", name) for name in models), Column("floor", "best floor")]
     columns += [Column("unit", "unit", align="left"), Column("metric", "score", align="left")]
-    rows = tuple(_row(board, models) for board in chosen)
+    rows = tuple(_row(part, models, text) for board in chosen for text, part in by_budget(board))
     notes = (
-        "official score of every data set on its test split, of each model's best entry; lower is better; (1) marks "
-        "rank 1, also where entries are tied",
+        "official score of every data set on its test split, of each model's best entry with that budget; lower is "
+        "better; (1) marks rank 1 in the line, also where entries are tied",
         "mini data sets: errors compare models with each other, not with published tables",
     )
     return Section("official tasks", "measured", tuple(columns), rows, notes, "overview")
@@ -72,11 +99,12 @@ def write_overview(boards: Sequence[Board], path: str | Path) -> Path:
     return write_text(path, text[:begin] + overview_block(boards) + text[end + len(END) :])
 
 
-def _row(board: Board, models: Sequence[str]) -> dict[str, Cell]:
+def _row(board: Board, models: Sequence[str], budget: str) -> dict[str, Cell]:
     unit, factor = DISPLAY_UNITS.get(board.unit(board.metric), (board.unit(board.metric), 1.0))
     row: dict[str, Cell] = {
         "dataset": board.key.dataset,
         "operator": SYMBOLS[board.key.operator],
+        "budget": budget or "-",
         "metric": heading(board.metric),
         "unit": unit,
         "task": board.task,

@@ -53,7 +53,7 @@ def home_page(site: Site, files: Sequence[str]) -> Path:
         "home.html.j2",
         title="Boards",
         counts=_counts(site),
-        overview=site.table(section, caption="Official score of each model's best entry on every task"),
+        overview=site.table(section, caption="Official score of each model's best entry on every task and budget"),
         tasks=site.table(_task_list(site), caption="All boards, the first place of each"),
         chart=tasks_chart(boards),
         evidence=list(MEANING.items()),

@@ -10,6 +10,7 @@ from slembench.cli import app
 from slembench.errors import ConfigError
 from slembench.leaderboard.cells import grid
 from slembench.leaderboard.overview import BEGIN, END, overview, overview_block, write_overview
+from slembench.results.record import TrainingSummary
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -33,9 +34,18 @@ def test_the_board_in_the_readme_is_that_of_the_committed_results():
 def test_one_line_a_task_and_the_best_entry_of_each_model(boards):
     section = overview(boards)
     assert [column.title for column in section.columns] == [
-        "data set", "operator", "other", "slem", "best floor", "unit", "score",
+        "data set", "operator", "trained for", "other", "slem", "best floor", "unit", "score",
     ]  # fmt: skip
-    assert grid(section)[0] == [["mos2-mini", "H", "40", "15 (1)", "1500", "meV", "MAE all"]]
+    assert grid(section)[0] == [["mos2-mini", "H", "9 steps", "40", "15 (1)", "1500", "meV", "MAE all"]]
+
+
+def test_models_with_other_budgets_stand_in_another_line(boards, add_run):
+    training = TrainingSummary(
+        seed=0, partition=100, n_train=60, steps=99, structures_seen=99, wall_s=900.0, budget="99 steps"
+    )
+    add_run("long", [0.001, 0.001], config={"layers": 4}, training=training)
+    rows = grid(overview(slembench.leaderboard(runs=[add_run.root], committed=False).boards))[0]
+    assert [row[2:6] for row in rows] == [["9 steps", "40", "15 (1)", "1500"], ["99 steps", "-", "1 (1)", "1500"]]
 
 
 def test_the_block_replaces_what_stood_there(boards, tmp_path):
@@ -62,7 +72,7 @@ def test_command(boards, add_run, tmp_path):
     path.write_text(f"{BEGIN}\n{END}\n")
     options = ["leaderboard", "--no-committed", "--runs", str(add_run.root), "--readme", str(path)]
     assert CliRunner().invoke(app, options).exit_code == 0
-    assert "| mos2-mini | H | 40 | 15 (1) | 1500 |" in path.read_text()
+    assert "| mos2-mini | H | 9 steps | 40 | 15 (1) | 1500 |" in path.read_text()
     done = CliRunner().invoke(app, [*options[:-1], str(tmp_path / "none.md")])
     assert done.exit_code == 1
     assert done.stderr.startswith("error: ")
