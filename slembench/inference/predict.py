@@ -83,10 +83,10 @@ def predict(
     """
     check_match(model, dataset)
     started, times, n_pairs, n_atoms = time.perf_counter(), [], 0, 0
-    parameter = next(model.parameters())
+    parameter, wanted = next(model.parameters()), dataset.split(split) if ids is None else ids
     model.eval()
     with (
-        numerics(parameter.device.type, precision),
+        numerics(parameter.device.type, precision, sizes=len(wanted)),
         PredictionWriter(
             path,
             dataset=dataset.name,
@@ -97,7 +97,7 @@ def predict(
             energy_unit=dataset.card.units.energy,
         ) as writer,
     ):
-        for structure in progress(dataset.split(split) if ids is None else ids):
+        for structure in progress(wanted):
             sample = dataset.sample(structure)
             begun = time.perf_counter()
             graph = build_graph(sample.atoms, model.cutoffs, model.layout, dtype=torch.float64)

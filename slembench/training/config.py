@@ -116,7 +116,8 @@ class TrainConfig(_Section):
     device: str = Field("cpu", description="cpu, cuda, cuda:1 ...")
     deterministic: bool = Field(True, description="only algorithms that give the same bits in every run")
     matmul_precision: Literal["highest", "high", "medium"] | None = Field(
-        None, description="torch.set_float32_matmul_precision; null: medium on a CPU where it is exact, else highest"
+        None,
+        description="torch.set_float32_matmul_precision; null: medium where it is exact and pays, else highest",
     )
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ from slembench.training.log import Bar, JsonLog, progress_bar
 from slembench.training.loss import ElementTable, ErrorSums, OperatorLoss, absolute_errors, target_scales
 from slembench.training.numerics import numerics
 from slembench.training.schedule import Schedule, Spent, used_budget
+
+LOOKED_AT = 100
+"""Training structures whose sizes decide how products are computed (`matmul_precision`)."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -107,7 +111,8 @@ def train(
         if not len(graphs):
             raise ConfigError(f"no {name} structures; choose a larger partition or another data set")
     world = current_world()
-    with numerics(config.device, config.matmul_precision, config.deterministic) as precision:
+    sizes = len({(int(graph.num_nodes), len(graph.pair_type)) for graph in islice(train_graphs, LOOKED_AT)})
+    with numerics(config.device, config.matmul_precision, config.deterministic, sizes) as precision:
         run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, world)
         run.start()
         with progress_bar(1.0, progress and world.first) as bar:

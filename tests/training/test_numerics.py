@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from slembench.training.allocator import keep_freed_memory
-from slembench.training.numerics import EXACT, matmul_error, numerics
+from slembench.training.numerics import EXACT, MOST_SIZES, matmul_error, matmul_precision, numerics
 
 
 def test_settings_hold_inside_and_are_put_back():
@@ -29,6 +29,14 @@ def test_default_precision_keeps_float32():
     assert matmul_error("highest") < EXACT
     with numerics("cpu") as word:
         assert matmul_error(word) < EXACT
+
+
+def test_many_sizes_do_without_compiled_products():
+    assert matmul_precision("cpu", None, MOST_SIZES) == matmul_precision("cpu")
+    assert matmul_precision("cpu", None, MOST_SIZES + 1) == "highest"
+    assert matmul_precision("cpu", "high", MOST_SIZES + 1) == "high"
+    with numerics("cpu", sizes=MOST_SIZES + 1) as word:
+        assert word == torch.get_float32_matmul_precision() == "highest"
 
 
 def test_freed_memory_stays():
