@@ -28,7 +28,8 @@ def results(tmp_path_factory, write_run):
             name, physics = f"{model}-{seed}", CHECKS if model == "qhnet" else {}
             folder = root / "runs" / "mos2-mini" / name
             write_run(folder / "test", name, values, seed=seed, model=model, physics=physics)
-            write_run(folder / "test_3x3", name, 3 * values, seed=seed, model=model, split="test_3x3")
+            if model == "slem":
+                write_run(folder / "test_3x3", name, 3 * values, seed=seed, model=model, split="test_3x3")
     write_run(root / "runs" / "evil", EVIL, [0.5] * 24, model="x/../../evil", config={"inputs": ["S"]}, training=None)
     write_run(root / "runs" / "cheat", "cheat", [1e-6] * 24, model="cheat")
     for name, size in (("zero", 0.9), ("mean", 0.1)):
