@@ -14,7 +14,13 @@ BADGES = ("evidence", "inputs", "state")
 """Columns whose words are shown as badges."""
 
 FILTER_FROM = 4
-"""Rows from which on a table has a field to filter it."""
+"""Rows from which on a table of `FILTERED` has a field to filter it."""
+
+FILTERED = ("main", "overview", "tasks", "boards", "metrics", "models", "datasets")
+"""Groups that readers look for rows in; others have a field only where they are long."""
+
+LONG = 12
+"""Rows from which on every table has a field to filter it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def html_table(section: Section, link: Link, name: str = "", caption: str = "") 
         columns,
         tuple(rows),
         tuple(notes),
-        len(rows) >= FILTER_FROM,
+        len(rows) >= (FILTER_FROM if section.group in FILTERED else LONG),
     )
 
 
