@@ -166,6 +166,6 @@ def _check_values(path: Path, file: h5py.File, op: str, ids: list[str], expected
         if len(bad):
             m = int(np.searchsorted(offsets, start + bad[0], side="right")) - 1
             raise PredictionError(
-                f"{path}: key {key!r}: structure {ids[m]!r} holds a value that is NaN or infinite; fill it in, or leave "
-                "the structure out of all arrays"
+                f"{path}: key {key!r}: structure {ids[m]!r} holds a value that is NaN or infinite; "
+                "fill it in, or leave the structure out of all arrays"
             )

@@ -10,7 +10,7 @@ from slembench.nn.readout import OperatorFeatures
 
 
 class ToyConfig(ModelConfig):
-    manner: Literal["obedient", "crooked", "failing", "infinite", "forgetful"] = "obedient"
+    manner: Literal["obedient", "crooked", "failing", "infinite", "forgetful", "crowded"] = "obedient"
     claims: Literal["O3", "SO3", "none"] = "O3"
 
 
@@ -44,7 +44,8 @@ class Toy(OperatorModel):
         kind = nn.functional.one_hot(graph.pair_type, n * n) + nn.functional.one_hot(j * n + i, n * n)
         distance = graph.pair_vector.norm(dim=1, keepdim=True)
         pairs = torch.cat([kind.to(distance), distance], dim=1)
-        factor = {"infinite": float("inf"), "forgetful": float(self.calls)}.get(manner, 1.0) * self.allowed
+        factors = {"infinite": float("inf"), "forgetful": self.calls, "crowded": len(graph.species)}
+        factor = float(factors.get(manner, 1.0)) * self.allowed
         return {
             t: OperatorFeatures(self.onsite[t](graph.species) * factor, self.pair[t](pairs) * factor)
             for t in self.targets
