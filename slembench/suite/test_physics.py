@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from slembench.suite.subject import Subject
 
 CLAIMS = {"rotation": ("O3", "SO3"), "inversion": ("O3",), "continuity": ()}
-"""Check -> declared symmetries that promise it (published models jump at the cutoff); all others hold for every model."""
+"""Check -> declared symmetries that promise it; others hold for every model. Published models jump at the cutoff."""
 
 FAILED = "the model failed"
 """What the note of a check begins with when the model raised an error in it."""
