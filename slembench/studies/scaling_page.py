@@ -36,14 +36,16 @@ change the cost), each in a process of its own. Times are CPU seconds of all thr
 mean of two steps, those of a prediction (positions to blocks) the smaller of two. Memory is the peak beyond what the
 process held before. Measured on {cpu}, {threads} thread, {versions}.
 
-A fit is y = a x^b; the interval of b comes from resampling the points, and is wide where there are three of them.
+A fit is y = a x^b over all sizes of a series, the costs that every call has included, which makes b smaller than it is
+for large sizes. The interval of b comes from resampling the points; there is none where there are only two.
 Against lmax every model has 8 channels of every irrep (QHNet 16 of every l) and bases that reach lmax.
 """
 
 BEYOND = """## A million atoms
 
 {data} continued to 1 000 000 atoms of the same density: the largest measured size times (N / its atoms)^b, with the
-ends of the interval of b; a b below 1 tells of costs that every call has, and counts as 1. One structure of that size
+ends of the interval of b. A b below 1 tells of costs that every call has, and counts as 1, so the numbers are linear in
+the atoms and still hold a share of those costs. One structure of that size
 fits in no single pass; SLEM and LEM are cut into parts (`slembench predict --parts`), whose halos cost extra:
 (1 + 2 h / d)^p for parts of edge d with a halo h in p periodic directions. No such prediction was made here.
 """
@@ -79,7 +81,11 @@ def write_scaling(folder: Path, out: Path) -> list[Path]:
     about = yaml.safe_load((folder / MACHINE_FILE).read_text(encoding="utf-8"))
     words = ", ".join(f"{name} {about['versions'][name]}" for name in ("torch", "e3nn", "python"))
     threads = int(table["threads"].max())
-    text = [INTRODUCTION.format(table=TABLE_FILE, cpu=about["hardware"]["cpu"], threads=threads, versions=words)]
+    text = [
+        INTRODUCTION.format(
+            table=f"{folder.name}/{TABLE_FILE}", cpu=about["hardware"]["cpu"], threads=threads, versions=words
+        )
+    ]
     paths: list[Path] = []
     for data in dict.fromkeys(table["dataset"]):
         own = table[table["dataset"] == data]
@@ -118,7 +124,8 @@ def _exponents(data: str, table: pd.DataFrame) -> Section:
         for quantity in QUANTITIES:
             for fit in fits(table, axis, quantity):
                 row = rows.setdefault((fit.model, axis), {"model": fit.model, "axis": words})
-                row[quantity] = Number(fit.law.exponent, fit.law.low, fit.law.high)
+                ends = (fit.law.low, fit.law.high) if len(set(fit.sizes)) > 2 else ()
+                row[quantity] = Number(fit.law.exponent, *ends)
     return Section(f"{data}: exponents b of y = a x^b [95 %]", "measured", tuple(columns), tuple(rows.values()))
 
 
@@ -155,4 +162,6 @@ def _qh9(table: pd.DataFrame) -> str:
 
 def _range(values: Sequence[float]) -> str:
     value, *ends = values
+    if all(f"{end:.4g}" == f"{value:.4g}" for end in ends):
+        return format_value(value)
     return f"{format_value(value)} [{format_value(min(ends))}, {format_value(max(ends))}]"

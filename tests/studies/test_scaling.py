@@ -53,7 +53,8 @@ def test_the_page_holds_every_number_and_its_basis(known, tmp_path):
     assert f"({picture.relative_to(tmp_path)})" in text
     assert "| slem@quickstart | atoms | 1 \\[1, 1\\]" in text
     hours = known["predict_cpu_s"].iloc[2] * 1e6 / 32 / 3600
-    assert f"| slem@quickstart | 32 | {known['predict_cpu_s'].iloc[2]:.3g} | {hours:.4g} [" in text
+    assert f"| slem@quickstart | 32 | {known['predict_cpu_s'].iloc[2]:.3g} | {hours:.4g} |" in text
+    assert "| slem@quickstart | cutoff | 3 | 3 |" in text  # two points have no interval
     known.to_csv(tmp_path / "measurements.csv", columns=["model"], index=False)
     with pytest.raises(DataError, match="column 'dataset' is missing"):
         read_measurements(tmp_path / "measurements.csv")
