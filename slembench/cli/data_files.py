@@ -137,30 +137,21 @@ def _print_head(console: Console, found: Inspection, path: Path) -> None:
 
 
 def _print_structures(console: Console, found: Inspection) -> None:
-    """One row an operator; what concerns the structure as a whole stands in its first row."""
+    """A table of structures and one of their operators, each narrow enough for 80 columns."""
     from rich.markup import escape
     from rich.table import Table
 
-    head = (
-        "structure",
-        "atoms",
-        "orbitals",
-        "periodic",
-        "operator",
-        "pairs",
-        "reach (A)",
-        "largest",
-        "not Hermitian by",
-    )
-    table = Table(*head, "lowest S", "Tr(DS)", "electrons stated")
+    structures = Table("structure", "atoms", "orbitals", "periodic", "lowest S", "Tr(DS)", "electrons stated")
+    operators = Table("structure", "operator", "pairs", "reach (A)", "largest", "not Hermitian by")
     for item in found.structures:
-        whole = [escape(f"{item.id} {item.formula}"), str(item.atoms), str(item.orbitals), item.periodic or "no"]
-        ends = [_number(item.overlap_minimum), _number(item.electrons, 10), _number(item.stated_electrons, 10)]
-        for name, operator in item.operators.items():
+        ends = (_number(item.overlap_minimum), _number(item.electrons, 10), _number(item.stated_electrons, 10))
+        name = escape(f"{item.id} {item.formula}")
+        structures.add_row(name, str(item.atoms), str(item.orbitals), item.periodic or "no", *ends)
+        for number, (kind, operator) in enumerate(item.operators.items()):
             sizes = (f"{operator.reach:.3f}", _number(operator.largest), f"{operator.hermiticity_error:.1e}")
-            table.add_row(*whole, name, str(operator.pairs), *sizes, *ends)
-            whole, ends = [""] * 4, [""] * 3
-    console.print(table)
+            operators.add_row("" if number else name, kind, str(operator.pairs), *sizes)
+    console.print(structures)
+    console.print(operators)
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -37,12 +37,20 @@ with all atoms that can matter to it; what is finished is kept when a worker is 
 """
 
 
+OF_STRUCTURES = ("frame", "parts", "workers", "pairs", "energy_unit", "engine", "address")
+"""Options that only a structure file takes."""
+
+OF_DATASETS = ("split",)
+"""Options that only a data set takes."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command("predict", help=HELP)(predict_command)
 
 
 def predict_command(
+    context: typer.Context,
     checkpoint: Annotated[Path, typer.Option(help="Folder of a run, of its checkpoints, or one checkpoint.")],
     out: Annotated[Path, typer.Option(help="Predictions file (HDF5) to write.")],
     structure: Annotated[Path | None, typer.Argument(help="Structure file; the alternative to --dataset.")] = None,
@@ -71,6 +79,7 @@ def predict_command(
 
     if (structure is None) == (dataset is None):
         raise ConfigError("give either a structure file or --dataset NAME")
+    _refuse_unused(context, OF_STRUCTURES if dataset is not None else OF_DATASETS)
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
@@ -82,6 +91,15 @@ def predict_command(
         cluster = (engine == "ray", address)
         _predict_structure(checkpoint, structure, frame, out, parts, workers, pairs, energy_unit, cluster)
     typer.echo(out)
+
+
+def _refuse_unused(context: typer.Context, names: Iterable[str]) -> None:
+    """Raise ConfigError where an option was given that this kind of input does not take."""
+    given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        kinds = ("a data set", "a structure file") if given[0] in OF_STRUCTURES else ("a structure file", "a data set")
+        option = given[0].replace("_", "-")
+        raise ConfigError(f"--{option} has no meaning for {kinds[0]}, only for {kinds[1]}; leave it out")
 
 
 def _predict_split(checkpoint: Path, dataset: str, split: str, out: Path) -> None:

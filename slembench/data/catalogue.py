@@ -11,7 +11,7 @@ from pathlib import Path
 from slembench.assets import asset_roots, list_assets
 from slembench.data.card import CARD_FILE, Card, read_card
 from slembench.data.dataset import Dataset
-from slembench.data.official import is_official
+from slembench.data.official import is_official, list_official
 from slembench.errors import DataError
 
 
@@ -40,7 +40,11 @@ def dataset_folder(name_or_path: str | Path) -> Path:
         )
     if found is None:
         known = ", ".join(list_datasets()) or "none"
-        raise DataError(f"no data set {str(name_or_path)!r}: give a folder with a {CARD_FILE}, or one of: {known}")
+        official = ", ".join(list_official())
+        raise DataError(
+            f"no data set {str(name_or_path)!r}: give a folder with a {CARD_FILE}, or one of: {known}"
+            + (f"; published elsewhere (slembench data fetch NAME): {official}" if official else "")
+        )
     return found
 
 

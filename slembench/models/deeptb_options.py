@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,6 +110,10 @@ def _angular_momentum(shell: str) -> int:
 
 def _cutoffs(stored: float | Mapping[str, float], basis: Basis, where: str) -> dict[int, float]:
     """Radius of each element; DeePTB's pair cutoff is half the sum of both ends', as here."""
+    radii = stored if isinstance(stored, Mapping) else dict.fromkeys(("every element",), stored)
+    for name, radius in radii.items():
+        if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < math.inf:
+            raise ConfigError(f"{where}: embedding.r_max of {name} is {radius!r}, not a length in Angstrom")
     if not isinstance(stored, Mapping):
         return dict.fromkeys(basis.elements, float(stored))
     wanted = {chemical_symbols[z] for z in basis.elements}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ def _cells(card: Card | OfficialCard, structures: str) -> str:
     what = card.title.removeprefix(f"{card.name}, ")
     cells = (
         f"[`{card.name}`]({card.name}.md)", what, structures, ", ".join(card.operators),
-        f"{theory.functional}; {theory.basis.split(';')[0]}", card.licence,
+        f"{theory.functional}; {re.split('[;(]', theory.basis)[0].strip()}", card.licence,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

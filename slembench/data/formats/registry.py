@@ -30,6 +30,7 @@ from slembench.data.formats import (
     siesta,
 )
 from slembench.data.formats.physical import check_physical
+from slembench.data.formats.sqlite_file import check_whole, sqlite_files
 from slembench.data.sample import Sample
 from slembench.errors import DataError
 
@@ -145,13 +146,15 @@ def detect_format(path: str | Path) -> tuple[Format, list[str]]:
     """The format of a path and what speaks for it.
 
     Raises:
-        DataError: nothing there, no known format, or more than one.
+        DataError: nothing there, no known format, or more than one; a sqlite file that is cut short.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     found = [(item, evidence) for item in FORMATS.values() if (evidence := item.detect(path))]
     if not found:
+        for file in sqlite_files(path):
+            check_whole(file)
         inside = _inside(path)
         problem = f"{path}: none of the known formats ({', '.join(FORMATS)}) was recognised"
         raise DataError(f"{problem}; deeper in there are: {', '.join(inside)}" if inside else problem)

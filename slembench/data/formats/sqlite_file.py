@@ -63,6 +63,19 @@ def sqlite_files(path: Path) -> list[Path]:
     return [file for file in ([path] if path.is_file() else sorted(path.glob("*.db"))) if _is_sqlite(file)]
 
 
+def check_whole(file: Path) -> None:
+    """Raise DataError where a sqlite file (from `sqlite_files`) is shorter than its own header says, or unreadable."""
+    with file.open("rb") as stream:
+        head = stream.read(100)
+    page, there = int.from_bytes(head[16:18]), file.stat().st_size
+    stated = (65536 if page == 1 else page) * int.from_bytes(head[28:32])
+    if there < max(stated, 100):
+        raise DataError(
+            f"{file}: a sqlite file that is cut short: {there} bytes are there, its header says {stated}; get it again"
+        )
+    list(SqliteFile(file).rows("SELECT name FROM sqlite_master"))
+
+
 def _is_sqlite(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
