@@ -55,7 +55,7 @@ class PairFrameConfig(ModelConfig):
     activation_factors: ActivationFactors = Field(
         ActivationFactors(), description="unit-variance factors of SiLU and sigmoid; imported weights need their own"
     )
-    overlap_channels: tuple[int, ...] = Field((64, 64), description="hidden widths of the two-body overlap head")
+    overlap_channels: tuple[int, ...] = Field((32, 32), description="hidden widths of the two-body overlap head")
     overlap_residual: Activation | None = Field(
         None, description="activation of a residual overlap network with biases, as in dptb; null: a plain one without"
     )
