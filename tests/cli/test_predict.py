@@ -65,6 +65,9 @@ def test_any_file_that_ase_reads(checkpoint, tmp_path):
         (["{}/water.xyz", "--dataset", "x"], "either a structure file or --dataset"),
         ([], "either a structure file or --dataset"),
         (["{}/water.xyz", "--energy-unit", "kcal"], "unknown unit"),
+        (["{}/water.xyz", "--split", "val"], "--split has no meaning for a structure file, only for a data set"),
+        (["--dataset", "x", "--parts", "1"], "--parts has no meaning for a data set, only for a structure file"),
+        (["--dataset", "x", "--energy-unit", "eV"], "--energy-unit has no meaning for a data set"),
     ],
 )
 def test_mistakes_are_one_line(checkpoint, tmp_path, arguments, message):

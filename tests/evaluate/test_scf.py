@@ -11,8 +11,9 @@ from slembench.data import Sample, SampleInfo
 from slembench.data.card import ScfProtocol
 from slembench.data.recipes.molecule_scf import canonical, pyscf_molecule
 from slembench.data.scf import converge, one_shot_energy
+from slembench.errors import DataError, PredictionError
 from slembench.evaluate import evaluate
-from slembench.evaluate.scf import error_level
+from slembench.evaluate.scf import error_level, scf_summary, scf_table
 from slembench.orbitals import Basis
 
 pyscf = pytest.importorskip("pyscf")
@@ -133,3 +134,23 @@ def test_a_run_that_does_not_converge_has_no_ratio(dataset, monkeypatch):
 def test_not_asked_for(dataset):
     result = evaluate(dataset, given(dataset, 3e-3, ("hamiltonian",)))
     assert result.unavailable["hamiltonian.scf_ratio"] == "not asked for (--scf)"
+
+
+def test_table_of_several_predictions(dataset, solved, tmp_path, monkeypatch):
+    _, cycles, _ = solved
+    sources = {"rough": given(dataset, 3e-3, ("hamiltonian",)), "exact": given(dataset, 0.0, ("density",))}
+    table = scf_table(dataset, sources, ["w"], tmp_path)
+    assert table[["id", "model", "operator"]].to_numpy().tolist() == [
+        ["w", "rough", "hamiltonian"],
+        ["w", "exact", "density"],
+    ]
+    assert (table["scf_iterations_guess"] == cycles).all()
+    summary = scf_summary(table).set_index("model")
+    assert summary.loc["exact", "scf_ratio"] < summary.loc["rough", "scf_ratio"] <= 1
+    assert summary.loc["exact", "energy_error"] == pytest.approx(0, abs=1e-7)
+    assert summary.loc["rough", ["molecules", "converged"]].tolist() == [1, 1]
+    with pytest.raises(PredictionError, match="hold overlap; needed: H or D"):
+        scf_table(dataset, {"s": given(dataset, 0.0, ("overlap",))}, ["w"], None)
+    monkeypatch.setattr(dataset, "card", dataset.card.model_copy(update={"scf": None}))
+    with pytest.raises(DataError, match="no protocol of self-consistent runs"):
+        scf_table(dataset, sources, ["w"], None)

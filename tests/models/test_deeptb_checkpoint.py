@@ -85,6 +85,8 @@ def refused(content, tmp_path):
         ("embedding", "universal", True, "embedding.universal = True"),
         ("embedding", "tp_radial_channels", [5, 5], "radial_channels = [5, 5]"),
         ("embedding", "r_max", {"C": 3.0}, "embedding.r_max names C, the basis Si"),
+        ("embedding", "r_max", "abc", "embedding.r_max of every element is 'abc', not a length in Angstrom"),
+        ("embedding", "r_max", {"Si": -1.0}, "embedding.r_max of Si is -1.0, not a length"),
         ("embedding", "irreps_hidden", "6x0e+4x2e+4x1o", "order than those of 6x0e+4x1o+4x2e"),
         ("embedding", "irreps_hidden", "many", "embedding.irreps_hidden = 'many'"),
         ("embedding", "n_layers", 2, "weight 'embedding.layers.1."),
