@@ -152,13 +152,15 @@ def generic_model(
         cutoffs: atomic number -> cutoff radius | Angstrom.
         targets: operators to predict.
         seed: of the weights.
-        spread: standard deviation of what is added to every weight.
+        spread: standard deviation of what is added to every weight, in units of the root mean square of its tensor
+            (of 1, where that is zero); deep sums over many neighbours overflow when small weights are moved by more.
     """
     torch.manual_seed(seed)
     model = kind(config, basis, cutoffs, targets).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(spread * torch.randn_like(parameter))
+            size = float(parameter.square().mean().sqrt()) if parameter.numel() else 0.0
+            parameter.add_(spread * (size or 1.0) * torch.randn_like(parameter))
     model.activate_all_parts()
     return model
 
