@@ -32,7 +32,10 @@ def register(app: typer.Typer) -> None:
 
 
 def add_command(results: Root = None) -> None:
-    """Add every folder with a record that is not in the index yet; refused where an indexed one was changed."""
+    """Add every folder with a record that is not in the index yet; refused where an indexed one was changed.
+
+    slembench results add
+    """
     from slembench.results.index import add_entries
 
     root = _root(results)
@@ -43,7 +46,10 @@ def add_command(results: Root = None) -> None:
 
 
 def check_command(results: Root = None) -> None:
-    """List what is wrong: entries that are gone, changed, not indexed or there twice; exit code 1 if anything is."""
+    """List what is wrong: entries that are gone, changed, not indexed or there twice; exit code 1 if anything is.
+
+    slembench results check
+    """
     from slembench.results.index import check_index, read_index
 
     root = _root(results)
@@ -61,7 +67,10 @@ def supersede_command(
     reason: Annotated[str, typer.Option(help="Why; it stands on the board.")],
     results: Root = None,
 ) -> None:
-    """Mark an entry as superseded: shown on the board with the reason, not ranked."""
+    """Mark an entry as superseded: shown on the board with the reason, not ranked.
+
+    slembench results supersede runs/mos2-mini/old/test --by runs/mos2-mini/new/test --reason "longer training"
+    """
     from slembench.results.index import retire
 
     retire(_root(results), path, reason, by)
@@ -73,7 +82,10 @@ def withdraw_command(
     reason: Annotated[str, typer.Option(help="Why; it stands on the board.")],
     results: Root = None,
 ) -> None:
-    """Mark an entry as withdrawn: shown on the board with the reason, not ranked."""
+    """Mark an entry as withdrawn: shown on the board with the reason, not ranked.
+
+    slembench results withdraw submissions/mos2-mini/x/test --reason "trained on test structures"
+    """
     from slembench.results.index import retire
 
     retire(_root(results), path, reason)
