@@ -42,7 +42,7 @@ def floors_command(
     data = load_dataset(dataset)
     folder = out or Path("runs") / data.name
     records = score_floors(
-        data.root,
+        data,
         folder,
         splits=split or (),
         partition=partition,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from slembench.harness import Job
     from slembench.results.record import RunRecord
+    from slembench.training.distributed import World
 
 RUN_HELP = """Train a model on a data set, predict the test splits, score them, and write the records.
 
@@ -85,24 +88,10 @@ def run_command(
     floors: Annotated[bool, typer.Option(help="Score the floors on the same splits too.")] = True,
 ) -> None:
     """Train, predict, score and record."""
-    from slembench.harness import load_settings, prepare
-    from slembench.training.allocator import keep_freed_memory
-    from slembench.training.distributed import together
-
-    keep_freed_memory()
-    settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
-    with together(settings.training.device) as world:
-        job = prepare(
-            dataset,
-            settings,
-            partition=partition,
-            out=out,
-            name=name,
-            fresh=fresh,
-            threads=threads,
-            init_from=init_from,
-            tell=_tell if world.first else lambda text: None,
-        )
+    with _prepared(dataset, model, variant, change, recipe, seed, partition, threads, out, name, fresh, init_from) as (
+        job,
+        world,
+    ):
         records = job.run(split, floors)
     if world.first:
         _show(job, records)
@@ -123,6 +112,31 @@ def train_command(
     init_from: InitFrom = None,
 ) -> None:
     """Train only."""
+    with _prepared(dataset, model, variant, change, recipe, seed, partition, threads, out, name, fresh, init_from) as (
+        job,
+        world,
+    ):
+        _, result = job.train()
+    if world.first:
+        typer.echo(result.checkpoint)
+
+
+@contextmanager
+def _prepared(
+    dataset: str,
+    model: str,
+    variant: str,
+    change: list[str] | None,
+    recipe: Path | None,
+    seed: int | None,
+    partition: int,
+    threads: int | None,
+    out: Path | None,
+    name: str | None,
+    fresh: bool,
+    init_from: Path | None,
+) -> Iterator[tuple[Job, World]]:
+    """The run that the options ask for, and the processes that share it; they part at the end of the block."""
     from slembench.harness import load_settings, prepare
     from slembench.training.allocator import keep_freed_memory
     from slembench.training.distributed import together
@@ -141,9 +155,7 @@ def train_command(
             init_from=init_from,
             tell=_tell if world.first else lambda text: None,
         )
-        _, result = job.train()
-    if world.first:
-        typer.echo(result.checkpoint)
+        yield job, world
 
 
 def _tell(text: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from slembench.data import load_dataset
+from slembench.data import Dataset
 from slembench.harness.scoring import Scoring, Tell
 from slembench.results.record import RunRecord
 
 
 def score_floors(
-    dataset: str | Path,
+    data: Dataset,
     out: Path,
     *,
     splits: Sequence[str] = (),
@@ -22,7 +22,7 @@ def score_floors(
     """Score the floors of all operators of a data set; records that are there are kept.
 
     Args:
-        dataset: name or folder of a data set.
+        data: the data set.
         out: gets ``floors/<floor>/<split>`` with a record and its tables.
         splits: to score; by default all but train and val.
         partition: per cent of the training split that the floors are fitted on.
@@ -33,9 +33,8 @@ def score_floors(
         Split -> floor -> record.
 
     Raises:
-        DataError: no such data set, split or partition, or broken data.
+        DataError: no such split or partition, or broken data.
     """
-    data = load_dataset(dataset)
     scoring = Scoring(out, data, tuple(data.card.operators), partition, tell)
     data.partition(partition)
     chosen = data.test_splits(splits)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from slembench.errors import DataError
 from slembench.evaluate import Evaluation
 from slembench.files import atomic_file, write_text
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 RECORD_FILE = "record.yaml"
 PER_STRUCTURE_FILE = "per_structure.parquet"
@@ -160,9 +162,7 @@ def score_values(evaluation: Evaluation) -> dict[str, ScoreValue]:
 
 def write_record(record: RunRecord, folder: str | Path) -> Path:
     """Write ``folder``/record.yaml atomically; returns its path."""
-    content = record.model_dump(mode="json", exclude_none=True)
-    text = yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True)
-    return write_text(Path(folder) / RECORD_FILE, text)
+    return write_checked(record, Path(folder) / RECORD_FILE)
 
 
 def read_record(path: str | Path) -> RunRecord:
@@ -175,10 +175,23 @@ def read_record(path: str | Path) -> RunRecord:
         DataError: no such file, not YAML, an unknown, missing or ill-typed key; names file and key.
     """
     path = Path(path)
-    path = path / RECORD_FILE if path.is_dir() else path
+    return read_checked(path / RECORD_FILE if path.is_dir() else path, RunRecord)
+
+
+def write_checked(record: BaseModel, path: str | Path) -> Path:
+    """Write a record of any kind as YAML, atomically and without its empty values; returns its path."""
+    content = record.model_dump(mode="json", exclude_none=True)
+    return write_text(path, yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True))
+
+
+def read_checked(path: str | Path, kind: type[Checked]) -> Checked:
+    """A record of class ``kind`` from YAML.
+
+    Raises:
+        DataError: no such file, not YAML, an unknown, missing or ill-typed key; names file and key.
+    """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return RunRecord.model_validate(content)
+        return kind.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path}: not readable: {error}") from error
     except ValidationError as error:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from slembench.errors import DataError
-from slembench.files import write_text
-from slembench.results.record import PhysicsCheck, RunRecord
+from slembench.results.record import PhysicsCheck, RunRecord, read_checked, write_checked
 
 Area = Literal["contract", "physics", "accuracy", "cost"]
 
@@ -101,8 +98,7 @@ class SuiteRecord(_Part):
 
 def write_suite_record(record: SuiteRecord, path: Path) -> Path:
     """Write a record atomically; returns its path."""
-    content = record.model_dump(mode="json", exclude_none=True)
-    return write_text(path, yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True))
+    return write_checked(record, path)
 
 
 def read_suite_record(path: str | Path) -> SuiteRecord:
@@ -111,12 +107,4 @@ def read_suite_record(path: str | Path) -> SuiteRecord:
     Raises:
         DataError: no such file, not YAML, an unknown, missing or ill-typed key; names file and key.
     """
-    try:
-        content: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return SuiteRecord.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not readable: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "(whole record)"
-        raise DataError(f"{path}: key {key!r}: {first['msg']}") from error
+    return read_checked(path, SuiteRecord)
