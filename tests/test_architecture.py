@@ -19,8 +19,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     "units", "errors", "files", "progress", "cluster", "assets", "orbitals", "rotations", "blocks", "layout",
     "predictions", "data", "nn", "models", "graphs", "metrics", "floors", "training", "inference", "evaluate",
-    "results", "figures", "leaderboard", "harness", "pages", "site", "studies", "testing", "suite", "pytest_plugin",
-    "cli", "__main__",
+    "results", "figures", "leaderboard", "harness", "pages", "site", "studies", "reproduction", "testing", "suite",
+    "pytest_plugin", "cli", "__main__",
 )  # fmt: skip
 """Modules and packages in order; each imports only itself and what stands before it."""
 

@@ -14,6 +14,7 @@ from slembench.errors import SlembenchError
 AREAS = (
     "data", "models", "train", "predict", "checkpoint", "evaluate", "floors", "rescore", "scf", "compare", "exponents",
     "expected", "bands", "submit", "verify", "leaderboard", "results", "site", "report", "study",
+    "reproduction",
 )  # fmt: skip
 """Modules of this package that register commands, in the order of the help page."""
 

@@ -105,8 +105,8 @@ def _difference(a: Side, b: Side, score: str, asked: bool) -> ScoreDifference | 
     """One row; None for a score that has no paired difference, unless it was asked for by name."""
     _, metric = find_metric(score)
     try:
-        ours, weight = _values(a, score)
-        theirs, _ = _values(b, score)
+        ours, weight = numerators(a, score)
+        theirs, _ = numerators(b, score)
     except KeyError as error:
         if asked:
             raise DataError(f"score {score!r}: {error.args[0]}") from error
@@ -122,8 +122,12 @@ def _difference(a: Side, b: Side, score: str, asked: bool) -> ScoreDifference | 
     return ScoreDifference(score, unit, first, second, paired, _verdict(paired, metric.direction))
 
 
-def _values(side: Side, score: str) -> tuple[FloatArray, FloatArray]:
-    """Numerators (n_seeds, S) and weights (S,)."""
+def numerators(side: Side, score: str) -> tuple[FloatArray, FloatArray]:
+    """What the bootstrap needs: numerators (n_seeds, S) and weights (S,) of the structures.
+
+    Raises:
+        KeyError: a score that is no ratio of sums over structures.
+    """
     parts = [structure_values(table, score) for table in side.tables]
     return np.array([part[0] for part in parts]), parts[0][1]
 
