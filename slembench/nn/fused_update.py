@@ -5,9 +5,9 @@
     mixed = gated . mixing + mixing bias
     result = mixed * channel weights (+ offsets of scalars) + residual . residual matrices
 
-The elementwise steps are single passes (`nn.pointwise`), and the backward pass keeps only the product: everything
-behind it is computed again, which costs less than fetching it from memory. The plain formulation is the reference of
-the tests.
+The backward pass keeps only the product: everything behind it is computed again, which costs less than fetching it
+from memory. In float32 on a CPU compiled functions do it (`nn.native_update`), otherwise torch (`nn.update_chunk`). The
+plain formulation is the reference of the tests.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from slembench.nn.frames import FrameState
+from slembench.nn.native import usable
+from slembench.nn.native_update import run_backward, run_forward
 from slembench.nn.update_chunk import UpdateChunk
 from slembench.nn.update_shape import UpdateInputs, UpdateShape
 
@@ -43,9 +45,12 @@ class _Update(torch.autograd.Function):
         result = [product[0].new_empty(n, output.total)]
         result += [product[0].new_empty(n, 2, output.count_from(m)) for m in range(1, output.lmax + 1)]
         scalars = product[0].new_empty(n, output.scalars)
-        for rows in shape.chunks(product[0]):
-            _add_states(inputs, product, rows)
-            UpdateChunk(inputs, shape, product, rows).write(result, scalars)
+        if usable(scalars):
+            run_forward(inputs, shape, product, result, scalars)
+        else:
+            for rows in shape.chunks(product[0]):
+                _add_states(inputs, product, rows)
+                UpdateChunk(inputs, shape, product, rows).write(result, scalars)
         ctx.shape, ctx.counts = shape, counts
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *product)
@@ -56,18 +61,33 @@ class _Update(torch.autograd.Function):
         shape, counts = ctx.shape, ctx.counts
         inputs = UpdateInputs.of_flat(counts, ctx.saved_tensors[: sum(counts)])
         product = list(ctx.saved_tensors[sum(counts) :])
-        result = _empty_gradients(inputs)
         of_product, (*slopes, of_scalars) = [torch.empty_like(p) for p in product], gradients
         slope = [_whole(s, p, shape.output.count_from(m)) for m, (s, p) in enumerate(zip(slopes, product))]
-        for rows in shape.chunks(product[0]):
-            part, own = [p[rows] for p in of_product], None if of_scalars is None else of_scalars[rows].contiguous()
-            UpdateChunk(inputs, shape, product, rows).backward([s[rows] for s in slope], own, result, part)
-            _product_backward(inputs, part, rows, result)
+        kept = None if of_scalars is None else of_scalars.contiguous()
+        run = run_backward if usable(product[0]) else _backward
+        result = run(inputs, shape, product, slope, kept, of_product)
         result.operands = [
             [end.collect(m, of_product[m], operand.shape[1]) for m, operand in enumerate(operands)]
             for end, operands in zip(shape.ends, inputs.operands)
         ]
         return None, None, *result.flat()[1]
+
+
+def _backward(
+    inputs: UpdateInputs,
+    shape: UpdateShape,
+    product: list[Tensor],
+    slope: list[Tensor],
+    of_scalars: Tensor | None,
+    of_product: list[Tensor],
+) -> UpdateInputs:
+    """`native_update.run_backward` in torch."""
+    result = _empty_gradients(inputs)
+    for rows in shape.chunks(product[0]):
+        part, own = [p[rows] for p in of_product], None if of_scalars is None else of_scalars[rows]
+        UpdateChunk(inputs, shape, product, rows).backward([s[rows] for s in slope], own, result, part)
+        _product_backward(inputs, part, rows, result)
+    return result
 
 
 def _whole(slope: Tensor | None, product: Tensor, width: int) -> Tensor:

@@ -14,7 +14,7 @@ from slembench.nn.channels import Channels, linear_paths
 from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.fused import divide_by_rms, scale_both
 from slembench.nn.native import usable
-from slembench.nn.pointwise import divide_by_norms
+from slembench.nn.native_norm import divide_by_norms
 
 
 def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:

@@ -1,27 +1,16 @@
-"""Elementwise steps of the update of pair states (`nn.fused_update`) and of its norm, in both directions.
+"""Elementwise steps of the update of pair states in torch, in both directions (`nn.update_chunk`).
 
-Where a C compiler is at hand they are one pass over the data each (`pointwise.c`); otherwise, and in other types and on
-other devices, they are the same formulas in torch. States are (P, C), then (P, 2, C_m) for m = 1, 2, ...
+`c/pointwise.c` has the same formulas for float32 on a CPU. States are (P, C), then (P, 2, C_m) for m = 1, 2, ...
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from slembench.nn.channels import Channels
-from slembench.nn.native import call, usable
-
-
-def _like(states: Sequence[Tensor]) -> list[Tensor]:
-    return [torch.empty_like(tensor) for tensor in states]
-
-
-def _contiguous(states: Sequence[Tensor]) -> list[Tensor]:
-    return [tensor.contiguous() for tensor in states]
 
 
 def _values(product: Tensor, radial: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -53,11 +42,6 @@ def gate_forward(channels: Channels, product: list[Tensor], radial: Tensor | Non
         (P, C), (P, 2, C_m).
     """
     s, g = channels.scalars, channels.total - channels.scalars
-    if usable(product[0]):
-        gated = [product[0].new_empty(len(product[0]), channels.total), *_like(product[1:])]
-        width = 0 if radial is None else radial.shape[1]
-        call("gate_forward", channels, len(product) - 1, product, radial, bias, width, gated)
-        return gated
     values = _values(product[0], radial, bias)
     opened = torch.sigmoid(values[:, :g])
     scalars = torch.nn.functional.silu(values[:, g : g + s])
@@ -92,13 +76,6 @@ def gate_backward(
     """
     s, g = channels.scalars, channels.total - channels.scalars
     of_radial = None if radial is None else torch.empty_like(radial)
-    if usable(product[0]):
-        width, sums = 0, None
-        if radial is not None:
-            width, sums = radial.shape[1], radial.new_zeros(torch.get_num_threads(), radial.shape[1])
-        given = (product, radial, bias, width, slope, of_product, of_radial, sums)
-        call("gate_backward", channels, len(product) - 1, *given)
-        return None if of_radial is None or sums is None else (of_radial, sums.sum(dim=0))
     values = _values(product[0], radial, bias)
     opened = torch.sigmoid(values[:, :g])
     of_opened, end = slope[0][:, s:] * values[:, g + s :], g + channels.total
@@ -145,9 +122,6 @@ def weigh_forward(
         scalars: (P, scalars) | written: the true scalars of ``mixed`` with bias.
     """
     s, c = channels.scalars, channels.total
-    if usable(weights):
-        call("weigh_forward", channels, len(mixed) - 1, mixed, bias, weights, constant, result, scalars)
-        return
     torch.add(mixed[0][:, :s], bias, out=scalars)
     torch.mul(mixed[0], weights[:, :c], out=result[0])
     torch.addcmul(weights[:, c:], scalars, weights[:, :s], out=result[0][:, :s])
@@ -175,9 +149,6 @@ def weigh_backward(
     """
     s, c = channels.scalars, channels.total
     of_weights = torch.empty_like(weights)
-    if usable(weights):
-        call("weigh_backward", channels, len(mixed) - 1, slope, kept, mixed, bias, weights, of_weights)
-        return of_weights
     mixed[0][:, :s] += bias
     torch.mul(slope[0], mixed[0], out=of_weights[:, :c])
     of_weights[:, c:] = slope[0][:, :s]
@@ -202,10 +173,6 @@ def hidden_forward(values: Tensor, norm: Sequence[Tensor], eps: float) -> Tensor
         (P, H).
     """
     bias, gain, offset = norm
-    if usable(values):
-        result, width = torch.empty_like(values), values.shape[1]
-        call("hidden_forward", None, 0, [values], bias, gain, offset, width, float(eps), [result])
-        return result
     return torch.nn.functional.silu(torch.nn.functional.layer_norm(values + bias, gain.shape, gain, offset, eps))
 
 
@@ -222,12 +189,6 @@ def hidden_backward(values: Tensor, norm: Sequence[Tensor], eps: float, slope: T
         Gradient of ``values``, and those of ``bias``, ``gain`` and ``offset``.
     """
     (bias, gain, offset), width = norm, values.shape[1]
-    if usable(values):
-        result, sums = torch.empty_like(values), values.new_zeros(torch.get_num_threads(), 3, width)
-        given = ([values], bias, gain, offset, width, float(eps), [slope], [result], sums)
-        call("hidden_backward", None, 0, *given)
-        of_gain, of_offset, of_bias = sums.sum(dim=0)
-        return result, [of_bias, of_gain, of_offset]
     shifted = values + bias
     normed, mean, factor = torch.native_layer_norm(shifted, [width], gain, offset, eps)
     slope = torch.ops.aten.silu_backward(slope, normed)
@@ -235,42 +196,3 @@ def hidden_backward(values: Tensor, norm: Sequence[Tensor], eps: float, slope: T
         slope, shifted, [width], mean, factor, gain, offset, [True, True, True]
     )
     return result, [result.sum(dim=0), of_gain, of_offset]
-
-
-class _Norm(torch.autograd.Function):
-    """See `divide_by_norms`."""
-
-    @staticmethod
-    def forward(ctx: Any, channels: Channels, eps: float, weight: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
-        states = _contiguous(values)
-        result, divisors = _like(states), states[0].new_empty(len(states[0]), 2)
-        call("norm_forward", channels, len(states) - 1, states, weight, float(eps), result, divisors)
-        ctx.save_for_backward(weight, divisors, *states)
-        ctx.channels, ctx.eps = channels, eps
-        return tuple(result)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        weight, divisors, *states = ctx.saved_tensors
-        result = _like(states)
-        slope = _contiguous([t.new_zeros(t.shape) if g is None else g for g, t in zip(gradients, states)])
-        arguments = (states, weight, float(ctx.eps), divisors, slope, result)
-        call("norm_backward", ctx.channels, len(states) - 1, *arguments)
-        return None, None, None, *result
-
-
-def divide_by_norms(channels: Channels, eps: float, weight: Tensor, state: Sequence[Tensor]) -> list[Tensor]:
-    """True scalars centred and divided by their norm, all else by one root of the weighted sum of squares.
-
-    Only where `native.usable` holds; `layers.SeparableNorm` has the formula in torch.
-
-    Args:
-        channels: of the state.
-        eps: added to the norm, and to the sum of squares.
-        weight: (C,) | of the squares; constants.
-        state: (P, C), (P, 2, C_m); tensors may be missing for large m.
-
-    Returns:
-        Tensors of the same shapes.
-    """
-    return list(_Norm.apply(channels, eps, weight, *state))  # type: ignore[no-untyped-call]

@@ -104,22 +104,22 @@ class UpdateShape:
 
 
 @cache
-def _groups(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
+def groups(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
     """Ranges of l that a mixing treats at once: few enough for efficient products, and little work on zeros."""
     top = max(inputs.lmax, output.lmax) + 1
-    groups, start = [], 0
+    ranges, start = [], 0
     for l in range(1, top):
         if sum(output.counts[start:l]) >= LEAST_MIXED and sum(output.counts[l:]) >= LEAST_MIXED // 2:
-            groups.append((start, l))
+            ranges.append((start, l))
             start = l
-    return (*groups, (start, top))
+    return (*ranges, (start, top))
 
 
 @cache
 def blocks(inputs: Channels, output: Channels, m: int) -> list[tuple[slice, slice]]:
     """Where a channel mixing is not zero: (rows, columns) of its part for ``m``."""
     result = []
-    for edges in _groups(inputs, output):
+    for edges in groups(inputs, output):
         (a, b), (c, d) = (
             [max(0, channels.first(l) - channels.first(m)) for l in edges] for channels in (inputs, output)
         )

@@ -85,7 +85,7 @@ def test_fused_update_equals_the_plain_one(case, chunk, monkeypatch):
     monkeypatch.setattr(update_shape, "CHUNK", chunk)
     monkeypatch.setattr(update_shape, "LEAST_ROWS", 3)
     monkeypatch.setattr(update_shape, "LEAST_MIXED", chunk)
-    update_shape._groups.cache_clear()
+    update_shape.groups.cache_clear()
     update, state, frames, indices, rest, leaves = make_case(*case)
     if case[1] is not None:
         assert update.radial_on_input == (case[1] == "input")

@@ -1,48 +1,10 @@
 /* Elementwise steps of the update of pair states for float32 on a CPU, one row after the other: each number is read
- * and written once, and what is in between stays in registers and the first cache. nn/pointwise.py compiles and calls
- * these functions and has the same formulas in torch.
+ * and written once, and what is in between stays in registers and the first cache. update.c calls them for some rows at
+ * a time; nn/pointwise.py has the same formulas in torch.
  *
- * A feature has C channels, ordered by l; the first S are true scalars, all others have a gate. Tensors of m = 0 are
- * (rows, C), of m > 0 (rows, 2, C - first[m]), where first[m] counts the channels of l < m. The product has its C - S
- * gates in front of m = 0; the radial weights are those of all m one after the other. */
+ * The product has its C - S gates in front of m = 0; the radial weights are those of all m one after the other. */
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-
-typedef int64_t i64;
-
-typedef struct {
-    i64 rows, threads, top, scalars, channels;
-    const i64 *first; /* [top + 1] */
-} Shape;
-
-/* Rows are shared out among threads in order; sums over rows are kept thread by thread and added up by the caller, so
- * that they do not depend on which thread is first. */
-#define THREADS _Pragma("omp parallel for schedule(static, 1) num_threads(s->threads) if (s->threads > 1)")
-#define FIRST_ROW(thread) (s->rows * (thread) / s->threads)
-#define ROWS _Pragma("omp parallel for schedule(static) num_threads(s->threads) if (s->threads > 1)")
-
-/* exp to 2e-7 relative: powers of two and a polynomial (Cephes, expf) */
-static inline float exponential(float x) {
-    x = x > 88.0f ? 88.0f : (x < -87.0f ? -87.0f : x);
-    float n = rintf(x * 1.44269504088896341f);
-    float r = fmaf(n, -0.693359375f, x);
-    r = fmaf(n, 2.12194440e-4f, r);
-    float p = 1.9875691500e-4f;
-    p = fmaf(p, r, 1.3981999507e-3f);
-    p = fmaf(p, r, 8.3334519073e-3f);
-    p = fmaf(p, r, 4.1665795894e-2f);
-    p = fmaf(p, r, 1.6666665459e-1f);
-    p = fmaf(p, r, 5.0000001201e-1f);
-    p = fmaf(p * r, r, r + 1.0f);
-    int32_t bits = ((int32_t)n + 127) << 23;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
-}
-
-static inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
+#include "pointwise.h"
 
 /* m = 0 of the product times its radial weights, and the opened gates */
 static inline void start_row(const Shape *s, i64 row, const float *product, const float *radial, const float *bias,
@@ -61,7 +23,6 @@ static inline void start_row(const Shape *s, i64 row, const float *product, cons
 void gate_forward(const Shape *s, const float **product, const float *radial, const float *bias, i64 radial_width,
                   float **gated) {
     i64 S = s->scalars, C = s->channels, G = C - S;
-    ROWS
     for (i64 row = 0; row < s->rows; row++) {
         float value[G + C], open[G + 1], factor[G + 1];
         start_row(s, row, product[0], radial, bias, radial_width, value, open);
@@ -88,9 +49,7 @@ void gate_forward(const Shape *s, const float **product, const float *radial, co
 void gate_backward(const Shape *s, const float **product, const float *radial, const float *bias, i64 radial_width,
                    const float **slope, float **of_product, float *of_radial, float *sums) {
     i64 S = s->scalars, C = s->channels, G = C - S;
-    THREADS
-    for (i64 thread = 0; thread < s->threads; thread++)
-    for (i64 row = FIRST_ROW(thread); row < FIRST_ROW(thread + 1); row++) {
+    for (i64 row = 0; row < s->rows; row++) {
         float value[G + C], open[G + 1], of_open[G + 1], of_value[G + C];
         start_row(s, row, product[0], radial, bias, radial_width, value, open);
         const float *d = slope[0] + row * C;
@@ -131,8 +90,7 @@ void gate_backward(const Shape *s, const float **product, const float *radial, c
             float *restrict of_w = of_radial + row * radial_width;
             for (i64 c = 0; c < G + C; c++) of_p[c] = of_value[c] * (w[c] + bias[c]);
             for (i64 c = 0; c < G + C; c++) of_w[c] = of_value[c] * p[c];
-            float *restrict sum = sums + thread * radial_width;
-            for (i64 c = 0; c < radial_width; c++) sum[c] += of_w[c];
+            for (i64 c = 0; c < radial_width; c++) sums[c] += of_w[c];
         } else {
             memcpy(of_p, of_value, (G + C) * sizeof(float));
         }
@@ -143,7 +101,6 @@ void gate_backward(const Shape *s, const float **product, const float *radial, c
 void weigh_forward(const Shape *s, const float **mixed, const float *bias, const float *weights, const float *constant,
                    float **result, float *scalars) {
     i64 S = s->scalars, C = s->channels;
-    ROWS
     for (i64 row = 0; row < s->rows; row++) {
         const float *y = mixed[0] + row * C, *w = weights + row * (C + S);
         float *restrict out = result[0] + row * C, *restrict kept = scalars + row * S;
@@ -168,7 +125,6 @@ void weigh_forward(const Shape *s, const float **mixed, const float *bias, const
 void weigh_backward(const Shape *s, const float **slope, const float *kept, float **mixed, const float *bias,
                     const float *weights, float *of_weights) {
     i64 S = s->scalars, C = s->channels;
-    ROWS
     for (i64 row = 0; row < s->rows; row++) {
         const float *d = slope[0] + row * C, *w = weights + row * (C + S);
         float *restrict y = mixed[0] + row * C, *restrict of_w = of_weights + row * (C + S);
@@ -191,85 +147,12 @@ void weigh_backward(const Shape *s, const float **slope, const float *kept, floa
     }
 }
 
-/* scalars centred and divided by their norm, all others by one root of the weighted squares; divisors are kept */
-void norm_forward(const Shape *s, const float **values, const float *weight, float eps, float **result,
-                  float *divisors) {
-    i64 S = s->scalars, C = s->channels;
-    ROWS
-    for (i64 row = 0; row < s->rows; row++) {
-        const float *x = values[0] + row * C;
-        float *restrict out = result[0] + row * C;
-        float sum = 0.0f, length = 0.0f, square = 0.0f;
-#pragma omp simd reduction(+ : sum)
-        for (i64 c = 0; c < S; c++) sum += x[c];
-        float mean = sum / (float)S;
-#pragma omp simd reduction(+ : length)
-        for (i64 c = 0; c < S; c++) length += (x[c] - mean) * (x[c] - mean);
-#pragma omp simd reduction(+ : square)
-        for (i64 c = S; c < C; c++) square += x[c] * x[c] * weight[c];
-        for (i64 m = 1; m <= s->top; m++) {
-            i64 M = C - s->first[m];
-            const float *z = values[m] + row * 2 * M, *w = weight + s->first[m];
-#pragma omp simd reduction(+ : square)
-            for (i64 c = 0; c < M; c++) square += (z[c] * z[c] + z[M + c] * z[M + c]) * w[c];
-        }
-        float norm = 1.0f / (sqrtf(length) + eps), factor = 1.0f / sqrtf(square + eps);
-        divisors[2 * row] = sqrtf(length);
-        divisors[2 * row + 1] = factor;
-        for (i64 c = 0; c < S; c++) out[c] = (x[c] - mean) * norm;
-        for (i64 c = S; c < C; c++) out[c] = x[c] * factor;
-        for (i64 m = 1; m <= s->top; m++) {
-            i64 M = 2 * (C - s->first[m]);
-            const float *z = values[m] + row * M;
-            float *restrict o = result[m] + row * M;
-            for (i64 c = 0; c < M; c++) o[c] = z[c] * factor;
-        }
-    }
-}
-
-void norm_backward(const Shape *s, const float **values, const float *weight, float eps, const float *divisors,
-                   const float **slope, float **of_values) {
-    i64 S = s->scalars, C = s->channels;
-    ROWS
-    for (i64 row = 0; row < s->rows; row++) {
-        const float *x = values[0] + row * C, *d = slope[0] + row * C;
-        float *restrict out = of_values[0] + row * C;
-        float length = divisors[2 * row], norm = 1.0f / (length + eps), factor = divisors[2 * row + 1];
-        float sum = 0.0f, total = 0.0f, inner = 0.0f, along = 0.0f;
-#pragma omp simd reduction(+ : sum, total)
-        for (i64 c = 0; c < S; c++) sum += x[c], total += d[c];
-        float mean = sum / (float)S, even_slope = total / (float)S;
-#pragma omp simd reduction(+ : inner)
-        for (i64 c = 0; c < S; c++) inner += (x[c] - mean) * d[c];
-        float back = length > 0.0f ? inner * norm * norm / length : 0.0f;
-        for (i64 c = 0; c < S; c++) out[c] = (d[c] - even_slope) * norm - (x[c] - mean) * back;
-#pragma omp simd reduction(+ : along)
-        for (i64 c = S; c < C; c++) along += x[c] * d[c];
-        for (i64 m = 1; m <= s->top; m++) {
-            i64 M = 2 * (C - s->first[m]);
-            const float *z = values[m] + row * M, *e = slope[m] + row * M;
-#pragma omp simd reduction(+ : along)
-            for (i64 c = 0; c < M; c++) along += z[c] * e[c];
-        }
-        float bend = -factor * factor * factor * along;
-        for (i64 c = S; c < C; c++) out[c] = d[c] * factor + x[c] * weight[c] * bend;
-        for (i64 m = 1; m <= s->top; m++) {
-            i64 M = C - s->first[m];
-            const float *z = values[m] + row * 2 * M, *e = slope[m] + row * 2 * M, *w = weight + s->first[m];
-            float *restrict even = of_values[m] + row * 2 * M, *restrict odd = even + M;
-            for (i64 c = 0; c < M; c++) even[c] = e[c] * factor + z[c] * w[c] * bend;
-            for (i64 c = 0; c < M; c++) odd[c] = e[M + c] * factor + z[M + c] * w[c] * bend;
-        }
-    }
-}
-
 /* SiLU of the layer norm of (values + bias), `width` numbers a row */
-void hidden_forward(const Shape *s, const float **values, const float *bias, const float *gain, const float *offset,
-                    i64 width, float eps, float **result) {
-    ROWS
-    for (i64 row = 0; row < s->rows; row++) {
-        const float *z = values[0] + row * width;
-        float *restrict out = result[0] + row * width;
+void hidden_forward(i64 rows, const float *values, const float *bias, const float *gain, const float *offset,
+                    i64 width, float eps, float *result) {
+    for (i64 row = 0; row < rows; row++) {
+        const float *z = values + row * width;
+        float *restrict out = result + row * width;
         float x[width], sum = 0.0f, square = 0.0f;
 #pragma omp simd reduction(+ : sum)
         for (i64 c = 0; c < width; c++) x[c] = z[c] + bias[c], sum += x[c];
@@ -284,37 +167,33 @@ void hidden_forward(const Shape *s, const float **values, const float *bias, con
     }
 }
 
-/* sums: of the gradients of gain, offset and bias, 3 * width numbers for each thread */
-void hidden_backward(const Shape *s, const float **values, const float *bias, const float *gain, const float *offset,
-                     i64 width, float eps, const float **slope, float **of_values, float *sums) {
-    THREADS
-    for (i64 thread = 0; thread < s->threads; thread++) {
-        float *restrict of_gain = sums + thread * 3 * width, *restrict of_offset = of_gain + width;
-        float *restrict of_bias = of_offset + width;
-        for (i64 row = FIRST_ROW(thread); row < FIRST_ROW(thread + 1); row++) {
-            const float *z = values[0] + row * width, *d = slope[0] + row * width;
-            float *restrict out = of_values[0] + row * width;
-            float x[width], e[width], sum = 0.0f, square = 0.0f, total = 0.0f, along = 0.0f;
+/* sums: of the gradients of bias, gain and offset, 3 * width numbers */
+void hidden_backward(i64 rows, const float *values, const float *bias, const float *gain, const float *offset,
+                     i64 width, float eps, const float *slope, float *of_values, float *sums) {
+    float *restrict of_bias = sums, *restrict of_gain = sums + width, *restrict of_offset = sums + 2 * width;
+    for (i64 row = 0; row < rows; row++) {
+        const float *z = values + row * width, *d = slope + row * width;
+        float *restrict out = of_values + row * width;
+        float x[width], e[width], sum = 0.0f, square = 0.0f, total = 0.0f, along = 0.0f;
 #pragma omp simd reduction(+ : sum)
-            for (i64 c = 0; c < width; c++) x[c] = z[c] + bias[c], sum += x[c];
-            float mean = sum / (float)width;
+        for (i64 c = 0; c < width; c++) x[c] = z[c] + bias[c], sum += x[c];
+        float mean = sum / (float)width;
 #pragma omp simd reduction(+ : square)
-            for (i64 c = 0; c < width; c++) x[c] -= mean, square += x[c] * x[c];
-            float factor = 1.0f / sqrtf(square / (float)width + eps);
-            for (i64 c = 0; c < width; c++) {
-                x[c] *= factor;
-                float y = x[c] * gain[c] + offset[c], open = sigmoid(y), f = d[c] * open * (1.0f + y * (1.0f - open));
-                of_gain[c] += f * x[c];
-                of_offset[c] += f;
-                e[c] = f * gain[c];
-            }
+        for (i64 c = 0; c < width; c++) x[c] -= mean, square += x[c] * x[c];
+        float factor = 1.0f / sqrtf(square / (float)width + eps);
+        for (i64 c = 0; c < width; c++) {
+            x[c] *= factor;
+            float y = x[c] * gain[c] + offset[c], open = sigmoid(y), f = d[c] * open * (1.0f + y * (1.0f - open));
+            of_gain[c] += f * x[c];
+            of_offset[c] += f;
+            e[c] = f * gain[c];
+        }
 #pragma omp simd reduction(+ : total, along)
-            for (i64 c = 0; c < width; c++) total += e[c], along += e[c] * x[c];
-            total /= (float)width, along /= (float)width;
-            for (i64 c = 0; c < width; c++) {
-                out[c] = factor * (e[c] - total - x[c] * along);
-                of_bias[c] += out[c];
-            }
+        for (i64 c = 0; c < width; c++) total += e[c], along += e[c] * x[c];
+        total /= (float)width, along /= (float)width;
+        for (i64 c = 0; c < width; c++) {
+            out[c] = factor * (e[c] - total - x[c] * along);
+            of_bias[c] += out[c];
         }
     }
 }
