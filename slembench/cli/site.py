@@ -45,9 +45,11 @@ def build_command(
     pictures: Annotated[bool, typer.Option(help="Draw the pictures of data sets.")] = True,
 ) -> None:
     """Write the site."""
+    from slembench.assets import asset_roots
     from slembench.leaderboard import leaderboard
     from slembench.site import build_site
 
     board = leaderboard(dataset, runs or (), committed, results)
-    paths = build_site(board, out, draw=pictures, progress=partial(bar, text="site"))
+    roots = [results] if results is not None else asset_roots("results") if committed else []
+    paths = build_site(board, out, results=roots, draw=pictures, progress=partial(bar, text="site"))
     typer.echo(f"wrote {out / 'index.html'} and {len(paths) - 1} more files")

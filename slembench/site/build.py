@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from slembench.leaderboard import Leaderboard
@@ -11,6 +11,7 @@ from slembench.site.addresses import Addresses, tasks_of
 from slembench.site.boards import board_pages, home_page
 from slembench.site.catalogue import dataset_pages, metrics_page, model_pages, published_page, submit_page
 from slembench.site.entries import entry_pages
+from slembench.site.findings import finding_pages
 from slembench.site.pages import Site, write_assets
 
 FILES = "files"
@@ -21,6 +22,7 @@ def build_site(
     leaderboard: Leaderboard,
     out: str | Path,
     *,
+    results: Sequence[Path] = (),
     draw: bool = True,
     progress: Callable[[Iterable[Path]], Iterable[Path]] = iter,
 ) -> list[Path]:
@@ -33,6 +35,7 @@ def build_site(
     Args:
         leaderboard: what the site shows.
         out: folder; made where it is missing.
+        results: folders of results whose studies are shown.
         draw: draw the pictures of data sets.
         progress: wraps the iteration over the files as they are written.
 
@@ -43,15 +46,15 @@ def build_site(
         DataError: a record, table or card that is refused.
     """
     site = Site(Path(out), leaderboard, Addresses(tuple(tasks_of(leaderboard.boards))))
-    paths = list(progress(_write(site, draw)))
-    for folder in ("boards", "runs", "models", "datasets"):
-        for path in (site.out / folder).glob("*.html"):
+    paths = list(progress(_write(site, results, draw)))
+    for folder in ("boards", "runs", "models", "datasets", "studies"):
+        for path in (site.out / folder).rglob("*.html"):
             if path not in paths:
                 path.unlink()
     return paths
 
 
-def _write(site: Site, draw: bool) -> Iterator[Path]:
+def _write(site: Site, results: Sequence[Path], draw: bool) -> Iterator[Path]:
     yield from write_assets(site.out)
     yield from site.leaderboard.write(site.out / FILES)
     yield home_page(site, [f"{FILES}/{STEM}.{end}" for end in FORMATS])
@@ -61,4 +64,5 @@ def _write(site: Site, draw: bool) -> Iterator[Path]:
     yield published_page(site)
     yield metrics_page(site)
     yield submit_page(site)
+    yield from finding_pages(site, results)
     yield from entry_pages(site)

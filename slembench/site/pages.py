@@ -24,7 +24,8 @@ from slembench.site.tables import HtmlTable, html_table
 
 MENU = (
     ("index.html", "Boards"), ("models.html", "Models"), ("datasets.html", "Data sets"),
-    ("published.html", "Published"), ("metrics.html", "Metrics"), ("submit.html", "Submit"),
+    ("published.html", "Published"), ("findings.html", "Findings"), ("metrics.html", "Metrics"),
+    ("submit.html", "Submit"),
 )  # fmt: skip
 """Pages that every page leads to."""
 
