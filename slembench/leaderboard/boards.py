@@ -7,6 +7,7 @@ were superseded or withdrawn stand apart.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,7 +130,14 @@ class Board:
 def official_of(card: Card) -> Official:
     """What a card says about its boards."""
     official, theory = card.official, card.level_of_theory
-    words = [f"{theory.code} {theory.version}", theory.functional, theory.basis.split(";")[0], theory.pseudopotential]
+    code = re.match(r"[^ ;,]*", theory.code)
+    program = code.group() if code else ""
+    words = [
+        f"{program} {theory.version}{theory.code[len(program) :]}",
+        theory.functional,
+        theory.basis.split(";")[0],
+        theory.pseudopotential,
+    ]
     return Official(
         tuple(official.metrics),
         official.counting,
