@@ -130,8 +130,7 @@ class Board:
 def official_of(card: Card) -> Official:
     """What a card says about its boards."""
     official, theory = card.official, card.level_of_theory
-    code = re.match(r"[^ ;,]*", theory.code)
-    program = code.group() if code else ""
+    program = re.split(r"[ ;,]", theory.code)[0]
     words = [
         f"{program} {theory.version}{theory.code[len(program) :]}",
         theory.functional,
@@ -143,7 +142,7 @@ def official_of(card: Card) -> Official:
         official.counting,
         official.average,
         theory=", ".join(filter(None, words)),
-        flag=f"{theory.code.split(' (')[0]}, {theory.functional}",
+        flag=f"{program}, {theory.functional}",
         fingerprint=card.fingerprint,
     )
 
