@@ -12,6 +12,7 @@ import torch
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState
+from slembench.nn.products import multiply, product_turned
 
 
 class PairGroups:
@@ -102,9 +103,9 @@ class EndFrames:
         rows, atoms, width = self.rows[m][:, :, : operand.shape[1]], len(operand), operand.shape[2]
         shape = (len(self.index), 2, width) if m else (len(self.index), width)
         if total is not None and self.groups.slots is None:
-            total.view(atoms, rows.shape[1], width).baddbmm_(rows, operand)
+            multiply(rows, operand, total.view(atoms, rows.shape[1], width))
             return total
-        padded = torch.bmm(rows, operand).view(atoms, self.groups.width, *shape[1:])
+        padded = multiply(rows, operand).view(atoms, self.groups.width, *shape[1:])
         part = self.groups.unpad(padded)
         return part if total is None else total.add_(part)
 
@@ -120,7 +121,7 @@ class EndFrames:
             (A, size, width).
         """
         padded = self.groups.pad(values)
-        return torch.bmm(self.rows[m][:, :, :size].mT, padded.flatten(1, 2) if m else padded)
+        return product_turned(self.rows[m][:, :, :size], padded.flatten(1, 2) if m else padded)
 
     def receive(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
         """Frame features rotated to the axes of the structure and summed over the pairs of every atom.

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from slembench.nn.channels import Channels
+from slembench.nn.products import product, product_turned
 from slembench.rotations import wigner_d
 
 FrameState = list[torch.Tensor]
@@ -121,7 +122,7 @@ class Frames:
         """Features gathered at the pairs, (P, 2l + 1, C_l) for each l, into the pair frames."""
         rotated: list[torch.Tensor] = []
         for l in range(1, channels.lmax + 1):
-            parts = [torch.bmm(matrix, features[l][:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
+            parts = [product(matrix, features[l][:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
             rotated.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
         state = [torch.cat([features[0][:, 0, :]] + [r[:, 0, :] for r in rotated], dim=1)]
         for m in range(1, channels.lmax + 1):
@@ -137,7 +138,7 @@ class Frames:
                 start = channels.first(l) - channels.first(m)
                 rows.append(state[m][:, :, start : start + channels.counts[l]])
             stacked = torch.cat(rows, dim=1)
-            parts = [torch.bmm(matrix.mT, stacked[:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
+            parts = [product_turned(matrix, stacked[:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
             features.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
         return features
 

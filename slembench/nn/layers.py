@@ -15,6 +15,7 @@ from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.fused import divide_by_rms, scale_both
 from slembench.nn.native import usable
 from slembench.nn.native_norm import divide_by_norms
+from slembench.nn.products import product
 
 
 def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
@@ -53,13 +54,13 @@ class ScalarMLP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., sizes[0]) -> (..., sizes[-1])."""
-        return self._behind_first(x @ self._scaled(0))
+        return self._behind_first(product(x, self._scaled(0)))
 
     def of_parts(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """`forward` of parts (P, width) that would stand side by side, without putting them there."""
         x: torch.Tensor | None = None
         for part, weight in zip(parts, torch.split(self._scaled(0), [part.shape[1] for part in parts])):
-            x = part @ weight if x is None else torch.addmm(x, part, weight)
+            x = product(part, weight) if x is None else x + product(part, weight)
         assert x is not None
         return self._behind_first(x)
 
@@ -70,7 +71,7 @@ class ScalarMLP(nn.Module):
 
     def _behind_first(self, x: torch.Tensor) -> torch.Tensor:
         for k in range(1, len(self.weights)):
-            x = nn.functional.silu(x) @ self._scaled(k)
+            x = product(nn.functional.silu(x), self._scaled(k))
         return x
 
 
@@ -102,13 +103,11 @@ class ChannelMixing(nn.Module):
     def on_frames(self, state: FrameState) -> FrameState:
         """Frame feature of ``inputs`` -> frame feature of ``output``."""
         matrix = self.matrix()
-        if self.bias is None:
-            result = [state[0] @ matrix]
-        else:
-            bias = nn.functional.pad(self.bias, (0, self.output.total - self.output.scalars))
-            result = [torch.addmm(bias, state[0], matrix)]
+        result = [product(state[0], matrix)]
+        if self.bias is not None:
+            result[0] = result[0] + nn.functional.pad(self.bias, (0, self.output.total - self.output.scalars))
         for m in range(1, self.output.lmax + 1):
-            result.append(state[m] @ matrix[self.inputs.first(m) :, self.output.first(m) :])
+            result.append(product(state[m], matrix[self.inputs.first(m) :, self.output.first(m) :]))
         return result
 
     def add_to_frames(self, new: FrameState, old: FrameState, factor: torch.Tensor) -> FrameState:
