@@ -27,7 +27,7 @@ logging.disable(logging.WARNING)
 import ase  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from ase.build import bulk  # noqa: E402
+from ase.build import bulk, mx2  # noqa: E402
 from dptb.data import AtomicData  # noqa: E402
 from dptb.data.interfaces.ham_to_feature import feature_to_block  # noqa: E402
 from dptb.entrypoints.train import train  # noqa: E402
@@ -35,6 +35,7 @@ from dptb.nn import build_model  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 SPD = "5x0e+4x1o+2x1e+2x2o+4x2e+2x3o+2x3e+2x4e"
+SMALL = "3x0e+2x1o+1x1e+1x2o+2x2e+1x3o+1x3e+1x4e"
 CASES: dict[str, dict] = {
     "silicon": {
         "prefix": "Si64", "method": "slem", "overlap": True, "basis": {"Si": "1s1p"}, "r_max": {"Si": 5.0},
@@ -51,7 +52,7 @@ CASES: dict[str, dict] = {
     "mos2": {
         "prefix": "data", "method": "slem", "overlap": True, "basis": {"Mo": "3s2p2d", "S": "2s2p1d"},
         "r_max": {"Mo": 4.5, "S": 4.0},
-        "embedding": {"irreps_hidden": SPD, "env_embed_multiplicity": 3, "tp_radial_emb": False, "n_layers": 2,
+        "embedding": {"irreps_hidden": SMALL, "env_embed_multiplicity": 2, "tp_radial_emb": False, "n_layers": 2,
                       "res_update_ratios": 0.4},
         "neurons": [5, 7, 8, 8],
     },
@@ -100,9 +101,9 @@ def run_training(case: dict, data: Path, work: Path) -> Path:
 
 
 def structure(name: str, data: Path) -> ase.Atoms:
-    """The structure to predict: two rattled atoms for silicon, else the first of the data folder."""
-    if name == "silicon":
-        atoms = bulk("Si", "diamond", 5.43)
+    """The structure to predict: a rattled primitive cell of a crystal, for water the first of the data folder."""
+    if name != "water":
+        atoms = bulk("Si", "diamond", 5.43) if name == "silicon" else mx2("MoS2", vacuum=6.0)
         atoms.rattle(0.05, seed=2)
         return atoms
     folder = sorted(data.glob("data.*"))[0]
