@@ -6,10 +6,12 @@ A finished run is a folder with ``record.yaml``, ``per_structure.parquet`` (all 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -200,6 +202,14 @@ def read_checked(path: str | Path, kind: type[Checked]) -> Checked:
         raise DataError(f"{path}: key {key!r}: {first['msg']}") from error
 
 
+SUMS = {"abs_sum", "sq_sum", "count"}
+MEANS: dict[str, Callable[[pd.DataFrame], pd.Series[float]]] = {
+    "mae": lambda table: table["abs_sum"] / table["count"],
+    "rmse": lambda table: np.sqrt(table["sq_sum"] / table["count"]),
+}
+"""Columns of the table of blocks that follow from its `SUMS`."""
+
+
 def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     """Write per-structure, per-block and by-distance tables as Parquet, each atomically; returns their paths."""
     tables = {
@@ -213,8 +223,11 @@ def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     """Write a table as Parquet, atomically; returns its path.
 
-    Many columns and few rows: statistics, schema copies and dictionaries would be two thirds of the file.
+    Many columns and few rows: statistics, schema copies and dictionaries would be two thirds of the file. Means that
+    follow from the sums beside them (`MEANS`) are left out; `read_table` has them again.
     """
+    follows = [name for name, mean in MEANS.items() if {name, *SUMS} <= set(table) and _same(mean(table), table[name])]
+    table = table.drop(columns=follows)
     plain = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     with atomic_file(path) as temporary:
         pq.write_table(
@@ -236,6 +249,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
         DataError: no such file, truncated or not Parquet.
     """
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as Parquet: {error}") from error
+    for name, mean in MEANS.items():
+        if name not in table and SUMS <= set(table):
+            table.insert(len(table.columns) - 1, name, mean(table))
+    return table
+
+
+def _same(mean: pd.Series[float], column: pd.Series[float]) -> bool:
+    return np.array_equal(mean, column, equal_nan=True)

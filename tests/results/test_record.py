@@ -1,6 +1,7 @@
 """The record of a run and its tables: round trip, and every wrong key is named."""
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -21,6 +22,7 @@ from slembench.results.record import (
     read_table,
     score_values,
     write_record,
+    write_table,
     write_tables,
 )
 
@@ -110,3 +112,14 @@ def test_tables(tmp_path, evaluation):
         read_table(paths[0])
     with pytest.raises(DataError, match="not readable as Parquet"):
         read_table(tmp_path / "none.parquet")
+
+
+def test_means_are_kept_only_where_they_do_not_follow(tmp_path, evaluation):
+    table = evaluation.blocks
+    path = write_table(table, tmp_path / "blocks.parquet")
+    assert not {"mae", "rmse"} & set(pq.read_schema(path).names)
+    pd.testing.assert_frame_equal(read_table(path), table, check_dtype=False)
+    changed = table.assign(mae=table["mae"] * 1.5)
+    path = write_table(changed, tmp_path / "changed.parquet")
+    assert "mae" in pq.read_schema(path).names
+    assert read_table(path)["mae"].equals(changed["mae"])
