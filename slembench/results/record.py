@@ -253,7 +253,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as Parquet: {error}") from error
     for name, mean in MEANS.items():
-        if name not in table and SUMS <= set(table):
+        if name not in table and set(table) >= SUMS:
             table.insert(len(table.columns) - 1, name, mean(table))
     return table
 
