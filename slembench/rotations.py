@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from e3nn import o3
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 FloatArray = NDArray[np.float64]
 
@@ -85,5 +84,7 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> FloatArray:
 
 def random_rotation(seed: int, improper: bool = False) -> FloatArray:
     """Random orthogonal (3, 3) matrix, uniform over rotations; with ``improper`` times the inversion."""
+    from scipy.spatial.transform import Rotation  # heavy, and models do without
+
     matrix: FloatArray = Rotation.random(random_state=np.random.RandomState(seed)).as_matrix()
     return -matrix if improper else matrix

@@ -5,9 +5,9 @@
     mixed = gated . mixing + mixing bias
     result = mixed * channel weights (+ offsets of scalars) + residual . residual matrices
 
-The backward pass keeps only the product: everything behind it is computed again, which costs less than fetching it
-from memory. In float32 on a CPU compiled functions do it (`nn.native_update`), otherwise torch (`nn.update_chunk`). The
-plain formulation is the reference of the tests.
+The backward pass computes again what was between the inputs and the result, which takes less memory and not much more
+time than keeping it. In float32 on a CPU compiled functions do it (`nn.native_update`), otherwise torch
+(`nn.update_chunk`), which keeps the product. The plain formulation is the reference of the tests.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ class _Update(torch.autograd.Function):
                 UpdateChunk(inputs, shape, product, rows).write(result, scalars)
         ctx.shape, ctx.counts = shape, counts
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *product)
+        ctx.save_for_backward(*tensors, *([] if usable(scalars) else product))
         return *result, scalars
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         shape, counts = ctx.shape, ctx.counts
         inputs = UpdateInputs.of_flat(counts, ctx.saved_tensors[: sum(counts)])
-        product = list(ctx.saved_tensors[sum(counts) :])
+        product = list(ctx.saved_tensors[sum(counts) :]) or _start_product(inputs, shape)
         of_product, (*slopes, of_scalars) = [torch.empty_like(p) for p in product], gradients
         slope = [_whole(s, p, shape.output.count_from(m)) for m, (s, p) in enumerate(zip(slopes, product))]
         kept = None if of_scalars is None else of_scalars.contiguous()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from scipy.integrate import quad
 from torch import nn
 
 from slembench.nn.channels import Channels, linear_paths
@@ -19,16 +18,14 @@ from slembench.nn.products import product
 
 
 def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:
-    """1 / sqrt(E[f(z)^2]) for a standard normal z, by quadrature; keeps unit variance through an activation.
+    """1 / sqrt(E[f(z)^2]) for a standard normal z; keeps unit variance through an activation.
 
+    By the trapezoidal rule, whose error falls exponentially with the number of points for analytic functions.
     e3nn's `normalize2mom` estimates the same number by sampling and is off by up to 1e-3.
     """
-
-    def integrand(z: float) -> float:
-        value = float(function(torch.tensor(z, dtype=torch.float64)))
-        return value**2 * math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-
-    return 1.0 / math.sqrt(quad(integrand, -12, 12, epsabs=1e-12, epsrel=1e-12, limit=200)[0])
+    z = torch.linspace(-12.0, 12.0, 481, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
+    return 1.0 / math.sqrt(float((function(z).square() * density).sum() * (z[1] - z[0])))
 
 
 SILU_FACTOR = second_moment_factor(nn.functional.silu)

@@ -45,12 +45,12 @@ class _Update(ctypes.Structure):
 def run_forward(
     inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor], result: list[Tensor], scalars: Tensor
 ) -> None:
-    """Add the states to the product, and write the result.
+    """Write the result.
 
     Args:
         inputs: of the update; all tensors contiguous, float32, on a CPU.
         shape: of the update.
-        product: (P, M_0), (P, 2, M_m) | what ends and bias contribute; the rest is added.
+        product: (P, M_0), (P, 2, M_m) | what ends and bias contribute; changed.
         result: (P, C_0), (P, 2, C_m) | written.
         scalars: (P, scalars) | written: the true scalars before channel weights and residual.
     """
@@ -72,7 +72,7 @@ def run_backward(
     Args:
         inputs: of the update.
         shape: of the update.
-        product: whole.
+        product: as given forward.
         slope: gradients of the result.
         of_scalars: gradient of the scalars, or None.
         of_product: gradients of the product, written.

@@ -87,7 +87,8 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.save_for_backward(a, b)
+        of_a, of_b = ctx.needs_input_grad
+        ctx.save_for_backward(a if of_b else None, b if of_a else None)
         return multiply(a, b)
 
     @staticmethod
@@ -103,7 +104,8 @@ class _ProductTurned(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
-        ctx.save_for_backward(x, y)
+        of_x, of_y = ctx.needs_input_grad
+        ctx.save_for_backward(x if of_y else None, y if of_x else None)
         return multiply_turned(x, y)
 
     @staticmethod

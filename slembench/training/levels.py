@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
-from scipy.stats import qmc
 from torch import Tensor
 
 from slembench.data.graph import OperatorGraph
@@ -71,6 +70,8 @@ class LevelsLoss:
     def __init__(self, layout: OperatorLayout, config: LevelsConfig, scale: float, device: torch.device) -> None:
         self.config, self.scale = config, scale
         self.places = ElementPlaces(layout).to(device)
+        from scipy.stats import qmc  # 25 MB that other losses do without
+
         fixed = qmc.Halton(3, scramble=False).random(config.kpoints)
         self.fixed = torch.as_tensor(fixed, device=device)
 

@@ -1,5 +1,5 @@
 /* The update of pair states (nn/update_shape.py says what it computes), some rows after the others, in both directions:
- * what is between the product and the result stays in the cache, and backward it is computed again. Sums over rows, the
+ * what is between the product and the result stays in the cache, and backward all of it is computed again. Sums over rows, the
  * gradients of matrices and biases, are kept for each thread. nn/native_update.py fills in `Update`. */
 
 #include "pointwise.h"
@@ -160,9 +160,15 @@ static i64 product_width(const Update *u, i64 m) {
 
 static float *at(float *const *tensors, i64 m, i64 row, i64 numbers) { return tensors[m] + row * numbers; }
 
-/* From the product to the mixed state and the channel weights. */
+/* The product's part of the states, and from there to the mixed state and the channel weights. */
 static void compute(const Update *u, const Plan *p, Block *b) {
     i64 n = b->shape.rows, groups = u->output.groups;
+    for (i64 m = 0; m < u->states; m++) {
+        const Map *map = p->states + m;
+        i64 r = turns(u, map, m);
+        apply(map, r * n, at(u->state, m, b->row, r * map->inner), map->inner,
+              at(u->product, m, b->row, r * map->columns), map->columns, 1);
+    }
     const float **bias = (const float **)u->parameters + p->norm, *last_bias = 0;
     for (i64 m = 0; m <= u->top; m++) b->product[m] = at(u->product, m, b->row, product_width(u, m));
     if (u->hidden) {
@@ -184,12 +190,6 @@ static void compute(const Update *u, const Plan *p, Block *b) {
 
 static void forward_block(const Update *u, const Plan *p, Block *b) {
     i64 n = b->shape.rows;
-    for (i64 m = 0; m < u->states; m++) {
-        const Map *map = p->states + m;
-        i64 r = turns(u, map, m);
-        apply(map, r * n, at(u->state, m, b->row, r * map->inner), map->inner,
-              at(u->product, m, b->row, r * map->columns), map->columns, 1);
-    }
     compute(u, p, b);
     float *target[u->top + 1];
     for (i64 m = 0; m <= u->top; m++) target[m] = at(u->result, m, b->row, parts(m) * width(&u->output, m));
@@ -300,8 +300,8 @@ static int run(const Update *u, int back) {
     return scratch != 0;
 }
 
-/* Result and kept scalars from the inputs; the product has the parts of ends and bias, and the states are added to it.
- * Returns whether there was memory for it. */
+/* Both take the product with the parts of ends and bias, and add that of the states. This one writes result and kept
+ * scalars. Returns whether there was memory for it. */
 int update_forward(const Update *u) { return run(u, 0); }
 
 /* Gradients of all inputs; those of parameters are added to the sums. Returns whether there was memory for it. */
