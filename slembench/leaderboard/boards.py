@@ -134,7 +134,7 @@ def official_of(card: Card) -> Official:
     words = [
         f"{program} {theory.version}{theory.code[len(program) :]}",
         theory.functional,
-        theory.basis.split(";")[0],
+        re.split(r"[;(]", theory.basis)[0].strip(),
         theory.pseudopotential,
     ]
     return Official(
