@@ -86,7 +86,7 @@ def predict(
     parameter, wanted = next(model.parameters()), dataset.split(split) if ids is None else ids
     model.eval()
     with (
-        numerics(parameter.device.type, precision, sizes=len(wanted)),
+        numerics(parameter.device.type, precision, sizes=len(wanted), own_products=model.own_products),
         PredictionWriter(
             path,
             dataset=dataset.name,

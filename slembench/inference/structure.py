@@ -164,7 +164,7 @@ def _predict_part(job: StructureJob, model: OperatorModel, own: IntArray, writer
     part = make_part(model, job.atoms, own)
     device = next(model.parameters()).device.type
     pairs = 0
-    with torch.no_grad(), numerics(device, None):
+    with torch.no_grad(), numerics(device, own_products=model.own_products):
         predicted = features(model, part.graph, job.max_pairs)
         rows = np.searchsorted(part.atoms, own)
         writer.begin(job.name, np.asarray(job.atoms.numbers), model.targets)

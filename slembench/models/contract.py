@@ -77,6 +77,8 @@ class OperatorModel(nn.Module, ABC):
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     name: ClassVar[str] = ""
     inputs: ClassVar[tuple[str, ...]] = ()
+    own_products: ClassVar[bool] = False
+    """Whether nearly all its float32 products on a CPU are compiled ones (`slembench.nn.native`), not torch's."""
     symmetry: Symmetry = "O3"
     energy_unit: str | None = None
     """Unit of the Hamiltonians it was trained on ("eV" or "Hartree"), where that is known; kept with its weights."""

@@ -158,6 +158,7 @@ class PairFrameModel(OperatorModel):
     """Base of SLEM and LEM; a subclass builds the layers and says how far they look."""
 
     Config = PairFrameConfig
+    own_products = True
     config: PairFrameConfig
     type_cutoffs: torch.Tensor
     average_neighbours: torch.Tensor

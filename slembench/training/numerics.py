@@ -9,13 +9,15 @@ from contextlib import contextmanager
 import torch
 import torch.utils.deterministic
 
+from slembench.nn.native import library
+
 EXACT = 2e-6
 """Largest relative error of a float32 product that still counts as float32."""
 
 MOST_SIZES = 4
-"""Input sizes up to which oneDNN pays: it compiles code for every shape of a product, about 200 of them and 130 MB a
-size for the step of a SLEM, and keeps 1,024. Training on 24 structures with 17 numbers of pairs (about 660) took 0.29 s
-a step and 1.5 GB through oneDNN, 0.11 s and 0.5 GB without."""
+"""Input sizes up to which oneDNN pays: it compiles code for every shape of a product, and keeps 1,024. For a SLEM,
+before it had products of its own, that were 200 shapes and 130 MB a size: training on 24 structures with 17 numbers of
+pairs (about 660) took 0.29 s a step and 1.5 GB through oneDNN, 0.11 s and 0.5 GB without."""
 
 
 def matmul_error(precision: str) -> float:
@@ -34,33 +36,42 @@ def matmul_error(precision: str) -> float:
         torch.set_float32_matmul_precision(before)
 
 
-def matmul_precision(device: str, wanted: str | None = None, sizes: int = 1) -> str:
+def matmul_precision(device: str, wanted: str | None = None, sizes: int = 1, own_products: bool = False) -> str:
     """The precision word to use on a device.
 
     Args:
         device: cpu, cuda ...
         wanted: the answer, if it is given.
         sizes: how many different numbers of atoms and pairs the inputs have.
+        own_products: of the model; see `slembench.models.contract.OperatorModel`.
 
     Returns:
-        "medium" on a CPU that keeps float32 then, for inputs of at most `MOST_SIZES` sizes; else "highest".
+        "medium" on a CPU that keeps float32 then, for inputs of at most `MOST_SIZES` sizes and a model whose products
+        are torch's; else "highest".
     """
     if wanted is not None:
         return wanted
-    few = device == "cpu" and sizes <= MOST_SIZES
-    return "medium" if few and matmul_error("medium") < EXACT else "highest"
+    one_dnn = device == "cpu" and sizes <= MOST_SIZES and not (own_products and library() is not None)
+    return "medium" if one_dnn and matmul_error("medium") < EXACT else "highest"
 
 
 @contextmanager
-def numerics(device: str, precision: str | None = None, deterministic: bool = True, sizes: int = 1) -> Iterator[str]:
+def numerics(
+    device: str,
+    precision: str | None = None,
+    deterministic: bool = True,
+    sizes: int = 1,
+    own_products: bool = False,
+) -> Iterator[str]:
     """Apply precision and determinism inside the context; yields the precision word in force.
 
     Args:
         device: cpu, cuda ...; deterministic algorithms on a GPU need cuBLAS's workspace variable, which is set here
             if it is not.
         precision: see `matmul_precision`.
-        sizes: see `matmul_precision`.
         deterministic: only algorithms that give the same bits in every run.
+        sizes: see `matmul_precision`.
+        own_products: see `matmul_precision`.
     """
     before = (
         torch.get_float32_matmul_precision(),
@@ -69,7 +80,7 @@ def numerics(device: str, precision: str | None = None, deterministic: bool = Tr
     )
     if deterministic and device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    word = matmul_precision(device, precision, sizes)
+    word = matmul_precision(device, precision, sizes, own_products)
     torch.set_float32_matmul_precision(word)
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from slembench.nn import native
 from slembench.training.allocator import keep_freed_memory
 from slembench.training.numerics import EXACT, MOST_SIZES, matmul_error, matmul_precision, numerics
 
@@ -37,6 +38,14 @@ def test_many_sizes_do_without_compiled_products():
     assert matmul_precision("cpu", "high", MOST_SIZES + 1) == "high"
     with numerics("cpu", sizes=MOST_SIZES + 1) as word:
         assert word == torch.get_float32_matmul_precision() == "highest"
+
+
+def test_models_with_compiled_products_do_without_onednn(monkeypatch):
+    with numerics("cpu", own_products=True) as word:
+        assert word == ("highest" if native.library() is not None else matmul_precision("cpu"))
+    assert matmul_precision("cpu", "high", own_products=True) == "high"
+    monkeypatch.setattr("slembench.training.numerics.library", lambda: None)
+    assert matmul_precision("cpu", own_products=True) == matmul_precision("cpu")
 
 
 def test_freed_memory_stays():
