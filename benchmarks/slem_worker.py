@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest import mock
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
@@ -24,8 +25,10 @@ from slembench.models.deeptb import load_embedding  # noqa: E402
 from slembench.models.lem import Lem  # noqa: E402
 from slembench.models.pair_frame import PairFrameModel  # noqa: E402
 from slembench.models.slem import Slem  # noqa: E402
+from slembench.nn.products import multiply  # noqa: E402
 from slembench.orbitals import Basis  # noqa: E402
 from slembench.training.allocator import keep_freed_memory  # noqa: E402
+from slembench.training.numerics import matmul_precision  # noqa: E402
 
 BOTH = ("hamiltonian", "overlap")
 CLASSES: dict[str, type[PairFrameModel]] = {"slem": Slem, "lem": Lem}
@@ -119,14 +122,15 @@ def run_overlap(args: argparse.Namespace) -> dict:
 
 
 def flops(work: Callable[[], object]) -> int:
-    """Floating-point operations of all matrix products that ``work`` does."""
+    """Floating-point operations of all matrix products that ``work`` does; counted as torch does them."""
     from torch.utils.flop_counter import FlopCounterMode
 
     def in_place(total: torch.Size, a: torch.Size, b: torch.Size, *_: object, **__: object) -> int:
         return 2 * math.prod(a) * b[-1]
 
     products = {torch.ops.aten.addmm_: in_place, torch.ops.aten.baddbmm_: in_place}
-    with FlopCounterMode(display=False, custom_mapping=products) as counter:
+    torch_alone = mock.patch("slembench.nn.native.library", return_value=None)
+    with torch_alone, FlopCounterMode(display=False, custom_mapping=products) as counter:
         work()
     return int(counter.get_total_flops())
 
@@ -138,6 +142,8 @@ def multiply_adds(model: PairFrameModel, graph: object) -> int:
 
 
 KINDS = {
+    "compiled updates of pair states": ("_Update",),
+    "compiled products and norms": ("_Product", "_Norm"),
     "matrix products": ("aten::mm", "aten::addmm"),
     "batched small products": ("aten::bmm", "aten::baddbmm"),
     "products and sums elementwise": ("aten::mul", "aten::add", "aten::sub", "aten::div", "aten::addc", "aten::sum"),
@@ -166,12 +172,12 @@ def run_profile(args: argparse.Namespace) -> dict:
 
 
 def product_rate() -> float:
-    """GFLOP/s of a product of the model's shape on one thread."""
+    """GFLOP/s of a product of the model's shape on one thread: torch's or the compiled one, whichever is faster."""
     a, b = torch.randn(5504, 192), torch.randn(192, 96)
     seconds = []
-    for _ in range(20):
+    for product in 20 * (torch.mm, multiply):
         start = time.process_time()
-        a @ b
+        product(a, b)
         seconds.append(time.process_time() - start)
     return 2e-9 * 5504 * 192 * 96 / min(seconds)
 
@@ -186,14 +192,22 @@ def main() -> None:
     parser.add_argument("--case", choices=sorted(CASES), default="Si64")
     parser.add_argument("--method", choices=sorted(CLASSES), default="slem")
     parser.add_argument("--symmetry", choices=["SO3", "O3"], default="SO3")
-    parser.add_argument("--tuned", action="store_true", help="oneDNN products and raised malloc thresholds")
+    parser.add_argument(
+        "--setting",
+        choices=["plain", "users", "tuned"],
+        default="users",
+        help="users: as `slembench run` sets it; plain: torch as it comes; tuned: oneDNN products, malloc thresholds",
+    )
     parser.add_argument("--weights", type=Path, help="the peer's weights")
     parser.add_argument("--steps", type=int, default=3)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    if args.tuned:
+    if args.setting == "users":
+        torch.set_float32_matmul_precision(matmul_precision("cpu", own_products=PairFrameModel.own_products))
+    if args.setting == "tuned":
         torch.set_float32_matmul_precision("medium")
+    if args.setting != "plain":
         keep_freed_memory()
     print(json.dumps({**RUNS[args.what](args), "gflops": product_rate()}))
 
