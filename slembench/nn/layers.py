@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from slembench.nn.channels import Channels, linear_paths
 from slembench.nn.frames import FrameState, NodeState
@@ -90,12 +91,15 @@ class ChannelMixing(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(output.scalars)) if bias else None
 
-    def matrix(self, factor: torch.Tensor | float = 1.0) -> torch.Tensor:
-        """(C_in, C_out) | the map among all channels, block by block; zero between different (l, parity)."""
-        full: torch.Tensor = self.weights[0].new_zeros(self.inputs.total, self.output.total)
-        for (_, first, fan_in, start, count), weight in zip(self.paths, self.weights):
-            full[first : first + fan_in, start : start + count] = weight * (factor / math.sqrt(fan_in))
-        return full
+    def matrix(self, factor: torch.Tensor | float = 1.0, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """(C_in, C_out) | the map among all channels, block by block; zero between different (l, parity).
+
+        Args:
+            factor: number that multiplies it.
+            rows: (C_in, 1) or None | constants that multiply its rows.
+        """
+        full: torch.Tensor = _Blocks.apply(self, rows, *self.weights)  # type: ignore[no-untyped-call]
+        return full * factor if isinstance(factor, torch.Tensor) or factor != 1.0 else full
 
     def on_frames(self, state: FrameState) -> FrameState:
         """Frame feature of ``inputs`` -> frame feature of ``output``."""
@@ -136,6 +140,30 @@ class ChannelMixing(nn.Module):
         if self.bias is not None:
             result[0] = result[0] + nn.functional.pad(self.bias, (0, self.output.counts[0] - self.output.scalars))
         return result
+
+
+class _Blocks(torch.autograd.Function):
+    """Matrix of a `ChannelMixing` from its weights."""
+
+    @staticmethod
+    def forward(ctx: Any, mixing: ChannelMixing, rows: torch.Tensor | None, *weights: torch.Tensor) -> torch.Tensor:
+        ctx.paths, ctx.rows = mixing.paths, rows
+        full = weights[0].new_zeros(mixing.inputs.total, mixing.output.total)
+        for block, weight, (_, _, fan_in, _, _) in zip(_cut(full, mixing.paths), weights, mixing.paths):
+            torch.mul(weight, 1.0 / math.sqrt(fan_in), out=block)
+        return full if rows is None else full.mul_(rows)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        slope = slope if ctx.rows is None else slope * ctx.rows
+        gradients = [block / math.sqrt(path[2]) for block, path in zip(_cut(slope, ctx.paths), ctx.paths)]
+        return None, None, *gradients
+
+
+def _cut(matrix: torch.Tensor, paths: Sequence[tuple[int, int, int, int, int]]) -> list[torch.Tensor]:
+    """Blocks of the paths; see `linear_paths`."""
+    return [matrix[first : first + n, start : start + count] for _, first, n, start, count in paths]
 
 
 class SeparableNorm(nn.Module):

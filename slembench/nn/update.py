@@ -16,7 +16,7 @@ from slembench.nn.fused import scale_both
 from slembench.nn.fused_update import fused_update
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP
 from slembench.nn.so2 import SO2Linear
-from slembench.nn.so2_parts import frame_matrices, node_operands, stacked_matrices
+from slembench.nn.so2_parts import InputWeights, frame_matrices, node_operands, stacked_matrices
 from slembench.nn.update_shape import UpdateInputs, UpdateShape
 
 
@@ -125,22 +125,22 @@ class SO2Update(nn.Module):
         """
         operands: list[list[torch.Tensor]] = []
         radial: list[torch.Tensor] = []
-        node = affines[0].on_nodes(node)
+        node, weights = affines[0].on_nodes(node), InputWeights(self.product)
         if self.radial is not None and self.radial_on_input:
             rotated = [end.rotate_in(node, self.inputs[0]) for end in ends]
             inputs = [rotated[0], affines[1].on_frames(state), *rotated[1:]]
-            matrices, bias = stacked_matrices(self.product, [len(i) for i in inputs])
+            matrices, bias = stacked_matrices(weights, [len(i) for i in inputs])
             state, ends = _side_by_side(inputs, self.inputs, self.radial(latents[0])), ()
         else:
-            matrices, bias = frame_matrices(self.product, 1, affines[1].gain, affines[1].offset)
+            matrices, bias = frame_matrices(weights, 1, affines[1].gain, affines[1].offset)
             given = [bias, None]
-            operands = [node_operands(self.product, 2 * k, end.take(node), given[k]) for k, end in enumerate(ends)]
+            operands = [node_operands(weights, 2 * k, end.take(node), given[k]) for k, end in enumerate(ends)]
             radial = [] if self.radial is None else [latents[0], *self.radial.tensors()]
         weight, mixing_bias = self.channel_weights.weights[0], self.mixing.bias
         assert mixing_bias is not None
         tensors = UpdateInputs(
             operands, state[: len(matrices)], matrices[: len(state)], [] if operands else [bias], radial,
-            [self.mixing.matrix() * self.activation, mixing_bias],
+            [self.mixing.matrix(rows=self.activation), mixing_bias],
             [latents[1], weight * (factor / math.sqrt(len(weight)))],
         )  # fmt: skip
         old = self.output
