@@ -11,6 +11,7 @@ from slembench.nn.channels import Channels
 from slembench.nn.ends import EndFrames
 from slembench.nn.layers import SeparableNorm
 
+from . import test_update
 from .conftest import MIXED, random_frames
 from .test_update import CASES, make_case
 
@@ -42,10 +43,14 @@ def calls(monkeypatch):
 
 
 @compiled
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("threads", "repeats"), [(1, 0), (1, 1), (3, 1), (1, 11), (3, 40)])
 @pytest.mark.parametrize("case", CASES)
-def test_update_in_single_precision(case, threads, calls, monkeypatch):
+def test_update_in_single_precision(case, threads, repeats, calls, monkeypatch):
+    """On no pairs, on fewer than threads or a block, and on several blocks of each thread."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    for name in ("CENTRE", "NEIGHBOUR"):
+        monkeypatch.setattr(test_update, name, getattr(test_update, name).repeat_interleave(repeats))
+    monkeypatch.setattr(test_update, "PAIRS", test_update.PAIRS * repeats)
     update, (node, state, affines), frames, indices, (latents, factor, old), leaves = make_case(*case)
     ends = [EndFrames(frames, index) for index in indices]
     result, scalars = update(node, state, affines, ends, latents, factor, old)
