@@ -17,7 +17,8 @@ AREA_HELP = """Plan, run and report tables of runs: data efficiency, transfer, l
 
 A study is a folder with its plan (plan.yaml, an explicit table that may be edited), its runs under runs/KEY, and its
 report. A command writes the plan, shows it with its estimated cost, works through it and writes the report; given again
-after any interruption it goes on where it was. A finished run is never done twice, also when the plan grows.
+after any interruption it goes on where it was. A finished run is never done twice, also when the plan grows; a
+plan without the finished runs of its folder is refused.
 """
 
 EFFICIENCY_HELP = """Errors against the amount of training data, with fitted power laws.

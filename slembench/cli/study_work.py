@@ -80,18 +80,11 @@ def begin(plan: Plan, folder: Path, work: Work) -> None:
     """Write and show a plan, then work through it unless only the plan is wanted.
 
     Raises:
-        ConfigError: the folder holds another kind of study, or something else.
+        ConfigError: the folder holds another kind of study, finished runs that the plan lacks, or something else.
     """
-    from slembench.studies import read_plan, write_plan
-    from slembench.studies.plan import PLAN_FILE
+    from slembench.studies import begin_study
 
-    if (folder / PLAN_FILE).is_file():
-        before = read_plan(folder)
-        if before.study != plan.study:
-            raise ConfigError(f"{folder}: holds a study of another kind, {before.study}; choose another --out")
-    elif folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise ConfigError(f"{folder}: exists and is not a study (no {PLAN_FILE}); choose another --out")
-    write_plan(plan, folder)
+    begin_study(plan, folder)
     _show_plan(plan, folder, work.threads)
     if not work.plan_only:
         work_through(plan, folder, work)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slembench.errors import ConfigError
 from slembench.files import write_text
 from slembench.studies.engine import Engine, Outcome
-from slembench.studies.plan import Plan
+from slembench.studies.plan import PLAN_FILE, Plan, read_plan, write_plan
 from slembench.studies.worker import RUNS, Task
 
 POLL_S = 0.5
@@ -51,6 +52,33 @@ def tasks_of(plan: Plan, folder: Path, threads: int = 1, keep: bool = False) -> 
         key: Task(key, run, plan.derived.get(run.dataset), folder.resolve(), threads, keep)
         for key, run in plan.keyed.items()
     }
+
+
+def begin_study(plan: Plan, folder: Path) -> Path:
+    """Write a plan into a new folder, or into that of a study of which it keeps every finished run; returns its path.
+
+    Args:
+        plan: the table of runs.
+        folder: of the study.
+
+    Raises:
+        ConfigError: the folder holds another kind of study, finished runs that the plan lacks, or something else;
+            nothing is written then.
+    """
+    if (folder / PLAN_FILE).is_file():
+        before = read_plan(folder)
+        if before.study != plan.study:
+            raise ConfigError(f"{folder}: holds a study of another kind, {before.study}; choose another --out")
+        lost = [key for key, task in tasks_of(before, folder).items() if task.finished and key not in plan.keyed]
+        if lost:
+            number = f"{len(lost)} finished run{'s' * (len(lost) > 1)}"
+            raise ConfigError(
+                f"{folder}: {number} of the plan there would be lost, this plan lacks them; choose another --out, go "
+                f"on with the plan there (`slembench study run {folder}`), or remove the folder"
+            )
+    elif folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigError(f"{folder}: exists and is not a study (no {PLAN_FILE}); choose another --out")
+    return write_plan(plan, folder)
 
 
 def run_study(

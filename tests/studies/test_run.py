@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from slembench.studies import Plan, run_study, write_plan
+from slembench.errors import ConfigError
+from slembench.studies import Plan, begin_study, read_plan, run_study, write_plan
 from slembench.studies.engine import LocalEngine, Outcome
 from slembench.studies.run import tasks_of
 
@@ -155,3 +156,35 @@ def test_threads_and_folders_of_a_task(small_plan, tmp_path, threads):
     for key, task in tasks_of(small_plan, tmp_path, threads).items():
         assert task.threads == threads
         assert task.run_folder == tmp_path / "runs" / key
+
+
+def mark_finished(plan, folder, number):
+    """Make the first runs of a plan look finished."""
+    for task in list(tasks_of(plan, folder).values())[:number]:
+        for split in task.run.splits:
+            (task.run_folder / split).mkdir(parents=True)
+            (task.run_folder / split / "record.yaml").touch()
+
+
+def test_a_plan_that_loses_finished_runs_is_refused(small_plan, tmp_path):
+    folder, runs = tmp_path / "study", small_plan.runs
+
+    def plan_of(chosen):
+        return Plan(study=small_plan.study, runs=tuple(chosen))
+
+    begin_study(plan_of(runs[:2]), folder)
+    mark_finished(read_plan(folder), folder, 1)
+    before = (folder / "plan.yaml").read_bytes()
+    other = plan_of(run.model_copy(update={"seed": 5}) for run in runs)
+    for plan in (other, plan_of(runs[1:])):
+        with pytest.raises(
+            ConfigError, match=r"study: 1 finished run of .* choose another --out.*`slembench study run"
+        ):
+            begin_study(plan, folder)
+        assert (folder / "plan.yaml").read_bytes() == before
+    begin_study(small_plan, folder)
+    begin_study(plan_of(runs[:1]), folder)  # the second one is not finished
+    assert len(read_plan(folder).runs) == 1
+    mark_finished(small_plan, tmp_path / "new", 1)
+    with pytest.raises(ConfigError, match="is not a study"):
+        begin_study(small_plan, tmp_path / "new")
