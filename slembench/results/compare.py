@@ -66,6 +66,8 @@ def read_side(folders: Sequence[str | Path], split: str) -> Side:
     records, tables = [], []
     for folder in map(Path, folders):
         place = folder if (folder / RECORD_FILE).is_file() else folder / split
+        if not (place / RECORD_FILE).is_file():
+            raise DataError(f"{folder}: no record of a run of split {split} there; give a run's folder, or --split")
         record = read_record(place)
         if record.split != split:
             raise DataError(f"{place}: record of split {record.split!r}, not {split!r}")

@@ -83,7 +83,8 @@ def strangers(runs):
     [
         (["{e}", "{other}"], "split_hash differs"),
         (["{e},{q}", "{e}"], "runs of several models: qhnet, slem"),
-        (["{e}", "{e}", "--split", "val"], "e-0/val: not readable"),
+        (["no-such-folder", "{e}"], "no-such-folder: no record of a run of split test there"),
+        (["{e}", "{e}", "--split", "val"], "e-0: no record of a run of split val there"),
         (["{e}", "{e}", "--score", "hamiltonian.rmse_all.full.pooled"], "is not a mean of absolute errors"),
         (["{e}", "{e}", "--score", "nonsense"], "no score 'nonsense'"),
     ],
