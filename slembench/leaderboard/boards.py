@@ -46,7 +46,7 @@ class Official:
         metrics: that order the rows, the first one there is.
         counting, average: of the official numbers.
         theory: level of theory in one line; empty where there is no card.
-        flag: code and functional; empty where there is no card.
+        flag: program and functional; empty where there is no card.
         fingerprint: of the data that the card describes; empty where there is no card.
     """
 
@@ -130,11 +130,11 @@ class Board:
 def official_of(card: Card) -> Official:
     """What a card says about its boards."""
     official, theory = card.official, card.level_of_theory
-    program = re.split(r"[ ;,]", theory.code)[0]
+    program = re.split(r" \(|[;,]", theory.code)[0].strip()
     words = [
         f"{program} {theory.version}{theory.code[len(program) :]}",
         theory.functional,
-        re.split(r"[;(]", theory.basis)[0].strip(),
+        re.split(r" \(|;", theory.basis)[0].strip(),
         theory.pseudopotential,
     ]
     return Official(
