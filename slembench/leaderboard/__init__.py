@@ -10,7 +10,7 @@ import pandas as pd
 
 from slembench.assets import asset_roots
 from slembench.data import list_datasets, load_card
-from slembench.errors import ConfigError
+from slembench.errors import ConfigError, DataError
 from slembench.leaderboard.boards import Board, Official, build_boards, official_of
 from slembench.leaderboard.cells import Section
 from slembench.leaderboard.export import write_exports
@@ -101,6 +101,8 @@ def leaderboard(
         DataError: a folder that does not exist, or a record, index, card or published file that is refused.
         ConfigError: no run of that data set.
     """
+    if results is not None and not Path(results).is_dir():
+        raise DataError(f"{results}: no such folder of results")
     roots = [Path(results)] if results is not None else asset_roots("results") if committed else []
     folders = [root / name for root in roots for name in MEASURED if (root / name).is_dir()] + _own(runs)
     retired: dict[Path, State] = {}
@@ -109,7 +111,10 @@ def leaderboard(
     found = [run for run in collect_runs(folders, retired) if dataset in (None, run.record.dataset)]
     if not found:
         what = f"of data set {dataset!r} " if dataset else ""
-        searched = ", ".join(map(str, folders)) or "no folder"
+        none = [
+            f"{root} (no {', '.join(MEASURED)} in it)" for root in roots if not any(root in f.parents for f in folders)
+        ]
+        searched = ", ".join([*map(str, folders), *none]) or "no folder"
         raise ConfigError(
             f"no run {what}found (searched {searched}); make one with `slembench run`, or name --runs DIR"
         )

@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 import slembench
 from slembench.cli import app
+from slembench.data import load_card
 from slembench.errors import ConfigError
-from slembench.leaderboard.boards import Official, build_boards
+from slembench.leaderboard.boards import Official, build_boards, official_of
 from slembench.leaderboard.others import published_section
 from slembench.leaderboard.runs import collect_runs
 from slembench.results.published import RelatedSet, load_published
@@ -54,6 +55,36 @@ def test_everything_shows_every_counting_and_average(board):
     assert len(titles) == 4
     assert titles[0].endswith("(full, pooled, official): measured here")
     assert all(any(f"({counting}, {how}" in title for title in titles) for counting, how in forms)
+
+
+@pytest.mark.parametrize(
+    ("code", "basis", "theory", "flag"),
+    [
+        (
+            "GPAW (LCAO mode), with more",
+            "dzp; Mo within 7 Bohr",
+            "GPAW 7.3 (LCAO mode), with more, PBE, dzp",
+            "GPAW, PBE",
+        ),
+        ("Quantum ESPRESSO", "6-31G(2df,p)", "Quantum ESPRESSO 7.3, PBE, 6-31G(2df,p)", "Quantum ESPRESSO, PBE"),
+        ("FHI-aims; tight", "NAO (tier 1)", "FHI-aims 7.3; tight, PBE, NAO", "FHI-aims, PBE"),
+        ("PySCF, GPU", "def2-SVP", "PySCF 7.3, GPU, PBE, def2-SVP", "PySCF, PBE"),
+    ],
+)
+def test_level_of_theory_in_one_line(code, basis, theory, flag):
+    card = load_card("mos2-mini")
+    changes = {"code": code, "version": "7.3", "functional": "PBE", "basis": basis, "pseudopotential": "x"}
+    level = card.level_of_theory.model_copy(update=changes)
+    found = official_of(card.model_copy(update={"level_of_theory": level}))
+    assert (found.theory, found.flag) == (f"{theory}, x", flag)
+
+
+def test_folders_of_results_that_are_not_there_are_named(tmp_path):
+    for command in (["leaderboard"], ["site", "build", "--out", str(tmp_path / "s")]):
+        done = CliRunner().invoke(app, [*command, "--results", str(tmp_path / "none")])
+        assert (done.exit_code, done.stderr) == (1, f"error: {tmp_path / 'none'}: no such folder of results\n")
+    with pytest.raises(ConfigError, match=r"searched .* \(no runs, submissions, floors in it\)"):
+        slembench.leaderboard(runs=(), results=tmp_path)
 
 
 def test_other_data_or_split_is_never_ranked_together(add_run):
