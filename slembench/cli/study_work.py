@@ -162,7 +162,9 @@ def _show_plan(plan: Plan, folder: Path, threads: int) -> None:
 
     console = Console()
     labels = list(dict.fromkeys(name for run in plan.runs for name in run.labels))
-    table = Table("key", *labels, "seed", "starts from", "CPU s", "basis of the estimate")
+    table = Table()
+    for heading in ("key", *labels, "seed", "starts from", "CPU s", "basis of the estimate"):
+        table.add_column(heading, overflow="fold")
     estimates = estimate(plan, folder, threads)
     for key, run in plan.keyed.items():
         cells = [str(run.labels.get(name, "")) for name in labels]

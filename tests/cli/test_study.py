@@ -23,8 +23,8 @@ def toy_folder(tmp_path_factory):
     return str(folder)
 
 
-def command(*arguments):
-    result = CliRunner().invoke(app, ["study", *map(str, arguments)], env={"COLUMNS": "200"})
+def command(*arguments, columns=200):
+    result = CliRunner().invoke(app, ["study", *map(str, arguments)], env={"COLUMNS": str(columns)})
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -43,6 +43,20 @@ def test_a_plan_is_written_and_shown_with_its_cost(crystals, toy_folder, tmp_pat
     assert "measured now" in text.replace("\n", " ") or "40 steps of" in text
     code, _, err = command("seeds", *options, "--cpu-seconds", "7")
     assert (code, err.startswith("error: "), "of another kind, data-efficiency" in err) == (1, True, True)
+
+
+def test_a_narrow_table_of_runs_loses_nothing(crystals, toy_folder, tmp_path):
+    options = ["--dataset", crystals.root, "--models", toy_folder, "--out", tmp_path / "s", "--cpu-seconds", "7"]
+    code, text, err = command("data-efficiency", *options, "--fractions", "1", "--plan-only", columns=50)
+    assert code == 0, err
+    assert "\u2026" not in text
+    rows = [
+        [cell.strip() for cell in line.strip("\u2502 ").split("\u2502")]
+        for line in text.splitlines()
+        if line[0] == "\u2502"
+    ]
+    (key,) = read_plan(tmp_path / "s").keyed
+    assert "".join(row[0] for row in rows) == key
 
 
 @pytest.mark.parametrize(
