@@ -13,7 +13,7 @@ HELP = """Check the claims of papers and posters, one by one, against the commit
 
 prints each claim with its verdict: held, did not hold, or undecided where an interval allows both.
 
-    slembench reproduction --root . --out docs/reproduction.md
+    slembench reproduction --out docs/reproduction.md
 
 writes the page with all numbers. The claims stand in results/claims.yaml with what decides about each: an order of
 entries, growth of an error with fewer structures, transfer to other structures, or a figure of a benchmark's record.
@@ -26,15 +26,22 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduction_command(
-    root: Annotated[Path, typer.Option(help="Root of the project, with results/ and benchmarks/.")] = Path(),
+    root: Annotated[
+        Path | None, typer.Option(help="Root of the project, with results/ and benchmarks/. Default: where it lies.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Markdown page to write.")] = None,
 ) -> None:
     """Judge the claims."""
     from rich.console import Console
     from rich.table import Table
 
-    from slembench.reproduction.page import judged_claims, write_page
+    from slembench.assets import asset_roots
+    from slembench.errors import DataError
+    from slembench.reproduction.page import CLAIMS, judged_claims, write_page
 
+    root = root or asset_roots("results")[0].parent
+    if not (root / CLAIMS).is_file():
+        raise DataError(f"{root / CLAIMS} does not exist; name the project's folder with --root")
     judged = judged_claims(root)
     table = Table(show_lines=True)
     for heading in ("claim", "here", "by"):

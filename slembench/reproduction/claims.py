@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -15,13 +15,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Seeds = Annotated[tuple[str, ...], Field(min_length=1)]
+"""Folders of the runs of one model that differ in their seed alone."""
+
+Bound = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Order(_Part):
     """Entries that are claimed to become worse from one to the next, on the same test structures.
 
     Attributes:
         dataset: folder below ``results/runs``.
         split: that is scored.
-        score: name as in the records.
+        score: name as in the records; one of which less is better.
         entries: best first; folders below the data set's, several seeds of one model together.
     """
 
@@ -29,21 +35,22 @@ class Order(_Part):
     dataset: str
     split: str = "test"
     score: str
-    entries: tuple[tuple[str, ...], ...] = Field(min_length=2)
+    entries: tuple[Seeds, ...] = Field(min_length=2)
 
 
 class Growth(_Part):
-    """A model whose error is claimed to grow least when training structures are taken away.
+    """A model whose error is claimed to stay flat when training structures are taken away, and others' to grow.
 
     Attributes:
-        study: folder below ``results/studies`` that holds ``scores.csv``.
+        study: folder below ``results/studies`` that holds ``scores.csv`` and ``structures.parquet``.
         dataset: of the study.
         split: that is scored.
-        score: name as in the records.
+        score: name as in the records; one of which less is better.
         model: as the study names it, the one that the claim is about.
-        others: models whose error must grow more.
-        fractions: of the training split, from the larger to the smaller.
-        at_most: largest factor by which the model's error may grow to be called flat; None for no such bound.
+        at_most: largest factor by which its error may grow to be called flat.
+        others: models whose error is claimed to grow.
+        others_at_least: smallest factor by which the error of each of them has to grow.
+        fractions: of the training split, the larger and the smaller.
     """
 
     kind: Literal["growth"]
@@ -52,19 +59,26 @@ class Growth(_Part):
     split: str = "test"
     score: str
     model: str
+    at_most: Bound
     others: tuple[str, ...] = ()
+    others_at_least: Bound = 1.0
     fractions: tuple[float, float] = (1.0, 0.2)
-    at_most: float | None = Field(None, gt=1)
+
+    @model_validator(mode="after")
+    def _falling(self) -> Self:
+        if not self.fractions[0] > self.fractions[1] > 0:
+            raise ValueError("fractions: the larger one first, both above 0")
+        return self
 
 
 class Transfer(_Part):
-    """Entries whose error on other structures is claimed to stay within a factor of that on the test split.
+    """An entry whose error on other structures is claimed to stay within a factor of that on the test split.
 
     Attributes:
         dataset: folder below ``results/runs``.
         splits: the test split, and the other one.
-        score: name as in the records.
-        entries: folders below the data set's; the first is the one that the claim is about.
+        score: name as in the records; one of which less is better.
+        entries: folders below the data set's; the first is the one that the claim is about, the others are shown.
         at_most: largest factor.
     """
 
@@ -72,8 +86,8 @@ class Transfer(_Part):
     dataset: str
     splits: tuple[str, str]
     score: str
-    entries: tuple[tuple[str, ...], ...] = Field(min_length=1)
-    at_most: float = Field(gt=1)
+    entries: tuple[Seeds, ...] = Field(min_length=1)
+    at_most: Bound
 
 
 class Figure(_Part):
@@ -90,11 +104,17 @@ class Figure(_Part):
 
     kind: Literal["figure"]
     file: str
-    path: tuple[str, ...]
+    path: tuple[str, ...] = Field(min_length=1)
     interval: tuple[str, ...] = ()
     exponent: bool = False
-    at_most: float
+    at_most: Bound
     unit: str = ""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.exponent and self.interval:
+            raise ValueError("interval: an exponent has one of its own")
+        return self
 
 
 Check = Annotated[Order | Growth | Transfer | Figure, Field(discriminator="kind")]
@@ -141,7 +161,7 @@ class Claims(_Part):
     claims: tuple[Claim, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _once(self) -> Claims:
+    def _once(self) -> Self:
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) < len(ids):
             raise ValueError("two claims have the same id")
@@ -162,5 +182,5 @@ def read_claims(path: str | Path) -> Claims:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path}: not readable: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(f"{path}: {'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}") from error
+        texts = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+        raise DataError(f"{path}: {'; '.join(texts[:3])}") from error

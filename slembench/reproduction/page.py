@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from slembench.errors import DataError
 from slembench.files import write_text
 from slembench.leaderboard.cells import Cell, Column, Number, Section
 from slembench.leaderboard.render import markdown_table
@@ -25,9 +26,10 @@ The data here are small sets made for this project, and training is short: minut
 for GPU days. An order of models under such a budget says which of them learns faster from little; it can differ from
 the order at convergence. Published numbers are of other data and never comparable in size with ours.
 
-**held**: every interval (95 %, over test structures and, where there are several, seeds) lies on the claimed side.
-**did not hold**: one lies on the other side. **undecided**: one holds both. A verdict from a single seed, or from
-fewer than 20 groups of test structures, is called not resolved: its interval does not contain the luck of the training.
+**held**: every interval (95 %, over test structures and, where there are several, seeds; of an exponent, over its
+points) lies on the claimed side. **did not hold**: one lies on the other side. **undecided**: one holds both. A verdict
+from a single seed, from fewer than 20 groups of test structures or from different budgets is called not resolved: its
+interval does not contain the luck of the training.
 """
 
 
@@ -89,6 +91,8 @@ def _published(wanted: Published, table: pd.DataFrame) -> Section:
     for column, values in wanted.model_dump().items():
         if values:
             table = table[table[column].isin(values)]
+    if table.empty:
+        raise DataError(f"{CLAIMS}: no published row is {wanted.model_dump(exclude_defaults=True)}")
     columns = tuple(
         Column(name, name, align="left") for name in ("system", "params", "dataset", "split", "target", "metric")
     )

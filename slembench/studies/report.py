@@ -1,7 +1,7 @@
 """The report of a study: one page (HTML and Markdown), its pictures, and tables of all scores and costs.
 
-The page and ``scores.csv`` follow from the scores alone, so that a study that was killed and resumed has the same ones
-as one that was not; what runs cost stands apart, in ``cost.csv``.
+The page, ``scores.csv`` and ``structures.parquet`` follow from the scores alone, so that a study that was killed and
+resumed has the same ones as one that was not; what runs cost stands apart, in ``cost.csv``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slembench.files import write_text
+from slembench.results.record import write_table
 from slembench.studies import curves, tables
 from slembench.studies.page import Part, write_page
 from slembench.studies.plan import Kind, Plan
-from slembench.studies.results import Results, collect, cost_table, score_table
+from slembench.studies.results import Results, collect, cost_table, score_table, structure_table
+
+STRUCTURES_FILE = "structures.parquet"
 
 WRITERS: dict[Kind, Callable[[Results], list[Part]]] = {
     "data-efficiency": curves.data_efficiency,
@@ -25,7 +28,9 @@ WRITERS: dict[Kind, Callable[[Results], list[Part]]] = {
 
 
 def write_report(plan: Plan, folder: Path) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``pictures/``, ``scores.csv`` and ``cost.csv`` of what is finished.
+    """Write the page, ``report.html`` and ``report.md`` with ``pictures/``, and the tables of what is finished.
+
+    The tables are ``scores.csv``, ``structures.parquet`` (what the intervals are made of) and ``cost.csv``.
 
     Args:
         plan: of the study.
@@ -43,7 +48,7 @@ def write_report(plan: Plan, folder: Path) -> list[Path]:
     paths = write_page(title, parts, folder / "report")
     for name, table in (("scores", score_table(results)), ("cost", cost_table(results))):
         paths.append(write_text(folder / f"{name}.csv", table.to_csv(index=False)))
-    return paths
+    return [*paths, write_table(structure_table(results), folder / STRUCTURES_FILE)]
 
 
 def _state(plan: Plan, results: Results) -> Part:

@@ -13,6 +13,7 @@ from slembench.data import Card, load_card
 from slembench.evaluate import official_scores
 from slembench.leaderboard.cells import DISPLAY_UNITS, Number
 from slembench.leaderboard.runs import Entry, Run
+from slembench.metrics.scores import structure_values
 from slembench.metrics.statistics import bootstrap
 from slembench.results.record import read_record
 from slembench.studies.plan import Plan, PlannedRun
@@ -123,6 +124,28 @@ def score_table(results: Results) -> pd.DataFrame:
                 row[f"{score} ({value.unit})"] = value.value
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def structure_table(results: Results) -> pd.DataFrame:
+    """Numerators and weights of the official scores for every run and test structure: what intervals are made of.
+
+    Columns: run, split, id, group, and for every score that is a ratio of sums its ``sum`` (unit of the records) and
+    ``weight``; the labels of a run stand in `score_table`.
+    """
+    parts = []
+    for point in results.points:
+        for run in point.entry.runs:
+            table = run.per_structure
+            if table is None:
+                continue
+            part = table[["id", "group"]].astype(str).assign(run=run.record.name, split=point.split)
+            for score in point.scores:
+                try:
+                    part[f"{score} sum"], part[f"{score} weight"] = structure_values(table, score)
+                except KeyError:
+                    continue  # no ratio of sums over structures
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run", "split", "id", "group"])
 
 
 def cost_table(results: Results) -> pd.DataFrame:
