@@ -15,14 +15,12 @@ from torch.autograd.function import once_differentiable
 
 from slembench.nn.native import compiled, usable
 
+_ARGUMENTS = [ctypes.c_int64] * 6 + ([ctypes.c_void_p] + [ctypes.c_int64] * 3) * 3
+"""Of the functions at the end of `c/products.c`."""
 
-class _Matrix(ctypes.Structure):
-    """`Matrix` of `c/products.c`."""
 
-    _fields_ = (
-        ("values", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("row", "column", "batch")),
-    )
+LEAST = 2**18
+"""Multiply-adds from which on the compiled functions are faster; calling them costs several times what torch does."""
 
 
 def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
@@ -36,7 +34,7 @@ def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     Returns:
         (R, N) or (B, R, N).
     """
-    if not _fit(a, b, a.shape[-1] == b.shape[-2]):
+    if not _fit(a, b, a.shape[-1] == b.shape[-2], a.numel() * b.shape[-1]):
         if out is not None:
             return out.baddbmm_(a, b) if a.ndim == 3 else out.addmm_(a, b)
         return torch.bmm(a, b) if a.ndim == 3 else torch.mm(a, b)
@@ -55,16 +53,16 @@ def multiply_turned(x: Tensor, y: Tensor) -> Tensor:
     Returns:
         (H, W) or (B, H, W).
     """
-    if not _fit(x, y, x.shape[-2] == y.shape[-2]):
+    if not _fit(x, y, x.shape[-2] == y.shape[-2], x.numel() * y.shape[-1]):
         return torch.bmm(x.mT, y) if x.ndim == 3 else torch.mm(x.T, y)
     result = x.new_empty(*x.shape[:-2], x.shape[-1], y.shape[-1])
     _run("multiply_turned", [*x.shape[-2:], y.shape[-1]], (_side_by_side(x), _side_by_side(y), result), False)
     return result
 
 
-def _fit(a: Tensor, b: Tensor, alike: bool) -> bool:
-    """Whether the compiled functions can take them; torch says what is wrong where they do not fit together."""
-    return usable(a) and usable(b) and alike and a.shape[:-2] == b.shape[:-2]
+def _fit(a: Tensor, b: Tensor, alike: bool, work: int) -> bool:
+    """Whether the compiled functions take them; torch says what is wrong where they do not fit together."""
+    return work >= LEAST and usable(a) and usable(b) and alike and a.shape[:-2] == b.shape[:-2]
 
 
 def _side_by_side(tensor: Tensor) -> Tensor:
@@ -72,13 +70,19 @@ def _side_by_side(tensor: Tensor) -> Tensor:
 
 
 def _run(function: str, sizes: list[int], tensors: tuple[Tensor, Tensor, Tensor], add: bool) -> None:
-    batch = len(tensors[0]) if tensors[0].ndim == 3 else 1
-    matrices = [
-        ctypes.byref(_Matrix(t.data_ptr(), t.stride(-2), t.stride(-1), t.stride(0) if t.ndim == 3 else 0))
-        for t in tensors
-    ]
-    numbers = (ctypes.c_int64(number) for number in (torch.get_num_threads(), batch, *sizes))
-    if not compiled(function)(*numbers, *matrices, ctypes.c_int(add)):
+    """Run a function of `c/products.c`; its products are many and small, so that every microsecond here counts."""
+    call = compiled(function)
+    if not call.argtypes:
+        call.argtypes = _ARGUMENTS
+    batch, words = 1, [int(add)]
+    for tensor in tensors:
+        strides = tensor.stride()
+        if len(strides) == 3:
+            batch = len(tensor)
+            words += [tensor.data_ptr(), strides[1], strides[2], strides[0]]
+        else:
+            words += [tensor.data_ptr(), *strides, 0]
+    if not call(torch.get_num_threads(), batch, *sizes, *words):
         raise MemoryError(f"no memory for the product of {batch} matrices of {sizes[0]} rows")
 
 

@@ -163,10 +163,13 @@ typedef struct {
     i64 row, column, batch;
 } Matrix;
 
+#define MATRIX(name) float *name##_values, i64 name##_row, i64 name##_column, i64 name##_batch
+#define OF(name) {name##_values, name##_row, name##_column, name##_batch}
+
 /* c = a b, or added to c, for `batch` matrices (rows, inner) and (inner, columns); a and c have their columns side by
  * side. Returns whether there was memory for it. */
-int multiply(i64 threads, i64 batch, i64 rows, i64 inner, i64 columns, const Matrix *a, const Matrix *b, const Matrix *c,
-             int add) {
+int multiply(i64 threads, i64 batch, i64 rows, i64 inner, i64 columns, i64 add, MATRIX(a), MATRIX(b), MATRIX(c)) {
+    const Matrix left = OF(a), right = OF(b), result = OF(c), *a = &left, *b = &right, *c = &result;
     i64 size = packed_size(inner, columns), blocks = (rows + BLOCK - 1) / BLOCK;
     float *packed = malloc((size_t)(batch * size + 1) * sizeof(float));
     if (!packed) return 0;
@@ -189,8 +192,8 @@ int multiply(i64 threads, i64 batch, i64 rows, i64 inner, i64 columns, const Mat
 /* c = x^T y, or added to c, for `batch` matrices (rows, height) and (rows, width) with their columns side by side. Each
  * thread takes some of the rows, or of the matrices, and the threads' sums are added in order. Returns whether there
  * was memory for it. */
-int multiply_turned(i64 threads, i64 batch, i64 rows, i64 height, i64 width, const Matrix *x, const Matrix *y,
-                    const Matrix *c, int add) {
+int multiply_turned(i64 threads, i64 batch, i64 rows, i64 height, i64 width, i64 add, MATRIX(x), MATRIX(y), MATRIX(c)) {
+    const Matrix first = OF(x), second = OF(y), result = OF(c), *x = &first, *y = &second, *c = &result;
     i64 parts = batch == 1 ? threads : 1, size = height * width;
     float *sums = malloc((size_t)((parts - 1) * size + 1) * sizeof(float));
     if (!sums) return 0;
