@@ -221,8 +221,8 @@ def scaling_command(
     dataset: Datasets,
     models: Models,
     out: Out,
-    copies: Annotated[str, typer.Option(help="Supercells of the crystal, separated by commas.")] = "1,2,4",
-    factors: Annotated[str, typer.Option(help="Factors on the cutoffs, separated by commas.")] = "1,.8,.6",
+    copies: Annotated[str, typer.Option(help="Cells in each supercell of the crystal, separated by commas.")] = "1,2,4",
+    factors: Annotated[str, typer.Option(help="Factors on the cutoffs, in (0, 1], separated by commas.")] = "1,.8,.6",
     lmax: Annotated[str, typer.Option(help="Largest angular momenta of the blocks: 2, 4, 6; or none.")] = "2,4,6",
     threads: Threads = 1,
     page: Annotated[Path | None, typer.Option(help="Page to write. Default: OUT/scaling.md.")] = None,
@@ -233,7 +233,7 @@ def scaling_command(
     from slembench.data import load_dataset
     from slembench.progress import bar
     from slembench.studies.choices import Choice
-    from slembench.studies.scaling import measure_all
+    from slembench.studies.scaling import check_sizes, measure_all
     from slembench.studies.scaling_page import write_machine, write_scaling
 
     choices = [Choice.parse(text) for text in models.split(",") if text.strip()]
@@ -242,17 +242,12 @@ def scaling_command(
         "factors": study_work.numbers(factors, "--factors", float),
         "lmaxs": () if lmax == "none" else study_work.numbers(lmax, "--lmax", int),
     }
+    check_sizes(**sizes)
+    sets = [load_dataset(name) for name in dataset]
     write_machine(out, threads)
-    for name in dataset:
-        measure_all(
-            load_dataset(name),
-            choices,
-            out,
-            threads=threads,
-            progress=partial(bar, text=f"measure {name}"),
-            tell=partial(typer.echo, err=True),
-            **sizes,
-        )
+    for data in sets:
+        progress, tell = partial(bar, text=f"measure {data.name}"), partial(typer.echo, err=True)
+        measure_all(data, choices, out, threads=threads, progress=progress, tell=tell, **sizes)
     for path in write_scaling(out, page or out / "scaling.md"):
         typer.echo(path)
 

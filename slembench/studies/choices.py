@@ -122,6 +122,17 @@ class Options:
         )
 
 
+def check_factors(factors: Sequence[float]) -> None:
+    """Refuse factors on cutoffs that are not in (0, 1].
+
+    Raises:
+        ConfigError: names the factor.
+    """
+    for factor in factors:
+        if not 0 < factor <= 1:
+            raise ConfigError(f"factor {factor:g} on the cutoffs: give factors in (0, 1], such as --factors 1,.8,.6")
+
+
 def resolved(settings: Settings) -> str:
     """Hash of settings as a plan keeps it."""
     model, training = (part.model_dump(mode="json") for part in (settings.model, settings.training))

@@ -8,7 +8,7 @@ from slembench.data import Dataset
 from slembench.data.splits import PARTITIONS
 from slembench.errors import ConfigError
 from slembench.harness import load_settings
-from slembench.studies.choices import Options, dataset_name
+from slembench.studies.choices import Options, check_factors, dataset_name
 from slembench.studies.plan import Derived, Plan, PlannedRun
 
 
@@ -100,9 +100,11 @@ def locality(
         splits: to score; by default all but train and val.
 
     Raises:
-        ConfigError: a factor below 1 for molecules, whose levels need all pairs; a model without layers.
+        ConfigError: a factor outside (0, 1], or below 1 for molecules, whose levels need all pairs; a model without
+            layers.
         DataError: an unknown split.
     """
+    check_factors(factors)
     if not data.card.periodic and any(factor != 1 for factor in factors):
         raise ConfigError(f"data set {data.name}: cutoffs are shortened for crystals only; use --factors 1")
     derived: dict[str, Derived] = {}

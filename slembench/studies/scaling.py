@@ -31,7 +31,7 @@ from slembench.harness import load_settings
 from slembench.inference.predict import predict_blocks
 from slembench.models.contract import OperatorModel
 from slembench.orbitals import Basis
-from slembench.studies.choices import Choice
+from slembench.studies.choices import Choice, check_factors
 from slembench.studies.probe import training_step_cost
 from slembench.training.numerics import numerics
 
@@ -91,11 +91,9 @@ def cases(
         lmaxs: among the keys of `SHELLS`; models that have no known setting for it are left out of the series.
 
     Raises:
-        ConfigError: another lmax.
+        ConfigError: see `check_sizes`.
     """
-    unknown = [lmax for lmax in lmaxs if lmax not in SHELLS]
-    if unknown:
-        raise ConfigError(f"lmax {unknown[0]}: choose among {', '.join(map(str, SHELLS))}")
+    check_sizes(copies, factors, lmaxs)
     structures = _structures(data, len(copies) if not data.card.periodic else 0, copies)
     basis, found = data.basis.to_dict(), []
     own = 2 * max(l for z in data.basis.elements for l in data.basis.shells[z])
@@ -109,6 +107,21 @@ def cases(
                 shells = dict.fromkeys(basis, SHELLS[lmax])
                 found.append(_case(data, choice, "lmax", structures[0], shells, min(factors), lmax, changes))
     return found
+
+
+def check_sizes(copies: Sequence[int], factors: Sequence[float], lmaxs: Sequence[int]) -> None:
+    """Refuse what `cases` makes nothing of.
+
+    Raises:
+        ConfigError: a number of copies below 1, a factor outside (0, 1], or an lmax without shells.
+    """
+    check_factors(factors)
+    for number in copies:
+        if number < 1:
+            raise ConfigError(f"copies {number}: give positive integers, such as --copies 1,2,4")
+    for lmax in lmaxs:
+        if lmax not in SHELLS:
+            raise ConfigError(f"lmax {lmax}: choose among {', '.join(map(str, SHELLS))}")
 
 
 def _case(

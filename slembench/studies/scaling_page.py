@@ -15,7 +15,9 @@ from slembench.files import write_text
 from slembench.harness.machine import cpu_name, versions
 from slembench.leaderboard.cells import Cell, Column, Number, Section, format_value
 from slembench.leaderboard.render import to_markdown
-from slembench.studies.extrapolation import MILLION, QH9_ATOMS, QH9_STRUCTURES, QH9_TRAIN, Fit, fits, qh9_trainings
+from slembench.studies.extrapolation import (
+    MILLION, QH9_ATOMS, QH9_STRUCTURES, QH9_TRAIN, Fit, Training, fits, qh9_trainings,
+)  # fmt: skip
 from slembench.studies.scaling import TABLE_FILE, read_measurements
 
 MACHINE_FILE = "machine.yaml"
@@ -87,17 +89,27 @@ def write_scaling(folder: Path, out: Path) -> list[Path]:
         )
     ]
     paths: list[Path] = []
-    for data in dict.fromkeys(table["dataset"]):
+    for data in dict.fromkeys(table["dataset"].astype(str)):
         own = table[table["dataset"] == data]
-        text.append(to_markdown([_measured(data, own), _exponents(data, own)]))
-        stem = out.with_suffix("") / f"{data}-atoms"
-        paths += save(_picture(data, own), stem, ("svg",))
-        text.append(f"![{data}: cost against atoms]({out.stem}/{stem.name}.svg)\n")
-        if str(data).startswith("qh9"):
-            text += [QH9.format(structures=QH9_STRUCTURES, train=QH9_TRAIN, atoms=QH9_ATOMS), _qh9(own)]
+        exponents = _exponents(data, own)
+        text.append(to_markdown([_measured(data, own), *([exponents] if exponents.rows else [])]))
+        if fits(own, "atoms", "predict_cpu_s"):
+            stem = out.with_suffix("") / f"{data}-atoms"
+            paths += save(_picture(data, own), stem, ("svg",))
+            text.append(f"![{data}: cost against atoms]({out.stem}/{stem.name}.svg)\n")
+            text += _larger(data, own)
         else:
-            text += [BEYOND.format(data=data), _million(own)]
+            text.append(f"{data} was measured at one number of atoms: nothing is said about other sizes.\n")
     return [write_text(out, "\n".join(text)), *paths]
+
+
+def _larger(data: str, table: pd.DataFrame) -> list[str]:
+    """What the fits against atoms say about sizes that were not measured."""
+    if not data.startswith("qh9"):
+        return [BEYOND.format(data=data), _million(table)]
+    trainings = qh9_trainings(table)
+    head = QH9.format(structures=QH9_STRUCTURES, train=QH9_TRAIN, atoms=QH9_ATOMS)
+    return [head, _qh9(trainings)] if trainings else []
 
 
 def _measured(data: str, table: pd.DataFrame) -> Section:
@@ -151,11 +163,11 @@ def _million(table: pd.DataFrame) -> str:
     return "\n".join([head, *rows]) + "\n"
 
 
-def _qh9(table: pd.DataFrame) -> str:
+def _qh9(trainings: Sequence[Training]) -> str:
     head = "| model | structures seen | epochs | CPU s a structure | CPU h |\n|:---|---:|---:|---:|---:|"
     rows = [
         f"| {t.model} | {t.structures:,} | {t.epochs:.3g} | {t.seconds:.3g} | {_range([t.hours, t.low, t.high])} |"
-        for t in qh9_trainings(table)
+        for t in trainings
     ]
     return "\n".join([head, *rows]) + "\n"
 

@@ -78,6 +78,15 @@ def test_mistakes_are_one_line(crystals, toy_folder, tmp_path, arguments, messag
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(("option", "value"), [("--copies", "0"), ("--copies", "2,-1"), ("--factors", "1,0")])
+def test_sizes_that_mean_nothing_are_one_line(crystals, toy_folder, tmp_path, option, value):
+    out = tmp_path / "s"
+    options = ["--dataset", crystals.root, "--models", toy_folder, "--out", out, f"{option}={value}"]
+    code, _, err = command("scaling", *options)
+    assert (code, err.count("\n"), "give " in err) == (1, 1, True), err
+    assert not out.exists()
+
+
 def test_folders_that_hold_something_else_are_left_alone(crystals, toy_folder, tmp_path):
     (tmp_path / "notes").write_text("mine")
     options = ["--dataset", crystals.root, "--models", toy_folder, "--out", tmp_path, "--steps", 5]

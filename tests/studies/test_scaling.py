@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from slembench.errors import ConfigError, DataError
-from slembench.studies.choices import Choice
+from slembench.studies.choices import Choice, Options
+from slembench.studies.designs import locality
 from slembench.studies.extrapolation import QH9_ATOMS, fits, qh9_trainings
 from slembench.studies.scaling import cases, lmax_changes, measure, measure_all, read_measurements
 from slembench.studies.scaling_page import write_machine, write_scaling
@@ -58,6 +59,34 @@ def test_the_page_holds_every_number_and_its_basis(known, tmp_path):
     known.to_csv(tmp_path / "measurements.csv", columns=["model"], index=False)
     with pytest.raises(DataError, match="column 'dataset' is missing"):
         read_measurements(tmp_path / "measurements.csv")
+
+
+def test_one_size_says_nothing_about_others(known, tmp_path):
+    known[:1].to_csv(tmp_path / "measurements.csv", index=False)
+    write_machine(tmp_path, 1)
+    (page,) = write_scaling(tmp_path, tmp_path / "scaling.md")
+    text = page.read_text()
+    assert "A million atoms" not in text
+    assert "exponents b" not in text
+    assert "x was measured at one number of atoms: nothing is said about other sizes" in text
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"copies": (1, 0)}, "copies 0: give positive integers"),
+        ({"copies": (-1,)}, "copies -1: give positive integers"),
+        ({"factors": (1, 0)}, r"factor 0 on the cutoffs: give factors in \(0, 1\]"),
+        ({"factors": (1.5,)}, "factor 1.5 on the cutoffs"),
+        ({"factors": (float("nan"),)}, "factor nan on the cutoffs"),
+    ],
+)
+def test_sizes_that_mean_nothing_are_refused(crystals, sizes, message):
+    with pytest.raises(ConfigError, match=message):
+        cases(crystals, [Choice("slem")], **sizes)
+    if "factors" in sizes:
+        with pytest.raises(ConfigError, match=message):
+            locality(crystals, Options((Choice("slem"),)), sizes["factors"])
 
 
 def test_cases_cover_the_series(crystals):
