@@ -16,8 +16,15 @@ from slembench.harness.machine import cpu_name, versions
 from slembench.leaderboard.cells import Cell, Column, Number, Section, format_value
 from slembench.leaderboard.render import to_markdown
 from slembench.studies.extrapolation import (
-    MILLION, QH9_ATOMS, QH9_STRUCTURES, QH9_TRAIN, Fit, Training, fits, qh9_trainings,
-)  # fmt: skip
+    MILLION,
+    QH9_ATOMS,
+    QH9_STRUCTURES,
+    QH9_TRAIN,
+    Fit,
+    Training,
+    fits,
+    qh9_trainings,
+)
 from slembench.studies.scaling import TABLE_FILE, read_measurements
 
 MACHINE_FILE = "machine.yaml"
@@ -99,7 +106,7 @@ def write_scaling(folder: Path, out: Path) -> list[Path]:
             text.append(f"![{data}: cost against atoms]({out.stem}/{stem.name}.svg)\n")
             text += _larger(data, own)
         else:
-            text.append(f"{data} was measured at one number of atoms: nothing is said about other sizes.\n")
+            text.append("No model was measured at two numbers of atoms: nothing follows about other sizes.\n")
     return [write_text(out, "\n".join(text)), *paths]
 
 
