@@ -12,6 +12,7 @@ from pathlib import Path
 from slembench.files import write_text
 from slembench.results.record import write_table
 from slembench.studies import curves, tables
+from slembench.studies.budgets import training_words
 from slembench.studies.page import Part, write_page
 from slembench.studies.plan import Kind, Plan
 from slembench.studies.results import Results, collect, cost_table, score_table, structure_table
@@ -52,8 +53,8 @@ def write_report(plan: Plan, folder: Path) -> list[Path]:
 
 
 def _state(plan: Plan, results: Results) -> Part:
-    """What was planned, and what is not finished."""
-    text = f"{len(plan.runs)} runs in the plan"
+    """What was planned, what it was trained with, and what is not finished."""
+    text = f"{len(plan.runs)} runs in the plan, {training_words(plan, results)}"
     if results.missing:
         text += f"; {len(results.missing)} are not finished and missing here: {', '.join(results.missing)}"
     return Part(f"{text}. Intervals are 95 %, over test structures (and seeds, where there are several).")

@@ -1,14 +1,18 @@
 """Small studies of every kind from plan to report: derived data, fine-tuning, tables and pictures."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
 from slembench.results.record import read_record
-from slembench.studies import run_study, write_plan
+from slembench.studies import Plan, PlannedRun, run_study, write_plan
+from slembench.studies.budgets import training_words
 from slembench.studies.choices import Choice, Options
 from slembench.studies.designs import locality, seeds
 from slembench.studies.engine import LocalEngine
 from slembench.studies.report import write_report
+from slembench.studies.results import Results
 from slembench.studies.transfer import transfer
 
 
@@ -35,6 +39,7 @@ def test_transfer(make_dataset, crystals, toy_model, tmp_path):
     data = make_dataset(tmp_path / "hot", samples, {"B": 3.0, "N": 4.0}, splits=splits)
     plan = transfer(data, Options((Choice(toy_model),), steps=20), shots=(0, 1), tune_steps=10)
     text, scores = finished(plan, tmp_path / "study")
+    assert "3 runs in the plan, each trained for 20 steps (shots 0) or 10 steps (shots 1), seed 0. Intervals" in text
     score = "hamiltonian.mae_all.full.pooled (eV)"
     base = scores[(scores["shots"] == 0)].set_index("split")[score]
     (matrix,) = rows_of(text, "mae\\_all.full.pooled, without fine-tuning")
@@ -50,6 +55,7 @@ def test_transfer(make_dataset, crystals, toy_model, tmp_path):
 def test_seeds(crystals, toy_model, tmp_path):
     plan = seeds([crystals], Options((Choice(toy_model),), seeds=(0, 1), steps=20))
     text, scores = finished(plan, tmp_path / "study")
+    assert "2 runs in the plan, each trained for 20 steps, seeds 0 and 1. Intervals" in text
     values = 1e3 * scores["hamiltonian.mae_all.full.pooled (eV)"]
     (row,) = rows_of(text, "mae\\_all.full.pooled")
     assert row[:2] == ["toy", "2"]
@@ -75,3 +81,38 @@ def test_locality(crystals, tmp_path, factors):
     name = "hamiltonian.{}.full.count"
     assert (whole[name.format("onsite")] == short[name.format("onsite")]).all()
     assert (whole[name.format("offsite")] > short[name.format("offsite")]).all()
+
+
+def test_budgets_in_words():
+    def plan_of(*rows):
+        runs = [
+            PlannedRun(
+                dataset="d", fingerprint="f", model=model, settings=str(n), seed=seed, splits=("test",), labels=labels
+            )
+            for n, (model, seed, labels) in enumerate(rows)
+        ]
+        return Plan(study="seeds", runs=tuple(runs))
+
+    def done(plan, budgets, missing=()):
+        runs = zip(plan.runs, budgets)
+        points = [
+            SimpleNamespace(
+                runs=(run,),
+                entry=SimpleNamespace(
+                    runs=[SimpleNamespace(record=SimpleNamespace(training=SimpleNamespace(budget=b)))]
+                ),
+            )
+            for run, b in runs
+        ]
+        return Results(tuple(points), missing)
+
+    a, b, c = ("a", 0, {"data": "d", "model": "a"}), ("b", 2, {"data": "d", "model": "b"}), ("b", 1, {"model": "b"})
+    plan = plan_of(a, b, c)
+    words = training_words(plan, done(plan, ["9 steps", "7 CPU s", "7 CPU s"]))
+    assert words == "each trained for 9 steps (model a) or 7 CPU s (model b), seeds 0, 1 and 2"
+    words = training_words(plan, done(plan, ["9 steps", "9 steps", "7 CPU s"]))
+    assert words == "each trained for 9 steps (2 runs) or 7 CPU s (1 run), seeds 0, 1 and 2"
+    assert (
+        training_words(plan, done(plan, ["9 s"], ("x",))) == "those that are finished trained for 9 s, seeds 0, 1 and 2"
+    )
+    assert training_words(plan_of(a), Results((), ("x",))) == "seed 0"
