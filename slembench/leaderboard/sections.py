@@ -78,7 +78,7 @@ def factor(board: Board, metric: str) -> float:
 
 def _main(board: Board) -> Section:
     best = min((row.number.value for row in board.floors if not row.number.reason), default=math.nan)
-    columns = list(NAMES)
+    columns = [*NAMES, Column("budget", "trained for", align="left")]
     for metric in _main_metrics(board):
         columns.append(score_column(board, metric))
         if metric == board.metric:
@@ -88,6 +88,8 @@ def _main(board: Board) -> Section:
     notes = ["order and rank: first score column, with its 95 % interval over groups of test structures"]
     if len(rows) > 1:
         notes.append("vs. row above: tied rows share a rank; one seed or fewer than 20 groups resolve nothing")
+    if len({row.get("budget", "") for row in rows}) > 1:
+        notes.append("entries were trained with different budgets (trained for): ranks compare them all the same")
     if board.official.theory:
         notes.append(f"level of theory: {board.official.theory}")
     notes.append("given: what the model reads; evidence: how far the scores are backed (see `slembench verify --help`)")

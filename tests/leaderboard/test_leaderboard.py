@@ -43,7 +43,7 @@ def test_values_units_and_share_of_the_floor(board):
     assert first["mae_diag"].value == pytest.approx(30.0)
     assert first["of_floor"].value == pytest.approx(5.0)
     titles = [column.title for column in measured.columns]
-    assert titles[:6] == ["rank", "run", "model", "MAE all (meV)", "of best floor (%)", "vs. row above"]
+    assert titles[:7] == ["rank", "run", "model", "trained for", "MAE all (meV)", "of best floor (%)", "vs. row above"]
     assert "rank" not in [column.key for column in floors.columns]
     assert first["band_mae_occ"].reason == "the data set has no overlap"
     assert measured.notes[0].startswith("n/a in every row: occ. levels, occ. bands")
@@ -108,7 +108,7 @@ def test_files(board, tmp_path):
     assert first["evidence"] == "recomputed"
     assert next(row for row in rows if row["metric"] == "band_mae_occ")["value"] is None
     markdown, latex = ((tmp_path / "out" / f"leaderboard.{end}").read_text() for end in ("md", "tex"))
-    assert r"| 2 | slem\_b | other% | 40 \[40, 40\] |" in markdown
+    assert r"| 2 | slem\_b | other% | 9 steps | 40 \[40, 40\] |" in markdown
     assert r"2 & slem\_b & other\% & 40 [40, 40] &" in latex
     assert latex.count(r"\begin{table}") == 6
     with (tmp_path / "out" / "leaderboard.csv").open(newline="") as stream:

@@ -8,7 +8,7 @@ from slembench.leaderboard.boards import BoardKey
 from slembench.leaderboard.groups import GROUPS, HEADINGS, MAIN, ungrouped
 from slembench.metrics.catalogue import catalogue
 from slembench.results.index import add_entries, retire
-from slembench.results.record import Cost, Hardware, PhysicsCheck, write_table
+from slembench.results.record import Cost, Hardware, PhysicsCheck, TrainingSummary, write_table
 
 CHECK = PhysicsCheck(value=1e-6, limit=1e-4, passed=True, structure="s00")
 
@@ -83,6 +83,19 @@ def test_costs_have_unit_and_hardware(add_run):
     assert (row["hardware"], row["budget"]) == ("one, 2 threads, float64", "9 steps")
     assert "inference" not in [column.key for column in section.columns]
     assert any("prediction" in note and "not measured" in note for note in section.notes)
+
+
+def test_different_budgets_are_told_beside_the_model(add_run):
+    add_run("a", [0.1])
+    assert not any("different budgets" in note for note in sections(add_run)["main"].notes)
+    training = TrainingSummary(
+        seed=0, partition=100, n_train=60, steps=99, structures_seen=99, wall_s=900.0, budget="99 steps"
+    )
+    add_run("b", [0.2], model="other", training=training)
+    main = sections(add_run)["main"]
+    assert [row["budget"] for row in main.rows] == ["9 steps", "99 steps"]
+    assert [column.heading for column in main.columns[2:4]] == ["model", "trained for"]
+    assert any("different budgets" in note for note in main.notes)
 
 
 def test_what_a_model_is_given_is_flagged(add_run):
