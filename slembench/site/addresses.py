@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -108,24 +108,17 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:100].strip("-") or "unnamed"
 
 
-def _unique(folder: str, names: dict[K, str]) -> dict[K, str]:
-    taken: set[str] = set()
-    pages = {}
+def unique_slugs(names: Mapping[K, str]) -> dict[K, str]:
+    """Key -> its name as part of an address; a name that is taken already gets a number."""
+    pages: dict[K, str] = {}
     for key, name in names.items():
         stem, k = slug(name), 2
         candidate = stem
-        while candidate in taken:
+        while candidate in pages.values():
             candidate, k = f"{stem}-{k}", k + 1
-        taken.add(candidate)
-        pages[key] = f"{folder}/{candidate}.html"
+        pages[key] = candidate
     return pages
 
 
-def best_of(board: Board, models: Iterable[str]) -> dict[str, float]:
-    """Model -> score of its best entry on a board, in the unit of the records."""
-    found: dict[str, float] = {}
-    wanted = set(models)
-    for row in board.models:
-        if not row.number.reason and row.entry.record.model in wanted:
-            found.setdefault(row.entry.record.model, row.number.value)
-    return found
+def _unique(folder: str, names: Mapping[K, str]) -> dict[K, str]:
+    return {key: f"{folder}/{stem}.html" for key, stem in unique_slugs(names).items()}

@@ -13,7 +13,7 @@ from slembench.figures.tasks import TaskPoint, task_picture
 from slembench.leaderboard.boards import Board
 from slembench.leaderboard.cells import Cell, Column, Number, Section
 from slembench.leaderboard.groups import heading
-from slembench.leaderboard.overview import main_boards, overview
+from slembench.leaderboard.overview import budget, by_budget, main_boards, overview
 from slembench.leaderboard.sections import board_sections, score_cell, score_column
 from slembench.results.evidence import MEANING
 from slembench.site.addresses import Task
@@ -68,16 +68,32 @@ def tasks_chart(boards: Sequence[Board], marked: str = "") -> Markup | None:
         boards: of all data sets.
         marked: model that is drawn in colour.
     """
+    points = task_points(boards, marked)
+    return Markup(svg_text(task_picture(points, marked))) if points else None
+
+
+def task_points(boards: Sequence[Board], marked: str = "") -> list[TaskPoint]:
+    """Best error of every model over that of the best floor, among entries with one budget a task, named beside it.
+
+    Args:
+        boards: of all data sets.
+        marked: model whose own budget is taken where it has entries; of several the one of most entries, as also where
+            none is marked.
+    """
     points = []
     for board in main_boards(boards):
         floor = next((row.number.value for row in board.floors if not row.number.reason), 0.0)
-        name = f"{board.key.dataset} {SYMBOLS[board.key.operator]}"
+        known = [row for row in board.models if not row.number.reason]
+        own = [budget(row.entry) for row in known if row.entry.record.model == marked]
+        budgets = [text for text, _ in by_budget(board)]
+        chosen = next((text for text in budgets if text in own), budgets[0])
+        name = ", ".join(filter(None, [f"{board.key.dataset} {SYMBOLS[board.key.operator]}", chosen]))
         best: dict[str, float] = {}
-        for row in board.models:
-            if not row.number.reason:
+        for row in known:
+            if budget(row.entry) == chosen:
                 best.setdefault(row.entry.record.model, row.number.value)
         points += [TaskPoint(name, model, value / floor) for model, value in best.items() if floor > 0 and value > 0]
-    return Markup(svg_text(task_picture(points, marked))) if points else None
+    return points
 
 
 def _counts(site: Site) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.loaders import ChoiceLoader
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from slembench import __version__
 from slembench.files import write_text
@@ -28,6 +29,12 @@ MENU = (
     ("submit.html", "Submit"),
 )  # fmt: skip
 """Pages that every page leads to."""
+
+SECTIONS = {
+    "boards": "index.html", "runs": "index.html", "models": "models.html", "datasets": "datasets.html",
+    "studies": "findings.html",
+}  # fmt: skip
+"""Folder of pages -> the page of the menu that they belong to."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Site:
         environment = Environment(
             loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
+        environment.filters["code_marked"] = code_marked
         environment.globals |= {"zip": zip, "menu": MENU, "version": __version__}
         return environment
 
@@ -64,7 +72,9 @@ class Site:
             content: of the template.
         """
         root = "../" * address.count("/")
-        text = self.environment.get_template(template).render(root=root, current=address, source=source, **content)
+        part = SECTIONS.get(address.partition("/")[0], "")
+        frame = {"root": root, "current": address, "part": part, "source": source}
+        text = self.environment.get_template(template).render(frame, **content)
         return write_text(self.out / address, text + "\n")
 
     def table(self, section: Section, name: str = "", caption: str = "") -> HtmlTable:
@@ -82,9 +92,24 @@ class Site:
         return str(row.get(f"link {key}", ""))
 
 
-def markdown(text: str) -> Markup:
-    """Markdown as HTML; HTML inside it is shown, not obeyed."""
-    return Markup(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
+def markdown(text: str, deeper: int = 0) -> Markup:
+    """Markdown as HTML; HTML inside it is shown, not obeyed.
+
+    Args:
+        text: the Markdown.
+        deeper: levels by which its headings stand lower, for a text that is part of a page.
+    """
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + deeper)}"
+    return Markup(parser.renderer.render(tokens, parser.options, {}))
+
+
+def code_marked(text: str) -> Markup:
+    """Words with what stands between backticks as code; everything else is escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def write_assets(out: Path) -> list[Path]:

@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 import slembench
 from slembench.cli import app
+from slembench.results.record import TrainingSummary
 from slembench.site import build_site
+from slembench.site.boards import task_points
+from slembench.site.pages import code_marked
 
 BOARD = "boards/mos2-mini-r1-test-hamiltonian.html"
 OUTSIDE = ("src", "data", "poster", "action", "srcset")
@@ -89,6 +92,44 @@ def test_a_board_says_everything(pages):
     ):  # fmt: skip
         assert words in text, words
     assert pages[BOARD].tables == pages[BOARD].captions
+
+
+def test_words_between_backticks_are_code(site):
+    assert "(see <code>slembench verify --help</code>)" in (site / BOARD).read_text()
+    assert code_marked("`<b>` & `one") == "<code>&lt;b&gt;</code> &amp; `one"
+
+
+def test_pages_mark_the_part_of_the_menu_that_they_belong_to(site):
+    for name, part in ((BOARD, "Boards"), ("models/slem.html", "Models"), ("datasets/mos2-mini.html", "Data sets")):
+        assert f'aria-current="true">{part}</a>' in (site / name).read_text()
+    assert 'aria-current="page">Boards</a>' in (site / "index.html").read_text()
+
+
+def test_the_picture_of_all_tasks_compares_entries_of_one_budget(write_run, tmp_path):
+    def add(name, size, steps, model):
+        training = {"seed": 0, "partition": 100, "n_train": 60, "structures_seen": 9, "wall_s": 9.0}
+        summary = TrainingSummary(**training, steps=steps, budget=f"{steps} steps")
+        write_run(tmp_path / name, name, [size] * 4, model=model, training=summary, config={"steps": steps})
+
+    for name, size, steps, model in (
+        ("a", 0.2, 9, "slem"), ("b", 0.3, 9, "lem"), ("a-long", 0.01, 99, "slem"), ("c", 0.02, 99, "qhnet"),
+        ("d", 0.4, 9, "qhnet"), ("e", 0.5, 99, "hamgnn"), ("f", 0.6, 9, "tbp"),
+    ):  # fmt: skip
+        add(name, size, steps, model)
+    write_run(tmp_path / "zero", "zero", [1.0] * 4, model="floor-zero", kind="floor")
+    boards = slembench.leaderboard(runs=[tmp_path], committed=False).boards
+    points = task_points(boards)
+    assert {point.task for point in points} == {"mos2-mini H, 9 steps"}
+    assert {point.model: round(point.share, 9) for point in points} == {
+        "slem": 0.2,
+        "lem": 0.3,
+        "qhnet": 0.4,
+        "tbp": 0.6,
+    }
+    assert {(p.task, p.model) for p in task_points(boards, "hamgnn")} == {
+        ("mos2-mini H, 99 steps", model) for model in ("slem", "qhnet", "hamgnn")
+    }
+    assert {point.task for point in task_points(boards, "slem")} == {"mos2-mini H, 9 steps"}
 
 
 def test_withdrawn_entries_are_not_ranked(board):
