@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -237,7 +237,7 @@ def scaling_command(
     from slembench.studies.scaling_page import write_machine, write_scaling
 
     choices = [Choice.parse(text) for text in models.split(",") if text.strip()]
-    sizes = {
+    sizes: dict[str, Any] = {
         "copies": study_work.numbers(copies, "--copies", int),
         "factors": study_work.numbers(factors, "--factors", float),
         "lmaxs": () if lmax == "none" else study_work.numbers(lmax, "--lmax", int),

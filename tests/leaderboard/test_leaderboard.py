@@ -109,7 +109,7 @@ def test_files(board, tmp_path):
     assert next(row for row in rows if row["metric"] == "band_mae_occ")["value"] is None
     markdown, latex = ((tmp_path / "out" / f"leaderboard.{end}").read_text() for end in ("md", "tex"))
     assert r"| 2 | slem\_b | other% | 9 steps | 40 \[40, 40\] |" in markdown
-    assert r"2 & slem\_b & other\% & 40 [40, 40] &" in latex
+    assert r"2 & slem\_b & other\% & 9 steps & 40 [40, 40] &" in latex
     assert latex.count(r"\begin{table}") == 6
     with (tmp_path / "out" / "leaderboard.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
