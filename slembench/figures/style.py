@@ -37,7 +37,7 @@ SCALE = "cividis"
 WIDTH = 7.0
 """Width in inches of a picture across the page."""
 
-PNG_DPI = 150
+PNG_DPI = 110
 PNG_COLOURS = 256
 
 SYMBOLS = {"hamiltonian": "H", "overlap": "S", "density": "D"}
@@ -55,14 +55,14 @@ STYLE: dict[str, Any] = {
     "axes.titlesize": 8,
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",
+    "font.family": ["DejaVu Sans", "sans-serif"],
     "font.size": 8,
     "legend.fontsize": 7,
     "legend.frameon": False,
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
     "savefig.facecolor": "white",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "slembench",
     "xtick.labelsize": 7,
     "xtick.major.width": 0.7,
