@@ -34,7 +34,6 @@ from dptb.entrypoints.train import train  # noqa: E402
 from dptb.nn import build_model  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-SPD = "5x0e+4x1o+2x1e+2x2o+4x2e+2x3o+2x3e+2x4e"
 SMALL = "3x0e+2x1o+1x1e+1x2o+2x2e+1x3o+1x3e+1x4e"
 CASES: dict[str, dict] = {
     "silicon": {
@@ -46,7 +45,7 @@ CASES: dict[str, dict] = {
     "water": {
         "prefix": "data", "method": "lem", "overlap": False, "basis": {"O": "3s2p1d", "H": "2s1p"},
         "r_max": {"O": 4.0, "H": 3.0},
-        "embedding": {"irreps_hidden": SPD, "env_embed_multiplicity": 4, "tp_radial_emb": False, "n_layers": 2},
+        "embedding": {"irreps_hidden": SMALL, "env_embed_multiplicity": 3, "tp_radial_emb": False, "n_layers": 2},
         "neurons": [8, 8],
     },
     "mos2": {
