@@ -107,6 +107,7 @@ def _filled(inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor]) -> 
     """What both directions need."""
     given = _parameters(inputs)
     sizes = [tensor.numel() for tensor in given]
+    top = max(shape.output.lmax, shape.old.lmax)
     return _Update(
         rows=len(product[0]),
         threads=torch.get_num_threads(),
@@ -119,8 +120,8 @@ def _filled(inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor]) -> 
         old_bias=max(0, len(inputs.residual_mixing) - 1),
         numbers=sum(sizes),
         eps=shape.eps,
-        output=_feature(shape.output, shape.output),
-        before=_feature(shape.old, shape.output),
+        output=_feature(shape.output, shape.output, top),
+        before=_feature(shape.old, shape.output, top),
         parameters=_pointers(given),
         inner=_integers([tensor.shape[0] for tensor in given]),
         columns=_integers([tensor.shape[-1] for tensor in given]),
@@ -133,10 +134,11 @@ def _filled(inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor]) -> 
 
 
 @cache
-def _feature(channels: Channels, output: Channels) -> _Feature:
+def _feature(channels: Channels, output: Channels, top: int) -> _Feature:
+    """A feature for `c/update.c`; ``first`` goes on to l = ``top`` + 1, since ranges of l may be the other feature's."""
     ranges = groups(channels, output)
     ends = [ranges[0][0], *(end for _, end in ranges)]
-    first = [channels.first(l) for l in range(max(channels.lmax, output.lmax) + 2)]
+    first = [channels.first(l) for l in range(top + 2)]
     return _Feature(channels.total, len(ranges), _integers(first), _integers(ends))
 
 

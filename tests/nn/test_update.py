@@ -14,6 +14,8 @@ from .conftest import MIXED, close, random_frames, random_nodes, weigh
 
 OUT = Channels((4, 3, 2, 1), (2, 1, 1, 0))
 OLD = Channels((3, 2, 2), (1, 0, 1))
+WIDE = Channels((6, 5, 4, 20, 20, 24, 40), (2, 2, 2, 20, 20, 24, 40))
+"""Reaches beyond the result's l, in ranges of l of its own."""
 CENTRE = torch.tensor([0, 0, 1, 1, 1, 3, 4, 4])
 NEIGHBOUR = torch.tensor([1, 3, 0, 4, 4, 0, 1, 1])
 PAIRS, ATOMS, LATENT = len(CENTRE), 5, 6
@@ -54,8 +56,9 @@ def make_case(reflections, radial, both, tensors=4, residual=True):
     latents = torch.randn(PAIRS, LATENT), torch.randn(PAIRS, LATENT)
     old = None
     if residual:
-        modules.append(ChannelMixing(OLD, out))
-        old = Residual(modules[-1], random_frames(OLD, PAIRS), torch.tensor(0.6, requires_grad=True))
+        before = WIDE if residual == "wide" else OLD
+        modules.append(ChannelMixing(before, out))
+        old = Residual(modules[-1], random_frames(before, PAIRS), torch.tensor(0.6, requires_grad=True))
     with torch.no_grad():
         for parameter in modules.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -76,6 +79,7 @@ CASES = [
     (True, "input", False, 4, True),
     (True, None, False, 2, False),
     (False, None, True, 4, True),
+    (True, "output", False, 4, "wide"),
 ]
 
 
