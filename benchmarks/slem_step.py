@@ -44,7 +44,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=["slem", "lem"], default=["slem", "lem"])
     parser.add_argument("--rounds", type=int, default=5, help="processes of each kind")
     parser.add_argument("--steps", type=int, default=3, help="timed steps a process, after two that are not")
-    parser.add_argument("--record", type=Path, help="write the figures to this name with .json and .md")
+    parser.add_argument(
+        "--record",
+        type=Path,
+        help="write the figures to this name with .json and .md, part by part; parts it has already and that are not asked for stay",
+    )
     args = parser.parse_args()
     if args.data is None or not args.data.is_dir():
         parser.error("give --data FOLDER (DeePTB's Si64 example), or set SLEMBENCH_REAL_FILES")
@@ -192,31 +196,47 @@ def hardware() -> str:
     return f"{name}, {os.cpu_count()} CPUs, load {load} at the end, one thread, Python {platform.python_version()}"
 
 
+def text(report: dict) -> str:
+    """Tables and sentences of all parts that a report has."""
+    lines = []
+    for name in CASES:
+        for method in ("slem", "lem"):
+            if f"{name} {method}" in report:
+                lines += case_table(name, method, report[f"{name} {method}"])
+    if "lmax" in report:
+        lines += lmax_table(report["lmax"])
+    if "overlap" in report:
+        lines += overlap_line(report["overlap"])
+    if "profile" in report:
+        shares = sorted(report["profile"]["shares"].items(), key=lambda item: -item[1])
+        lines += [f"Where the time goes: {', '.join(f'{kind} {share:.0%}' for kind, share in shares)}\n"]
+    return "\n".join([*lines, report["hardware"]])
+
+
+def save(report: dict, record: Path | None) -> None:
+    """Write the record with what is measured so far."""
+    if record is None:
+        return
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
+    record.with_suffix(".md").write_text(f"# Steps of SLEM and LEM beside dptb\n\n{text(report)}\n")
+
+
 def main() -> None:
     args = parse_arguments()
-    report, lines = {}, []
+    known = args.record.with_suffix(".json") if args.record else None
+    report = json.loads(known.read_text()) if known and known.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         for name in args.parts:
-            if name in CASES:
-                for method in args.methods:
+            for method in args.methods if name in CASES else ("",):
+                if name in CASES:
                     report[f"{name} {method}"] = measure(args, name, method, scratch)
-                    lines += case_table(name, method, report[f"{name} {method}"])
-            else:
-                report[name] = run(sys.executable, "slem_worker.py", name, args.data, "--steps", args.steps)
-        if "lmax" in report:
-            lines += lmax_table(report["lmax"])
-        if "overlap" in report:
-            lines += overlap_line(report["overlap"])
-        if "profile" in report:
-            shares = sorted(report["profile"]["shares"].items(), key=lambda item: -item[1])
-            lines += [f"Where the time goes: {', '.join(f'{kind} {share:.0%}' for kind, share in shares)}\n"]
-    lines.append(hardware())
-    print("\n".join(lines))
-    if args.record:
-        args.record.parent.mkdir(parents=True, exist_ok=True)
-        args.record.with_suffix(".json").write_text(json.dumps({**report, "hardware": hardware()}, indent=1) + "\n")
-        args.record.with_suffix(".md").write_text("\n".join(["# Steps of SLEM and LEM beside dptb\n", *lines]) + "\n")
+                else:
+                    report[name] = run(sys.executable, "slem_worker.py", name, args.data, "--steps", args.steps)
+                report["hardware"] = hardware()
+                save(report, args.record)
+    print(text(report))
 
 
 if __name__ == "__main__":
