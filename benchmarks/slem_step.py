@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--record",
         type=Path,
-        help="write the figures to this name with .json and .md, part by part; parts it has already and that are not asked for stay",
+        help="write the figures to this name with .json and .md, part by part; parts that are not asked for stay",
     )
     args = parser.parse_args()
     if args.data is None or not args.data.is_dir():
