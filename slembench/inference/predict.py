@@ -16,6 +16,7 @@ from slembench.data.graph import OperatorGraph, build_graph
 from slembench.errors import ConfigError
 from slembench.inference.chunked import features
 from slembench.models.contract import OperatorModel
+from slembench.nn.products import rows_alike
 from slembench.predictions import PredictionWriter
 from slembench.training.numerics import numerics
 
@@ -38,6 +39,7 @@ class InferenceCost:
 
 
 @torch.no_grad()
+@rows_alike()
 def predict_blocks(model: OperatorModel, graph: OperatorGraph) -> dict[str, BlockMatrix]:
     """Operators of one structure.
 

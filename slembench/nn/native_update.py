@@ -135,7 +135,7 @@ def _filled(inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor]) -> 
 
 @cache
 def _feature(channels: Channels, output: Channels, top: int) -> _Feature:
-    """A feature for `c/update.c`; ``first`` goes on to l = ``top`` + 1, since ranges of l may be the other feature's."""
+    """A feature for `c/update.c`; ``first`` goes on to l = ``top`` + 1, as ranges of l may be the other feature's."""
     ranges = groups(channels, output)
     ends = [ranges[0][0], *(end for _, end in ranges)]
     first = [channels.first(l) for l in range(top + 2)]

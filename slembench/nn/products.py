@@ -7,6 +7,8 @@ meet and keep it, which costs time and memory where every structure has another 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,6 +23,23 @@ _ARGUMENTS = [ctypes.c_int64] * 6 + ([ctypes.c_void_p] + [ctypes.c_int64] * 3) *
 
 LEAST = 2**18
 """Multiply-adds from which on the compiled functions are faster; calling them costs several times what torch does."""
+
+
+_whatever_their_size = False
+
+
+@contextmanager
+def rows_alike() -> Iterator[None]:
+    """Within it a row of a product has the same bits however many rows there are: every product is a compiled one.
+
+    For predictions: a structure and its parts differ in their rows, and should not in their blocks.
+    """
+    global _whatever_their_size
+    before, _whatever_their_size = _whatever_their_size, True
+    try:
+        yield
+    finally:
+        _whatever_their_size = before
 
 
 def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
@@ -62,7 +81,8 @@ def multiply_turned(x: Tensor, y: Tensor) -> Tensor:
 
 def _fit(a: Tensor, b: Tensor, alike: bool, work: int) -> bool:
     """Whether the compiled functions take them; torch says what is wrong where they do not fit together."""
-    return work >= LEAST and usable(a) and usable(b) and alike and a.shape[:-2] == b.shape[:-2]
+    enough = _whatever_their_size or work >= LEAST
+    return enough and usable(a) and usable(b) and alike and a.shape[:-2] == b.shape[:-2]
 
 
 def _side_by_side(tensor: Tensor) -> Tensor:

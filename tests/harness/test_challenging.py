@@ -14,6 +14,7 @@ from slembench.errors import DataError
 from slembench.harness import challenging
 from slembench.harness.challenging import find_challenging, update_card
 from slembench.harness.recipe import load_settings
+from slembench.results.record import read_table
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_lists_are_the_worst_of_the_baseline(small, crystals):
     error = sum(table[f"hamiltonian.{part}.full.abs_sum"] for part in ("onsite", "offsite"))
     count = sum(table[f"hamiltonian.{part}.full.count"] for part in ("onsite", "offsite"))
     assert found.samples == (table["id"][int(np.argmax(error / count))],)
-    blocks = pd.read_parquet(work / "test" / "blocks.parquet")
+    blocks = read_table(work / "test" / "blocks.parquet")
     worst = blocks[blocks["part"] == "all"].sort_values("mae").iloc[-1]
     shells = tuple(worst[["element_i", "shell_i", "element_j", "shell_j"]])
     assert found.blocks == {"hamiltonian": shells}
