@@ -38,7 +38,7 @@ WIDTH = 7.0
 """Width in inches of a picture across the page."""
 
 PNG_DPI = 110
-PNG_COLOURS = 256
+PNG_COLOURS = 64
 
 SYMBOLS = {"hamiltonian": "H", "overlap": "S", "density": "D"}
 """Operator -> the letter that stands for it."""
