@@ -158,7 +158,7 @@ def _order(check: Order, root: Path) -> Verdict:
         for side in sides
     )
     seeds, groups = min(p.paired.n_seeds for p in pairs), min(p.paired.n_groups for p in pairs)
-    word = _all([_within(_number(pair), 0.0) if pair.paired.tied is False else None for pair in pairs])
+    word = _all([None if pair.paired.tied else _within(_number(pair), 0.0) for pair in pairs])
     table = Section(f"{check.dataset}, split {check.split}", "measured", columns, rows)
     return Verdict(word, why, table, _weakness(seeds, groups, [_budget(side) for side in sides]))
 

@@ -147,19 +147,23 @@ void weigh_backward(const Shape *s, const float **slope, const float *kept, floa
     }
 }
 
+/* x: a row plus bias, less its mean; returns the factor that gives it unit variance */
+static inline float centre(i64 width, const float *row, const float *bias, float eps, float *restrict x) {
+    float sum = 0.0f, square = 0.0f;
+#pragma omp simd reduction(+ : sum)
+    for (i64 c = 0; c < width; c++) x[c] = row[c] + bias[c], sum += x[c];
+    float mean = sum / (float)width;
+#pragma omp simd reduction(+ : square)
+    for (i64 c = 0; c < width; c++) x[c] -= mean, square += x[c] * x[c];
+    return 1.0f / sqrtf(square / (float)width + eps);
+}
+
 /* SiLU of the layer norm of (values + bias), `width` numbers a row */
 void hidden_forward(i64 rows, const float *values, const float *bias, const float *gain, const float *offset,
                     i64 width, float eps, float *result) {
     for (i64 row = 0; row < rows; row++) {
-        const float *z = values + row * width;
         float *restrict out = result + row * width;
-        float x[width], sum = 0.0f, square = 0.0f;
-#pragma omp simd reduction(+ : sum)
-        for (i64 c = 0; c < width; c++) x[c] = z[c] + bias[c], sum += x[c];
-        float mean = sum / (float)width;
-#pragma omp simd reduction(+ : square)
-        for (i64 c = 0; c < width; c++) x[c] -= mean, square += x[c] * x[c];
-        float factor = 1.0f / sqrtf(square / (float)width + eps);
+        float x[width], factor = centre(width, values + row * width, bias, eps, x);
         for (i64 c = 0; c < width; c++) {
             float y = x[c] * factor * gain[c] + offset[c];
             out[c] = y * sigmoid(y);
@@ -172,15 +176,10 @@ void hidden_backward(i64 rows, const float *values, const float *bias, const flo
                      i64 width, float eps, const float *slope, float *of_values, float *sums) {
     float *restrict of_bias = sums, *restrict of_gain = sums + width, *restrict of_offset = sums + 2 * width;
     for (i64 row = 0; row < rows; row++) {
-        const float *z = values + row * width, *d = slope + row * width;
+        const float *d = slope + row * width;
         float *restrict out = of_values + row * width;
-        float x[width], e[width], sum = 0.0f, square = 0.0f, total = 0.0f, along = 0.0f;
-#pragma omp simd reduction(+ : sum)
-        for (i64 c = 0; c < width; c++) x[c] = z[c] + bias[c], sum += x[c];
-        float mean = sum / (float)width;
-#pragma omp simd reduction(+ : square)
-        for (i64 c = 0; c < width; c++) x[c] -= mean, square += x[c] * x[c];
-        float factor = 1.0f / sqrtf(square / (float)width + eps);
+        float x[width], e[width], factor = centre(width, values + row * width, bias, eps, x);
+        float total = 0.0f, along = 0.0f;
         for (i64 c = 0; c < width; c++) {
             x[c] *= factor;
             float y = x[c] * gain[c] + offset[c], open = sigmoid(y), f = d[c] * open * (1.0f + y * (1.0f - open));
