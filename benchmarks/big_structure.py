@@ -69,8 +69,8 @@ def save_model(case: str, folder: Path) -> None:
     """Checkpoint of a SLEM with random weights."""
     import torch
 
-    from slembench.models.slem import Slem, SlemConfig
-    from slembench.orbitals import Basis
+    from slembench.models.slem.model import Slem, SlemConfig
+    from slembench.operators.orbitals import Basis
     from slembench.training.checkpoint import Checkpoint, model_description, save_checkpoint
 
     torch.manual_seed(0)
@@ -89,7 +89,7 @@ def worker(case: str, wanted: str, parts: str, workers: str, folder: str) -> Non
     import torch
 
     from slembench.inference.structure import StructureJob, load_checked, predict_structure
-    from slembench.training.allocator import keep_freed_memory
+    from slembench.training.numerics import keep_freed_memory
 
     keep_freed_memory()
     torch.set_num_threads(1)
@@ -148,7 +148,7 @@ def main() -> None:
         worker(*args.worker)
         return
     sys.path.insert(0, str(HERE.parent))
-    from slembench.harness.machine import cpu_name, versions
+    from slembench.harness.scoring import cpu_name, versions
 
     report: dict = {"hardware": {"cpu": cpu_name(), "cores": os.cpu_count()}, "versions": versions(), "cases": {}}
     print(f"{cpu_name()}, {os.cpu_count()} cores, 1 thread a process, float32")

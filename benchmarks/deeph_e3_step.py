@@ -21,7 +21,7 @@ def worker(args: argparse.Namespace) -> None:
     import torch
     from si64 import BASIS, CUTOFFS, read_si64
 
-    from slembench.graphs import model_graph
+    from slembench.models.graphs import model_graph
     from slembench.models.registry import load_model_class
 
     kind = load_model_class("deeph-e3")

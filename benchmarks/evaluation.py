@@ -6,7 +6,7 @@ and one of the transformed H each), then the errors of matrix, occupied levels, 
 assembles both matrices from padded blocks in loops over pairs of atoms; the figures are given with that and also
 without it.
 
-Ours: `slembench.evaluate` on the same predictions, everything it computes by default (both countings and averages,
+Ours: `slembench.evaluation` on the same predictions, everything it computes by default (both countings and averages,
 tables by block and distance, gauge, levels, orbitals in three metrics, error budget), with the reference eigenpairs in
 the cache, as they are from the second model on. Reading of the data is counted.
 
@@ -49,7 +49,7 @@ def run(threads: int, repeats: int, molecules: int) -> None:
     import torch
 
     from slembench.data import load_dataset
-    from slembench.evaluate import evaluate
+    from slembench.evaluation import evaluate
 
     torch.set_num_threads(threads)
     dataset = load_dataset("qh9-mini")
@@ -136,7 +136,7 @@ def public_loop(ready: list[tuple[Any, np.ndarray, np.ndarray]]) -> dict[str, fl
     import pyscf
     import torch
 
-    from slembench.data.recipes.molecule_scf import canonical
+    from slembench.data.pyscf import canonical
 
     total: dict[str, float] = {}
     for sample, reference, predicted in ready:
@@ -172,8 +172,7 @@ def solver(ready: list[tuple[Any, np.ndarray, np.ndarray]], repeats: int) -> Non
     """Levels and overlaps in the reference basis against one call of sygvd, CPU seconds on one thread."""
     import scipy.linalg
 
-    from slembench.metrics.eigen import in_reference_basis, orbitals
-    from slembench.metrics.spectrum import blas_threads
+    from slembench.metrics.spectrum import blas_threads, in_reference_basis, orbitals
 
     cases = [(p, s.operators["overlap"].dense(), h) for s, h, p in ready[:100]]
     with blas_threads(1):

@@ -36,7 +36,7 @@ from peers import qh9_loops  # noqa: E402
 from slembench.data import Sample, load_dataset  # noqa: E402
 from slembench.data.convert import Source, convert  # noqa: E402
 from slembench.data.formats import write_samples  # noqa: E402
-from slembench.data.formats.qh9 import QH9Database  # noqa: E402
+from slembench.data.formats.qh9.database import QH9Database  # noqa: E402
 from slembench.data.padded import PaddedBlocks  # noqa: E402
 from slembench.data.store import SampleStore, writer_options  # noqa: E402
 

@@ -21,9 +21,9 @@ def worker(args: argparse.Namespace) -> None:
     from torch_geometric.data import Batch
 
     from slembench.data.graph import build_graph
-    from slembench.graphs import attach_frames
+    from slembench.models.graphs import attach_frames
     from slembench.models.registry import load_model_class
-    from slembench.orbitals import Basis
+    from slembench.operators.orbitals import Basis
 
     kind = load_model_class("qhnet")
     basis = Basis.parse({"H": "2s1p", **dict.fromkeys("CNOF", "3s2p1d")})

@@ -9,10 +9,10 @@ import ase
 import h5py
 import numpy as np
 
-from slembench.blocks import BlockMatrix
 from slembench.data.pairs import scored_pairs
 from slembench.data.sample import Sample
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 
 BASIS = Basis.parse({"Si": "1s1p"})
 CUTOFFS = {14: 7.4}

@@ -41,7 +41,7 @@ def prepare(setting: str) -> None:
     sys.path.insert(0, str(HERE.parent))
     import torch
 
-    from slembench.training.allocator import keep_freed_memory
+    from slembench.training.numerics import keep_freed_memory
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -101,7 +101,7 @@ def train_ours(args: argparse.Namespace, shared: dict, symmetry: str, folder: Pa
 def score(args: argparse.Namespace, checkpoint: Path, folder: Path) -> float:
     """Mean absolute error of H on the validation structures, meV."""
     from slembench.data import load_dataset
-    from slembench.evaluate import evaluate
+    from slembench.evaluation import evaluate
     from slembench.predictions import read_predictions
 
     file = folder / "val.h5"

@@ -30,7 +30,7 @@ OVERLAP_HIDDEN = 32
 
 
 def raise_malloc_thresholds() -> None:
-    """What `slembench.training.allocator.keep_freed_memory` does, for a process that does not have it."""
+    """What `slembench.training.numerics.keep_freed_memory` does, for a process that does not have it."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(-3, 2**30)

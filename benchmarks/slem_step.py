@@ -74,7 +74,7 @@ def case_folder(name: str, data: Path, scratch: Path) -> Path:
         sys.path[:0] = [str(HERE.parent)]
         from si64 import write_random
 
-        from slembench.orbitals import Basis
+        from slembench.operators.orbitals import Basis
 
         write_random(data, folder, Basis.parse({"Si": CASES[name]["basis"]}), CASES[name]["cutoff"])
     return folder

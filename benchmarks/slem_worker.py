@@ -20,15 +20,14 @@ from safetensors.torch import load_file  # noqa: E402
 from si64 import read_si64  # noqa: E402
 from slem_cases import CASES, OVERLAP_HIDDEN, SIZES, timed  # noqa: E402
 
-from slembench.graphs import model_graph  # noqa: E402
-from slembench.models.deeptb import load_embedding  # noqa: E402
-from slembench.models.lem import Lem  # noqa: E402
+from slembench.models.graphs import model_graph  # noqa: E402
+from slembench.models.lem.model import Lem  # noqa: E402
 from slembench.models.pair_frame import PairFrameModel  # noqa: E402
-from slembench.models.slem import Slem  # noqa: E402
-from slembench.nn.products import multiply  # noqa: E402
-from slembench.orbitals import Basis  # noqa: E402
-from slembench.training.allocator import keep_freed_memory  # noqa: E402
-from slembench.training.numerics import matmul_precision  # noqa: E402
+from slembench.models.slem.model import Slem  # noqa: E402
+from slembench.models.slem.weights import load_embedding  # noqa: E402
+from slembench.nn.kernels.matmul import multiply  # noqa: E402
+from slembench.operators.orbitals import Basis  # noqa: E402
+from slembench.training.numerics import keep_freed_memory, matmul_precision  # noqa: E402
 
 BOTH = ("hamiltonian", "overlap")
 CLASSES: dict[str, type[PairFrameModel]] = {"slem": Slem, "lem": Lem}
@@ -131,7 +130,7 @@ def flops(work: Callable[[], object]) -> int:
         return 2 * math.prod(a) * b[-1]
 
     products = {torch.ops.aten.addmm_: in_place, torch.ops.aten.baddbmm_: in_place}
-    torch_alone = mock.patch("slembench.nn.native.library", return_value=None)
+    torch_alone = mock.patch("slembench.nn.kernels.native.library", return_value=None)
     with torch_alone, FlopCounterMode(display=False, custom_mapping=products) as counter:
         work()
     return int(counter.get_total_flops())

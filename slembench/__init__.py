@@ -6,54 +6,44 @@ The public functions are loaded on first use, so that ``import slembench`` costs
 
     records = slembench.run("mos2-mini", "slem", variant="quickstart", out="runs/first")
     print(records["test"].scores["hamiltonian.mae_all.full.pooled"])
-    print(slembench.leaderboard("mos2-mini", runs=["runs"]).text())
+    print(slembench.board("mos2-mini", runs=["runs"]).text())
 """
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from slembench._version import __version__
 
 if TYPE_CHECKING:
     from slembench.data import load_dataset
-    from slembench.evaluate import evaluate
+    from slembench.evaluation import evaluate
     from slembench.harness import run
     from slembench.inference import predict
-    from slembench.leaderboard import leaderboard
+    from slembench.leaderboard import board
     from slembench.training import train
 
-__version__ = "0.1.0"
-
-__all__ = ["__version__", "evaluate", "leaderboard", "load_dataset", "predict", "run", "train"]
+__all__ = ["__version__", "board", "evaluate", "load_dataset", "predict", "run", "train"]
 
 _PUBLIC = {
     "load_dataset": "slembench.data",
-    "evaluate": "slembench.evaluate",
+    "evaluate": "slembench.evaluation",
     "run": "slembench.harness",
     "predict": "slembench.inference",
-    "leaderboard": "slembench.leaderboard",
+    "board": "slembench.leaderboard",
     "train": "slembench.training",
 }
+"""Public function -> package that defines it. No package or module directly below slembench has one of these names."""
 
 
-class _Package(ModuleType):
-    """Type of this module: a public function stays visible when a submodule has the same name."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _PUBLIC and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _PUBLIC:
-            raise AttributeError(f"module 'slembench' has no attribute {name!r}")
-        function = getattr(import_module(_PUBLIC[name]), name)
-        setattr(self, name, function)
-        return function
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_PUBLIC})
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'slembench' has no attribute {name!r}")
+    function = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = function  # the next look-up finds it directly
+    return function
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

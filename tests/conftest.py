@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from slembench.blocks import BlockMatrix
+from slembench.core.files import sha256
 from slembench.data import Sample, SampleInfo, load_card, load_dataset
 from slembench.data.card import CARD_FILE
 from slembench.data.pairs import scored_pairs
 from slembench.data.splits import write_splits
 from slembench.data.store import Header, write_samples
-from slembench.files import sha256
 from slembench.metrics.scores import scores_from_table
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 from slembench.results.record import Cost, RunRecord, ScoreValue, TrainingSummary, write_record, write_table
 
 SHELLS = {"B": "2s1p", "N": "1s1p1d"}

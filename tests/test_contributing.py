@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from slembench.cli import app
 from slembench.harness.recipe import load_settings
-from slembench.orbitals import Basis
-from slembench.testing import contract_report, generic_model
+from slembench.operators.orbitals import Basis
+from slembench.suite.checks import contract_report, generic_model
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from slembench.nn.bond_product import BondProduct, reachable
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState
+from slembench.nn.functional import segment_sum
 from slembench.nn.graph_norm import GraphNorm, GraphRows
 from slembench.nn.layers import ChannelMixing, gate
-from slembench.nn.segment import segment_sum
+from slembench.nn.tensor_products import BondProduct, reachable
 from slembench.nn.typed import PairRows, TypedMixing
 
 if TYPE_CHECKING:

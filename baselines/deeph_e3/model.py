@@ -15,8 +15,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
-from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
 from slembench.models.e3nn_weights import sampled_activation_factors
 from slembench.nn.channels import Channels
@@ -27,7 +27,7 @@ from slembench.nn.layers import ActivationFactors
 from slembench.nn.radial import GaussianBasis
 from slembench.nn.readout import OperatorFeatures
 from slembench.nn.typed import PairRows
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 
 from .blocks import NodeUpdate, PairUpdate, Surroundings
 from .weights import load_public

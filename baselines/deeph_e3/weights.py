@@ -16,7 +16,6 @@ import torch
 from e3nn import o3
 from torch import nn
 
-from slembench.layout import OperatorLayout
 from slembench.models.e3nn_weights import (
     IrrepsOrder,
     Weights,
@@ -26,10 +25,11 @@ from slembench.models.e3nn_weights import (
     load_typed,
 )
 from slembench.nn.channels import Channels
+from slembench.operators.irreps import OperatorLayout
 
 if TYPE_CHECKING:
-    from slembench.nn.bond_product import BondProduct
     from slembench.nn.hermitian import HermitianHead
+    from slembench.nn.tensor_products import BondProduct
 
     from .blocks import Convolution, NodeUpdate, PairUpdate
     from .model import DeepHE3

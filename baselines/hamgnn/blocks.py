@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from slembench.nn.activations import SOFTPLUS_FACTOR, TANH_FACTOR, shifted_softplus
-from slembench.nn.bond_product import BondProduct
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState
-from slembench.nn.fused import scale_both
+from slembench.nn.functional import SOFTPLUS_FACTOR, TANH_FACTOR, segment_sum, shifted_softplus
+from slembench.nn.kernels.elementwise import scale_both
 from slembench.nn.layers import ChannelMixing, ScalarMLP
-from slembench.nn.segment import segment_sum
+from slembench.nn.tensor_products import BondProduct
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,17 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
-from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
+from slembench.nn.heads import Packing
 from slembench.nn.hermitian import HermitianHead
 from slembench.nn.layers import ChannelMixing, ScalarMLP
-from slembench.nn.pack import Packing
 from slembench.nn.radial import BesselBasis
 from slembench.nn.readout import OperatorFeatures
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 
 from .blocks import GatedResidual, Layer, Surroundings
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from slembench.nn.activations import shifted_softplus
-from slembench.nn.channel_product import ChannelBondProduct, ChannelProduct, bond_paths, channel_paths
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, NodeState
+from slembench.nn.functional import segment_sum, shifted_softplus
 from slembench.nn.layers import ChannelMixing
-from slembench.nn.segment import segment_sum
+from slembench.nn.tensor_products import ChannelBondProduct, ChannelProduct, bond_paths, channel_paths
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from slembench.layout import OperatorLayout
-from slembench.nn.constants import Constants
 from slembench.nn.frames import NodeState
+from slembench.nn.functional import Constants
 from slembench.nn.typed import typed_product
+from slembench.operators.irreps import OperatorLayout
 
 Groups = tuple[tuple[int, int, int], ...]
 

@@ -14,20 +14,19 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
-from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField, type_cutoffs
 from slembench.models.e3nn_weights import sampled_factor
-from slembench.nn.activations import SOFTPLUS_FACTOR, shifted_softplus
 from slembench.nn.channels import Channels
-from slembench.nn.constants import Constants
 from slembench.nn.frames import Frames, NodeState, pair_frames
+from slembench.nn.functional import SOFTPLUS_FACTOR, Constants, shifted_softplus
 from slembench.nn.hermitian import Hermitised
 from slembench.nn.layers import ChannelMixing
 from slembench.nn.radial import BernsteinBasis
 from slembench.nn.readout import OperatorFeatures
 from slembench.nn.typed import PairRows
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 
 from .blocks import Convolution, OnsiteLayer, PairLayer, Surroundings
 from .expansion import Expansion

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from slembench import __version__
-from slembench.errors import SlembenchError
+from slembench._version import __version__
+from slembench.core.errors import SlembenchError
 
 AREAS = (
     "data", "models", "train", "predict", "checkpoint", "evaluate", "floors", "rescore", "scf", "compare", "exponents",

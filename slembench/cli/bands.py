@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from slembench.blocks import BlockMatrix
     from slembench.inference.bands import Spectrum
     from slembench.metrics.kpath import KPath
+    from slembench.operators.blocks import BlockMatrix
 
 HELP = """Bands along the recommended k path of a structure (seekpath), and its density of states, drawn and as arrays.
 
@@ -54,7 +54,7 @@ def bands_command(
     from slembench.figures.style import save
     from slembench.inference.bands import spectrum, structure_path, write_arrays
     from slembench.metrics.dos import BROADENING_EV
-    from slembench.units import energy_factor
+    from slembench.operators.units import energy_factor
 
     if (checkpoint is None) == (predictions is None):
         raise ConfigError("bands of what? give --checkpoint, or --predictions")
@@ -116,8 +116,8 @@ def _predicted(
     """Predicted operators in the data set's energy unit, and that unit; the model's own where there is no data set."""
     import numpy as np
 
+    from slembench.operators.units import energy_factor
     from slembench.predictions import read_predictions
-    from slembench.units import energy_factor
 
     if predictions is not None:
         with read_predictions(predictions) as source:

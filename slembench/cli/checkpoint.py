@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from slembench.models.contract import OperatorModel
@@ -54,10 +54,10 @@ def import_command(
     ] = None,
 ) -> None:
     """Import a checkpoint."""
-    from slembench.files import sha256
-    from slembench.models.deeptb_checkpoint import read_deeptb
+    from slembench.core.files import sha256
+    from slembench.models.slem.checkpoint import read_deeptb
+    from slembench.operators.units import ENERGY_UNITS
     from slembench.training.checkpoint import Checkpoint, load_model, model_description, save_checkpoint
-    from slembench.units import ENERGY_UNITS
 
     if energy_unit not in ENERGY_UNITS:
         raise ConfigError(f"--energy-unit {energy_unit}: unknown unit; known: {', '.join(ENERGY_UNITS)}")

@@ -38,7 +38,7 @@ def compare_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Compare two runs."""
-    from slembench.files import write_text
+    from slembench.core.files import write_text
     from slembench.results.compare import compare, read_side
 
     sides = [read_side(text.split(","), split) for text in (a, b)]
@@ -58,8 +58,8 @@ def compare_command(
 
 def _main(side: Side, rows: list[ScoreDifference]) -> list[ScoreDifference]:
     """Rows in the official counting and average, where the data set is known; all in one form otherwise."""
+    from slembench.core.errors import DataError
     from slembench.data import load_card
-    from slembench.errors import DataError
 
     try:
         official = load_card(side.records[0].dataset).official

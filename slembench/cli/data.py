@@ -62,7 +62,7 @@ def generate_command(
     """Run a recipe, then assemble."""
     from rich.console import Console
 
-    from slembench.data.generate import run_recipe
+    from slembench.data.recipes.generate import run_recipe
 
     folder = workdir or Path("data") / name
     run_recipe(name, folder, jobs, Console())
@@ -73,7 +73,7 @@ def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> 
     """Assemble a data set of the calculations in a work directory."""
     from rich.console import Console
 
-    from slembench.data.assemble import assemble
+    from slembench.data.recipes.assemble import assemble
 
     console, source = Console(highlight=False), workdir or Path("data") / name
     folder = out or source / name
@@ -88,7 +88,7 @@ def resplit_command(
     """Make a data set that divides another one by size."""
     from rich.console import Console
 
-    from slembench.data.resplit import resplit
+    from slembench.data.recipes.resplit import resplit
 
     dataset = resplit(name, source)
     Console(highlight=False).print(f"{dataset!r} written to {dataset.root}", soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console

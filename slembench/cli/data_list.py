@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from slembench.data.inventory import Entry
+    from slembench.data.official.inventory import Entry
 
 LIST_HELP = """List every data set: what it is, what of it is on this machine, and how to get it.
 
@@ -54,7 +54,7 @@ def list_command(
     """Print all data sets, as a table where there is room for one."""
     from rich.console import Console
 
-    from slembench.data.inventory import inventory
+    from slembench.data.official.inventory import inventory
 
     entries = inventory()
     if as_json:
@@ -73,7 +73,7 @@ def info_command(
     from rich.table import Table
 
     from slembench.data.catalogue import list_datasets, load_card, load_dataset
-    from slembench.data.official import list_official, load_official
+    from slembench.data.official_card import list_official, load_official
 
     remote = name in list_official() and name not in list_datasets()
     if remote and verify:
@@ -96,9 +96,9 @@ def info_command(
 
 
 def _print_steps(console: Console, name: str) -> None:
-    from slembench.data.fetch import instructions
-    from slembench.data.inventory import inventory
-    from slembench.data.official import load_official
+    from slembench.data.official.fetch import instructions
+    from slembench.data.official.inventory import inventory
+    from slembench.data.official_card import load_official
 
     entry = next(entry for entry in inventory() if entry.name == name)
     console.print(f"on this machine: {entry.on_disk}", soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slembench.progress import bar
+from slembench.core.progress import bar
 
 FETCH_HELP = """Download the published file of an official set; checked, unpacked, resumed where it was cut off.
 
@@ -67,7 +67,7 @@ def fetch_command(
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-    from slembench.data.fetch import fetch
+    from slembench.data.official.fetch import fetch
 
     console = Console(stderr=True, highlight=False, markup=False)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
@@ -95,9 +95,9 @@ def import_command(
     """Import, and say what came of it."""
     from rich.console import Console
 
-    from slembench.data.fetch import fetched
-    from slembench.data.official_import import import_official
-    from slembench.data.split_file import read_rows
+    from slembench.data.official.fetch import fetched
+    from slembench.data.official.importing import import_official
+    from slembench.data.official.split_arrays import read_rows
 
     console = Console(stderr=True, highlight=False, markup=False)
 
@@ -128,7 +128,7 @@ def split_command(
     rows: RowsOption = None,
 ) -> None:
     """Write the arrays, and say how many there are."""
-    from slembench.data.split_file import read_rows, split_arrays, write_split
+    from slembench.data.official.split_arrays import read_rows, split_arrays, write_split
 
     arrays = split_arrays(name, source, format_name=format_name, given=read_rows(rows))
     write_split(out, arrays)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from slembench.errors import ConfigError
-from slembench.progress import bar
+from slembench.core.errors import ConfigError
+from slembench.core.progress import bar
 
 HELP = """Write the page of a data set: Markdown made of its card, and four pictures of its data (PNG).
 
@@ -34,7 +34,7 @@ def page_command(
     everything: Annotated[bool, typer.Option("--all", help="Every data set, and the index.")] = False,
 ) -> None:
     """Write one page, or all of them with the index."""
-    from slembench.pages.catalogue import all_names, write_index, write_page
+    from slembench.reports.dataset_pages import all_names, write_index, write_page
 
     if (name is None) != everything:
         raise ConfigError("give the name of a data set, or --all")

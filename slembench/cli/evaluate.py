@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slembench.errors import ConfigError
-from slembench.progress import bar
+from slembench.core.errors import ConfigError
+from slembench.core.progress import bar
 
 if TYPE_CHECKING:
     from slembench.data import Dataset
-    from slembench.evaluate import Evaluation
+    from slembench.evaluation import Evaluation
     from slembench.metrics.scores import Score
     from slembench.predictions import PredictionSource
 
@@ -68,9 +68,9 @@ def evaluate_command(
     threads: Annotated[int | None, typer.Option(min=1, help="Structures solved at once.")] = None,
 ) -> None:
     """Score a predictions file, or the floors."""
+    from slembench.core.files import write_text
     from slembench.data import load_dataset
-    from slembench.evaluate.ensemble import EnsembleSource
-    from slembench.files import write_text
+    from slembench.evaluation.sources import EnsembleSource
     from slembench.predictions import read_predictions
 
     if predictions is None and not floors:
@@ -100,7 +100,7 @@ def evaluate_command(
 
 
 def _floors(data: Dataset, split: str, sources: list[PredictionSource], scf: bool) -> list[PredictionSource]:
-    from slembench.floors import FLOORS, floor_predictions
+    from slembench.evaluation.floors import FLOORS, floor_predictions
 
     operators = [op for op in data.card.operators if not sources or op in sources[0].operators]
     names = [*FLOORS, "atoms"] if scf and data.card.scf and set(operators) != {"overlap"} else FLOORS
@@ -131,7 +131,7 @@ def _show_physics(checks: dict[str, dict[str, Any]]) -> None:
 
 
 def _evaluate(data: Dataset, source: PredictionSource, split: str, cache: bool, settings: dict[str, Any]) -> Evaluation:
-    from slembench.evaluate import evaluate, level_cache
+    from slembench.evaluation import evaluate, level_cache
 
     return evaluate(
         data,
@@ -144,7 +144,7 @@ def _evaluate(data: Dataset, source: PredictionSource, split: str, cache: bool, 
 
 
 def _write(result: Evaluation, folder: Path) -> None:
-    from slembench.files import write_text
+    from slembench.core.files import write_text
     from slembench.results.record import write_tables
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ def _show(data: Dataset, results: list[Evaluation], everything: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from slembench.evaluate import main_scores, official_scores
+    from slembench.evaluation import main_scores, official_scores
 
     first, official = results[0], data.card.official
     names = list(first.scores) if everything else main_scores(data.card, list(first.scores))

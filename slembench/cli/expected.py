@@ -60,19 +60,19 @@ def expected_command(
 
 
 def _model_folder(record: RunRecord) -> Path:
-    from slembench.errors import DataError
-    from slembench.models.registry import baseline_folder
+    from slembench.core.errors import DataError
+    from slembench.models.registry import model_folder
 
     name = str(record.config.get("model", {}).get("name", record.model))
-    folder = baseline_folder(name) or Path(name)
-    if not folder.is_dir():
+    folder = model_folder(name)
+    if folder is None:
         raise DataError(f"record {record.name}: no folder of model {name!r} here; give --model")
     return folder
 
 
 def _write(record: RunRecord, home: Path, tolerance: float, scores: list[str] | None) -> Path:
     from slembench.data import load_card
-    from slembench.evaluate import official_scores
+    from slembench.evaluation import official_scores
     from slembench.results.expected import EXPECTED_FILE, Expected, expected_run, read_expected, write_expected
 
     names = scores or official_scores(load_card(record.dataset), list(record.scores))

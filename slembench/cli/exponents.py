@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slembench.errors import ConfigError, DataError
+from slembench.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def exponents_command(
     """Fit power laws."""
     import pandas as pd
 
-    from slembench.files import write_text
+    from slembench.core.files import write_text
     from slembench.results.exponents import data_exponents, power_laws
 
     if bool(runs) == (table is not None):

@@ -37,7 +37,7 @@ def floors_command(
 
     from slembench.cli.score_table import score_table
     from slembench.data import load_dataset
-    from slembench.harness.floors import score_floors
+    from slembench.harness.scoring import score_floors
 
     data = load_dataset(dataset)
     folder = out or Path("runs") / data.name

@@ -49,16 +49,16 @@ def leaderboard_command(
     """Print the tables, and write them where asked."""
     from rich.console import Console
 
-    from slembench.leaderboard import leaderboard
+    from slembench.leaderboard import board as all_boards
     from slembench.leaderboard.overview import write_overview
-    from slembench.leaderboard.render import rich_group
+    from slembench.tables.text import rich_group
 
     console = Console()
     if readme is not None:
-        board = leaderboard(dataset, runs or (), committed, results)
+        board = all_boards(dataset, runs or (), committed, results)
         console.print(f"wrote {write_overview(board.boards, readme)}", highlight=False)
         return
-    board = leaderboard(dataset, runs or None, committed, results)
+    board = all_boards(dataset, runs or None, committed, results)
     console.print(rich_group(board.sections(everything, full), console.width))
     for path in board.write(out, everything) if out is not None else ():
         console.print(f"wrote {path}", highlight=False)

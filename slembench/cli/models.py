@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     import ase
 
-    from slembench.orbitals import Basis
+    from slembench.operators.orbitals import Basis
 
 HELP = """List every model: parameters, receptive field, inputs, and its symmetry, declared and measured.
 
@@ -90,8 +90,8 @@ def model_facts(name: str, variant: str, basis: Basis, cutoffs: dict[int, float]
     import numpy as np
 
     from slembench.harness.recipe import load_settings
-    from slembench.rotations import random_rotation
-    from slembench.testing import equivariance_error, generic_model
+    from slembench.operators.rotations import random_rotation
+    from slembench.suite.checks import equivariance_error, generic_model
 
     settings = load_settings(name, variant=variant, changes=["training.max_steps=1"])
     model = generic_model(settings.kind, settings.model, basis, cutoffs, settings.targets or ("hamiltonian",))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from slembench.errors import ConfigError, DataError
-from slembench.progress import bar
+from slembench.core.errors import ConfigError, DataError
+from slembench.core.progress import bar
 
 if TYPE_CHECKING:
     import ase
@@ -74,8 +74,8 @@ def predict_command(
     """Predict a split, or a structure file."""
     import torch
 
-    from slembench.files import make_parent
-    from slembench.training.allocator import keep_freed_memory
+    from slembench.core.files import make_parent
+    from slembench.training.numerics import keep_freed_memory
 
     if (structure is None) == (dataset is None):
         raise ConfigError("give either a structure file or --dataset NAME")
@@ -128,11 +128,11 @@ def _predict_structure(
 ) -> None:
     import torch
 
-    from slembench.files import sha256
+    from slembench.core.files import sha256
     from slembench.inference.chunked import MAX_PAIRS
     from slembench.inference.structure import predict_structure
     from slembench.inference.structure_job import StructureJob
-    from slembench.units import ENERGY_UNITS
+    from slembench.operators.units import ENERGY_UNITS
 
     if energy_unit is not None and energy_unit not in ENERGY_UNITS:
         raise ConfigError(f"--energy-unit {energy_unit}: unknown unit; known: {', '.join(ENERGY_UNITS)}")

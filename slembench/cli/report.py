@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slembench.progress import bar
+from slembench.core.progress import bar
 
 HELP = """Write one page (HTML, readable without a network) of a run: scores beside the floors, and all its pictures.
 
@@ -41,9 +41,9 @@ def report_command(
     ] = None,
 ) -> None:
     """Write the page of a run."""
-    from slembench.assets import asset_roots
-    from slembench.pages.report import write_report
-    from slembench.pages.run_folder import read_run
+    from slembench.core.assets import asset_roots
+    from slembench.reports.run_folder import read_run
+    from slembench.reports.run_page import write_report
 
     found = read_run(run)
     shipped = [root / "runs" for root in asset_roots("results") if (root / "runs").is_dir()]

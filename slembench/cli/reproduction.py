@@ -35,9 +35,9 @@ def reproduction_command(
     from rich.console import Console
     from rich.table import Table
 
-    from slembench.assets import asset_roots
-    from slembench.errors import DataError
-    from slembench.reproduction.page import CLAIMS, judged_claims, write_page
+    from slembench.core.assets import asset_roots
+    from slembench.core.errors import DataError
+    from slembench.studies.claims.page import CLAIMS, judged_claims, write_page
 
     root = root or asset_roots("results")[0].parent
     if not (root / CLAIMS).is_file():

@@ -35,7 +35,7 @@ def rescore_command(
     threads: Annotated[int | None, typer.Option(min=1, help="Structures solved at once.")] = None,
 ) -> None:
     """Score finished runs again."""
-    from slembench.errors import SlembenchError
+    from slembench.core.errors import SlembenchError
     from slembench.harness.rescore import find_runs, rescore
 
     failed = []

@@ -93,6 +93,6 @@ def withdraw_command(
 
 
 def _root(results: Path | None) -> Path:
-    from slembench.assets import asset_path
+    from slembench.core.assets import asset_path
 
     return results if results is not None else asset_path("results")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slembench.errors import ConfigError
-from slembench.progress import bar
+from slembench.core.errors import ConfigError
+from slembench.core.progress import bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,10 +46,10 @@ def scf_command(
     out: Annotated[Path | None, typer.Option(help="Path of the files to write, without .csv and .md.")] = None,
 ) -> None:
     """Self-consistent runs from predictions."""
+    from slembench.core.files import write_text
     from slembench.data import load_dataset
-    from slembench.evaluate import level_cache
-    from slembench.evaluate.scf import scf_summary, scf_table
-    from slembench.files import write_text
+    from slembench.evaluation import level_cache
+    from slembench.evaluation.scf import scf_summary, scf_table
 
     data = load_dataset(dataset)
     ids = data.split(split)[:structures]
@@ -66,7 +66,7 @@ def scf_command(
 
 
 def _predictions(source: Path, split: str) -> Predictions:
-    from slembench.harness.job import PREDICTIONS_FILE
+    from slembench.harness.run import PREDICTIONS_FILE
     from slembench.predictions import read_predictions
 
     file = source / split / PREDICTIONS_FILE if source.is_dir() else source

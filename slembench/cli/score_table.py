@@ -20,7 +20,7 @@ def score_table(card: Card, split: str, records: Mapping[str, RunRecord]) -> Tab
         split: all records are of it.
         records: heading -> record, at least one; a score that a record lacks is a dash.
     """
-    from slembench.evaluate import official_scores
+    from slembench.evaluation import official_scores
 
     table = Table(title=f"{card.name}, split {split}", title_justify="left")
     table.add_column("score", overflow="fold")  # names differ at their ends

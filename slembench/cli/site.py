@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slembench.progress import bar
+from slembench.core.progress import bar
 
 HELP = """Write the boards as a static site: plain files that need no server and load nothing from elsewhere.
 
@@ -45,11 +45,11 @@ def build_command(
     pictures: Annotated[bool, typer.Option(help="Draw the pictures of data sets.")] = True,
 ) -> None:
     """Write the site."""
-    from slembench.assets import asset_roots
-    from slembench.leaderboard import leaderboard
-    from slembench.site import build_site
+    from slembench.core.assets import asset_roots
+    from slembench.leaderboard import board as all_boards
+    from slembench.reports.site import build_site
 
-    board = leaderboard(dataset, runs or (), committed, results)
+    board = all_boards(dataset, runs or (), committed, results)
     roots = [results] if results is not None else asset_roots("results") if committed else []
     paths = build_site(board, out, results=roots, draw=pictures, progress=partial(bar, text="site"))
     typer.echo(f"wrote {out / 'index.html'} and {len(paths) - 1} more files")

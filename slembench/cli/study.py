@@ -11,7 +11,7 @@ from slembench.cli import study_work
 from slembench.cli.study_work import Work
 
 if TYPE_CHECKING:
-    from slembench.studies.choices import Options
+    from slembench.studies.designs import Options
 
 AREA_HELP = """Plan, run and report tables of runs: data efficiency, transfer, locality, seeds; and cost against size.
 
@@ -230,9 +230,9 @@ def scaling_command(
     """Measure, fit and write the page of a scaling study."""
     from functools import partial
 
+    from slembench.core.progress import bar
     from slembench.data import load_dataset
-    from slembench.progress import bar
-    from slembench.studies.choices import Choice
+    from slembench.studies.designs import Choice
     from slembench.studies.scaling import check_sizes, measure_all
     from slembench.studies.scaling_page import write_machine, write_scaling
 
@@ -261,7 +261,7 @@ def _options(
     wall_seconds: float | None,
 ) -> Options:
     from slembench.harness.recipe import parse_changes
-    from slembench.studies.choices import Choice, Options
+    from slembench.studies.designs import Choice, Options
 
     return Options(
         models=tuple(Choice.parse(text) for text in models.split(",") if text.strip()),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from slembench.studies import Plan, Progress
-    from slembench.studies.engine import Engine
+    from slembench.studies.engines.local import Engine
 
 RUN_HELP = """Go on with a study: do every run of its plan that is not finished, then write the report.
 
@@ -136,11 +136,11 @@ def numbers(text: str, option: str, kind: Callable[[str], Number]) -> tuple[Numb
 
 
 def _engine(work: Work) -> Engine:
-    from slembench.studies.engine import LocalEngine
+    from slembench.studies.engines.local import LocalEngine
 
     if work.engine == "local":
         return LocalEngine(work.jobs)
-    from slembench.studies.ray_engine import RayEngine
+    from slembench.studies.engines.ray import RayEngine
 
     return RayEngine(work.address)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from slembench.errors import ConfigError
-from slembench.progress import bar
+from slembench.core.errors import ConfigError
+from slembench.core.progress import bar
 
 SUBMIT_HELP = """Make a submission folder from a run, or from a predictions file that any program wrote.
 
@@ -69,7 +69,7 @@ def submit_command(
     bands: Annotated[bool, typer.Option(help="Compute energy levels (predictions file only).")] = True,
 ) -> None:
     """Make a submission folder."""
-    from slembench.results.submit import submit_predictions, submit_run
+    from slembench.submission.submit import submit_predictions, submit_run
 
     fields: dict[str, Any] = {"name": name, "code": code, "inputs": given, "seeds": seed, "references": reference}
     if trained_on or budget:
@@ -106,9 +106,9 @@ def template_command(
     """Write an empty predictions file, or the reference in its layout."""
     import ase.io
 
+    from slembench.core.files import atomic_file
     from slembench.data import load_dataset
-    from slembench.files import atomic_file
-    from slembench.predictions.template import write_template
+    from slembench.predictions.writer import write_template
 
     data = load_dataset(dataset)
     lacking = [op for op in operator or () if op not in data.card.operators]
@@ -143,6 +143,6 @@ def template_command(
 
 def schema_command() -> None:
     """Print the JSON schema of submission.yaml."""
-    from slembench.results.submission import submission_schema
+    from slembench.submission.submission import submission_schema
 
     typer.echo(json.dumps(submission_schema(), indent=1))

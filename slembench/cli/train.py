@@ -138,8 +138,8 @@ def _prepared(
 ) -> Iterator[tuple[Job, World]]:
     """The run that the options ask for, and the processes that share it; they part at the end of the block."""
     from slembench.harness import load_settings, prepare
-    from slembench.training.allocator import keep_freed_memory
     from slembench.training.distributed import together
+    from slembench.training.numerics import keep_freed_memory
 
     keep_freed_memory()
     settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slembench.progress import bar
+from slembench.core.progress import bar
 
 if TYPE_CHECKING:
-    from slembench.results.verification import Verification
+    from slembench.submission.verification import Verification
 
 HELP = """Check a submission folder: a list of checks, how far its scores are backed, and an exit code (0: none failed).
 
@@ -45,7 +45,7 @@ def verify_command(
 ) -> None:
     """Check a submission."""
     from slembench.results.record import read_record
-    from slembench.results.verify import verify
+    from slembench.submission.verify import verify
 
     result = verify(
         folder,
@@ -89,7 +89,7 @@ def _printable(text: str) -> str:
 
 def _write(result: Verification, out: Path) -> None:
     from slembench.results.record import PER_STRUCTURE_FILE, write_record, write_table
-    from slembench.results.submission import write_submission
+    from slembench.submission.submission import write_submission
 
     if result.submission is None or result.table is None:
         return

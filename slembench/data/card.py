@@ -13,9 +13,9 @@ import yaml
 from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from slembench.errors import DataError
-from slembench.files import write_text
-from slembench.orbitals import Basis
+from slembench.core.errors import DataError
+from slembench.core.files import write_text
+from slembench.operators.orbitals import Basis
 
 OPERATORS = ("hamiltonian", "overlap", "density")
 """Operators that a sample can hold, in the order in which they are stored."""
@@ -155,8 +155,8 @@ class Card(_Part):
         basis: chemical symbol -> shells, e.g. "3s2p2d".
         cutoffs: chemical symbol -> radius r in Angstrom; pairs up to (r_i + r_j) / 2 are scored.
         energy_zero: what the energies are measured from; never guessed.
-        convention: orbital order and sign of the source (a name in `slembench.orbitals.CONVENTIONS`); what is stored is
-            always in this project's own.
+        convention: orbital order and sign of the source (a name in
+            `slembench.operators.orbitals.CONVENTIONS`); what is stored is always in this project's own.
         rounding: operator -> quantum to which stored values were rounded (a power of two, unit of the operator).
         challenging: hardest test structures and blocks under a reference baseline.
         scf: protocol of self-consistent runs from predictions; absent where none are made.

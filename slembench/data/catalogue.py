@@ -1,18 +1,18 @@
 """Data sets by name: those that ship with slembench, those in the folders of SLEMBENCH_DATA or the user's data folder.
 
-A folder whose card is that of an official set (`slembench.data.official`) holds no data and is no data set here; its
-name stands for what was imported under it.
+A folder whose card is that of an official set (`slembench.data.official_card`) holds no data and is no data set here;
+its name stands for what was imported under it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from slembench.assets import asset_roots, list_assets
+from slembench.core.assets import asset_roots, list_assets
+from slembench.core.errors import DataError
 from slembench.data.card import CARD_FILE, Card, read_card
 from slembench.data.dataset import Dataset
-from slembench.data.official import is_official, list_official
-from slembench.errors import DataError
+from slembench.data.official_card import is_official, list_official
 
 
 def list_datasets() -> list[str]:

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from slembench.blocks import BlockMatrix
+from slembench.core.errors import DataError
 from slembench.data.card import Card
 from slembench.data.catalogue import list_datasets, load_card
 from slembench.data.formats import FORMATS, read_samples, write_samples
 from slembench.data.formats.parquet import aligned
-from slembench.data.official import list_official
+from slembench.data.official_card import list_official
 from slembench.data.sample import Sample
 from slembench.data.store import Header
 from slembench.data.store import write_samples as write_store
-from slembench.errors import DataError
-from slembench.orbitals import Basis
-from slembench.units import energy_factor
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
+from slembench.operators.units import energy_factor
 
 
 @dataclass

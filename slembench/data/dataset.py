@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from slembench.blocks import BlockMatrix, pair_keys
+from slembench.core.errors import DataError
+from slembench.core.files import sha256
 from slembench.data.card import CARD_FILE, Card, read_card
 from slembench.data.pairs import scored_pairs
 from slembench.data.sample import Sample, pair_name
 from slembench.data.splits import partition, read_splits
 from slembench.data.store import SampleStore
-from slembench.errors import DataError
-from slembench.files import sha256
-from slembench.orbitals import Basis, IntArray
+from slembench.operators.blocks import BlockMatrix, pair_keys
+from slembench.operators.orbitals import Basis, IntArray
 
 
 class Dataset:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from slembench.blocks import lookup, pair_keys
-from slembench.data.assemble import SPLIT_FILE
+from slembench.core.errors import DataError
+from slembench.core.files import atomic_folder, sha256
 from slembench.data.card import CARD_FILE, parse_card, write_card
 from slembench.data.dataset import Dataset
 from slembench.data.pairs import scored_pairs
+from slembench.data.recipes.assemble import SPLIT_FILE
 from slembench.data.sample import Sample
 from slembench.data.splits import check_splits, write_splits
 from slembench.data.store import Header, write_samples
-from slembench.errors import DataError
-from slembench.files import atomic_folder, sha256
+from slembench.operators.blocks import lookup, pair_keys
 
 DATA_FILE = "data.parquet"
 QUICK = 3

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from slembench.blocks import BlockMatrix, pair_keys
 from slembench.data.pairs import offsite_pairs
-from slembench.layout import OperatorLayout
+from slembench.operators.blocks import BlockMatrix, pair_keys
+from slembench.operators.irreps import OperatorLayout
 
 
 class OperatorGraph(Data):  # type: ignore[misc]

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from slembench.blocks import BlockMatrix
-from slembench.data.formats.evidence import energy_evidence
-from slembench.data.formats.physical import LARGEST, overlap_matrices
+from slembench.data.formats.evidence import LARGEST, energy_evidence, overlap_matrices
 from slembench.data.formats.registry import Format, detect_format, find_format, read_samples
 from slembench.data.sample import Sample, on_common_pairs
+from slembench.operators.blocks import BlockMatrix
 
 
 @dataclass(frozen=True)

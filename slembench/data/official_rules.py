@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from slembench.errors import DataError
-from slembench.orbitals import IntArray
+from slembench.core.errors import DataError
+from slembench.operators.orbitals import IntArray
 
 Indices = dict[str, IntArray]
 """Split -> (n,) int64 official row numbers, in the order of the release."""

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from slembench.core.errors import DataError
 from slembench.data.sample import Sample
-from slembench.errors import DataError
-from slembench.orbitals import Basis, FloatArray, IntArray
+from slembench.operators.orbitals import Basis, FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 

@@ -9,8 +9,8 @@ import numpy as np
 from ase.data import chemical_symbols
 from vesin import NeighborList
 
-from slembench.errors import DataError
-from slembench.orbitals import FloatArray, IntArray
+from slembench.core.errors import DataError
+from slembench.operators.orbitals import FloatArray, IntArray
 
 CLOSEST = 1e-3
 """Two atoms nearer than this (Angstrom) are one atom given twice."""

@@ -8,9 +8,9 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
-from slembench.blocks import BlockMatrix, pair_keys
-from slembench.errors import DataError
-from slembench.orbitals import Basis
+from slembench.core.errors import DataError
+from slembench.operators.blocks import BlockMatrix, pair_keys
+from slembench.operators.orbitals import Basis
 
 ENERGY_WORDS = ("eV", "Hartree")
 

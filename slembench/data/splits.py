@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from slembench.errors import DataError
-from slembench.files import write_text
+from slembench.core.errors import DataError
+from slembench.core.files import write_text
 
 PARTITIONS = (100, 80, 60, 40, 20)
 """Sizes in per cent of the nested training subsets."""

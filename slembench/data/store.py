@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from slembench.core.errors import DataError
+from slembench.core.files import atomic_file
 from slembench.data.padded import PaddedBlocks, PaddedLayout, padded_blocks
 from slembench.data.sample import Sample, check_sample
 from slembench.data.stored_rows import METADATA_KEY, SCALARS, Header, StoredRows, read_header, schema, stream_samples
-from slembench.errors import DataError
-from slembench.files import atomic_file
 
 __all__ = ["METADATA_KEY", "Header", "SampleStore", "round_values", "size_report", "stream_samples", "write_samples"]
 

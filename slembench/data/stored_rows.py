@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from slembench.blocks import BlockMatrix
+from slembench.core.errors import DataError
 from slembench.data.padded import MoleculeBlocks
 from slembench.data.sample import ENERGY_WORDS, Sample, SampleInfo, check_sample, element_name
-from slembench.errors import DataError
-from slembench.orbitals import Basis, FloatArray, IntArray
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis, FloatArray, IntArray
 
 METADATA_KEY = b"slembench"
 FORMAT = "slembench-samples"
@@ -48,7 +48,7 @@ class Header:
         operators: names of the operator columns.
         rounding: operator -> quantum (a power of two, in the operator's unit) that values were rounded to.
         length_unit: always "Angstrom".
-        convention: always "slembench", the canonical order of `slembench.orbitals`.
+        convention: always "slembench", the canonical order of `slembench.operators.orbitals`.
     """
 
     basis: dict[str, str]

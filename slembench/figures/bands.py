@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from slembench.figures.style import COLOURS, GREY, drawing, new_figure
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 
 @drawing

@@ -19,7 +19,7 @@ def block_error_picture(blocks: pd.DataFrame, operator: str, unit: str) -> Figur
     """Draw the mean absolute error of every pair of shells, on-site and off-site.
 
     Args:
-        blocks: per-block table (`slembench.metrics.blocks.block_table`) with a column ``operator``.
+        blocks: per-block table (`slembench.metrics.block_table.block_table`) with a column ``operator``.
         operator: operator to draw.
         unit: of its errors.
     """

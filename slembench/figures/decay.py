@@ -11,8 +11,8 @@ from ase.data import chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slembench.blocks import BlockMatrix
 from slembench.figures.style import COLOURS, GREY, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+from slembench.operators.blocks import BlockMatrix
 
 FAR_BELOW = 100.0
 """Ratio of the smallest block to the noise from which the noise is written, not drawn."""

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from slembench.figures.style import SCALE, SYMBOLS, drawing, new_figure, with_unit
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 BINS = 100
 DECADES = 10

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 
 @drawing

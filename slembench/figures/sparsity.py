@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from slembench.blocks import BlockMatrix
 from slembench.figures.style import COLOURS, GREY, LINES, SCALE, SYMBOLS, drawing, new_figure, with_unit
-from slembench.orbitals import FloatArray
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import FloatArray
 
 DECADES = 6
 """Decades below the largest element that the map shows; smaller ones are white."""

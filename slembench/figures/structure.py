@@ -14,7 +14,7 @@ from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from slembench.figures.style import GREY, drawing, new_figure
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 BOND = 1.15
 """Atoms nearer than this times the sum of their covalent radii are drawn as bonded."""

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from slembench.figures.style import COLOURS, GREY, drawing, new_figure, with_unit
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 NAMED = 5
 WIDE = 10.0

@@ -21,7 +21,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullForma
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from slembench.files import atomic_file
+from slembench.core.files import atomic_file
 
 P = ParamSpec("P")
 

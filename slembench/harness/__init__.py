@@ -1,6 +1,6 @@
 """The harness: one run from data to record, and the recipes that say how."""
 
-from slembench.harness.job import Job, prepare, run
 from slembench.harness.recipe import Recipe, Settings, load_settings
+from slembench.harness.run import Job, prepare, run
 
 __all__ = ["Job", "Recipe", "Settings", "load_settings", "prepare", "run"]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slembench.core.errors import DataError
+from slembench.core.files import write_text
 from slembench.data import Card, Dataset, load_dataset
 from slembench.data.card import CARD_FILE, Challenging, write_card
 from slembench.data.readme import dataset_readme
-from slembench.errors import DataError
-from slembench.files import write_text
-from slembench.harness.job import prepare
 from slembench.harness.recipe import load_settings
+from slembench.harness.run import prepare
 from slembench.harness.scoring import Tell
 from slembench.metrics.challenging import challenging_block, challenging_samples
 from slembench.results.record import BLOCKS_FILE, PER_STRUCTURE_FILE, read_table

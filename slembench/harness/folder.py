@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from slembench.errors import ConfigError
-from slembench.files import sha256, write_text
+from slembench.core.errors import ConfigError
+from slembench.core.files import sha256, write_text
 from slembench.harness.recipe import Settings
 from slembench.training.checkpoint import find_checkpoint
 

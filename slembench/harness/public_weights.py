@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from slembench.core.errors import ConfigError
 from slembench.data import load_dataset
-from slembench.errors import ConfigError
 from slembench.harness.recipe import load_settings
 from slembench.models.contract import OperatorModel
 

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel
-from slembench.models.registry import baseline_folder, load_model_class
+from slembench.models.registry import load_model_class, shipped_folders
 from slembench.training.config import TrainConfig, validated
 
 RECIPE_FILE = "recipe.yaml"
@@ -116,11 +116,11 @@ def load_settings(
 
 
 def find_recipe(model: str) -> Path | None:
-    """Recipe that belongs to a model: in its own folder, or in the folder of its name under ``baselines/``."""
+    """Recipe that belongs to a model: in its folder, given as a path or as the name of a shipped model."""
     own = Path(model) / RECIPE_FILE
     if own.is_file():
         return own
-    folder = baseline_folder(model)
+    folder = shipped_folders().get(model.replace("_", "-"))
     return folder / RECIPE_FILE if folder is not None and (folder / RECIPE_FILE).is_file() else None
 
 

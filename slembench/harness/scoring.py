@@ -1,25 +1,34 @@
-"""Scores of a run, of the floors beside it, and of its model's physics, each as a part of a record."""
+"""Scores of a run, of the floors beside it, and of its model's physics, each as a part of a record.
+
+What a number was measured with: processor, threads, versions.
+
+Floors of a data set scored once, for all runs on it.
+"""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import ase
+import torch
 
+from slembench._version import __version__
+from slembench.core.progress import bar
 from slembench.data import Dataset
-from slembench.evaluate import Evaluation, evaluate, level_cache
-from slembench.floors import FLOORS, floor_predictions
-from slembench.harness.machine import versions
+from slembench.evaluation import Evaluation, evaluate, level_cache
+from slembench.evaluation.floors import FLOORS, floor_predictions
 from slembench.inference.physics import model_physics
 from slembench.models.contract import OperatorModel
 from slembench.predictions import PredictionSource
-from slembench.progress import bar
 from slembench.results.record import (
     RECORD_FILE,
+    Hardware,
     PhysicsCheck,
     RunRecord,
     read_record,
@@ -27,6 +36,33 @@ from slembench.results.record import (
     write_record,
     write_tables,
 )
+
+PACKAGES = ("torch", "e3nn", "torch-geometric", "numpy", "scipy")
+"""Libraries whose version a result may depend on."""
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, Python and slembench included."""
+    return {
+        "slembench": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }
+
+
+def hardware(device: str, dtype: str) -> Hardware:
+    """Processor, threads in use, number type, and the GPU where ``device`` is one."""
+    gpu = torch.cuda.get_device_name(device) if device != "cpu" else None
+    return Hardware(cpu=cpu_name(), threads=torch.get_num_threads(), dtype=dtype, gpu=gpu)
+
+
+def cpu_name() -> str:
+    """Model name of the processor, or the architecture where the system does not say."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
 
 LOOKED_AT = 100
 """Held-out structures of which the smallest one serves for the physics checks."""
@@ -138,3 +174,36 @@ class Scoring:
         found = {name: self.data.sample(name).atoms for name in ids}
         smallest = min(found, key=lambda name: (len(found[name]) < 3, len(found[name])))
         return smallest, found[smallest]
+
+
+def score_floors(
+    data: Dataset,
+    out: Path,
+    *,
+    splits: Sequence[str] = (),
+    partition: int = 100,
+    again: bool = False,
+    tell: Tell = lambda text: None,
+) -> dict[str, dict[str, RunRecord]]:
+    """Score the floors of all operators of a data set; records that are there are kept.
+
+    Args:
+        data: the data set.
+        out: gets ``floors/<floor>/<split>`` with a record and its tables.
+        splits: to score; by default all but train and val.
+        partition: per cent of the training split that the floors are fitted on.
+        again: score again what is there.
+        tell: gets a line of text at every stage.
+
+    Returns:
+        Split -> floor -> record.
+
+    Raises:
+        DataError: no such split or partition, or broken data.
+    """
+    scoring = Scoring(out, data, tuple(data.card.operators), partition, tell)
+    data.partition(partition)
+    chosen = data.test_splits(splits)
+    for split in chosen:
+        scoring.score_floors(split, again)
+    return {split: scoring.floor_records(split) for split in chosen}

@@ -9,13 +9,13 @@ from pathlib import Path
 import ase
 import numpy as np
 
-from slembench.blocks import BlockMatrix
-from slembench.errors import DataError
-from slembench.files import atomic_file
+from slembench.core.errors import DataError
+from slembench.core.files import atomic_file
 from slembench.metrics.dos import states_below
 from slembench.metrics.kpath import KPath, band_path
 from slembench.metrics.spectrum import fill, k_mesh, levels
-from slembench.orbitals import FloatArray
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import FloatArray
 
 DOS_POINTS = 400
 """Energies of a density of states."""

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from slembench.cluster import join, packed, unpack
-from slembench.errors import PredictionError
-from slembench.files import atomic_file
+from slembench.core.errors import PredictionError
+from slembench.core.files import atomic_file
+from slembench.core.ray import join, packed, unpack
 from slembench.inference.structure_job import StructureJob
-from slembench.orbitals import IntArray
+from slembench.operators.orbitals import IntArray
 from slembench.training.checkpoint import find_checkpoint
 
 ATTEMPTS = 4
@@ -30,7 +30,7 @@ def predict_parts(
         work: predicts one part into one file.
         job: model and structure; the checkpoint travels with it.
         parts: file -> the part's own atoms.
-        address: of the cluster; see `slembench.cluster.join`.
+        address: of the cluster; see `slembench.core.ray.join`.
 
     Yields:
         Files as they are finished.

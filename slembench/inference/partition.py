@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from ase.geometry import complete_cell
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph, build_graph
-from slembench.errors import ConfigError
 from slembench.inference.chunked import subgraph
 from slembench.models.contract import OperatorModel
-from slembench.orbitals import FloatArray, IntArray
+from slembench.operators.orbitals import FloatArray, IntArray
 
 ROUNDING = 1e-6
 """Angstrom by which a halo is wider than it must be, so that rounding cannot leave an atom out."""

@@ -7,11 +7,11 @@ from functools import partial
 
 import ase
 
-from slembench.blocks import BlockMatrix
 from slembench.data.graph import build_graph
 from slembench.inference.predict import predict_blocks
 from slembench.metrics.physics import Check, physics_report
 from slembench.models.contract import OperatorModel
+from slembench.operators.blocks import BlockMatrix
 
 
 def structure_blocks(model: OperatorModel, atoms: ase.Atoms) -> dict[str, BlockMatrix]:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from slembench.blocks import BlockMatrix
+from slembench.core.errors import ConfigError
 from slembench.data import Dataset
 from slembench.data.graph import OperatorGraph, build_graph
-from slembench.errors import ConfigError
 from slembench.inference.chunked import features
 from slembench.models.contract import OperatorModel
-from slembench.nn.products import rows_alike
+from slembench.nn.kernels.matmul import rows_alike
+from slembench.operators.blocks import BlockMatrix
 from slembench.predictions import PredictionWriter
 from slembench.training.numerics import numerics
 

@@ -18,20 +18,18 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from slembench.errors import ConfigError, PredictionError
-from slembench.files import sha256, write_text
-from slembench.inference.blocks import block_portions
-from slembench.inference.chunked import features
+from slembench.core.errors import ConfigError, PredictionError
+from slembench.core.files import sha256, write_text
+from slembench.inference.chunked import block_portions, features
 from slembench.inference.on_ray import predict_parts
 from slembench.inference.partition import cut, halo, make_part
 from slembench.inference.structure_job import StructureJob
 from slembench.models.contract import OperatorModel
-from slembench.nn.products import rows_alike
-from slembench.orbitals import IntArray
+from slembench.nn.kernels.matmul import rows_alike
+from slembench.operators.orbitals import IntArray
 from slembench.predictions import PredictionWriter, read_predictions
-from slembench.training.allocator import keep_freed_memory
 from slembench.training.checkpoint import find_checkpoint, load_model
-from slembench.training.numerics import numerics
+from slembench.training.numerics import keep_freed_memory, numerics
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 """Wraps an iteration whose length is the second argument (a progress bar)."""
@@ -82,7 +80,7 @@ def predict_structure(
         parts: into how many the structure is cut; more need less memory and more time, for every halo is computed too.
         workers: processes that predict parts; 1 for this one alone.
         on_ray: let a Ray cluster predict the parts, as many at a time as it has processors for.
-        address: of the cluster; see `slembench.cluster.join`.
+        address: of the cluster; see `slembench.core.ray.join`.
         progress: wraps the iteration over finished parts.
 
     Raises:

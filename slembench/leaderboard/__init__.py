@@ -8,21 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from slembench.assets import asset_roots
+from slembench.core.assets import asset_roots
+from slembench.core.errors import ConfigError, DataError
 from slembench.data import list_datasets, load_card
-from slembench.errors import ConfigError, DataError
 from slembench.leaderboard.boards import Board, Official, build_boards, official_of
-from slembench.leaderboard.cells import Section
-from slembench.leaderboard.export import write_exports
-from slembench.leaderboard.long import LONG_COLUMNS, long_rows
-from slembench.leaderboard.others import published_section
-from slembench.leaderboard.render import to_text
+from slembench.leaderboard.export import LONG_COLUMNS, long_rows, write_exports
+from slembench.leaderboard.published import published_section
 from slembench.leaderboard.runs import Run, collect_runs
 from slembench.leaderboard.sections import board_sections
 from slembench.results.index import State, states
 from slembench.results.published import load_published, related_sets
+from slembench.tables.cells import Section
+from slembench.tables.text import to_text
 
-__all__ = ["Board", "Leaderboard", "Section", "leaderboard"]
+__all__ = ["Board", "Leaderboard", "Section", "board"]
 
 MEASURED = ("runs", "submissions", "floors")
 """Folders of results that hold records."""
@@ -61,7 +60,7 @@ class Leaderboard:
         """Every score of every row as a long table, units as in the records; without published rows.
 
         Returns:
-            Columns as `slembench.leaderboard.long.LONG_COLUMNS`.
+            Columns as `slembench.leaderboard.export.LONG_COLUMNS`.
         """
         return pd.DataFrame(long_rows(self.boards), columns=list(LONG_COLUMNS))
 
@@ -82,7 +81,7 @@ class Leaderboard:
         return write_exports(folder, self.sections(everything, full=True), self.frame())
 
 
-def leaderboard(
+def board(
     dataset: str | None = None,
     runs: Sequence[str | Path] | None = None,
     committed: bool = True,

@@ -7,9 +7,9 @@ import math
 import pandas as pd
 
 from slembench.leaderboard.boards import Board
-from slembench.leaderboard.cells import DISPLAY_UNITS, Cell, Column, Number, Section, with_columns
 from slembench.leaderboard.facts import identity
 from slembench.leaderboard.runs import Entry
+from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, with_columns
 
 LETTERS = "spdfghik"
 """Letters of l = 0, 1, ..."""

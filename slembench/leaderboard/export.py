@@ -1,4 +1,7 @@
-"""Tables as files: Markdown, LaTeX, and every score in long form as CSV and JSON."""
+"""The leaderboard as one long table: a line for each score of each row, for programs rather than for the eye.
+
+Tables as files: Markdown, LaTeX, and every score in long form as CSV and JSON.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,82 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from slembench.files import write_text
-from slembench.leaderboard.cells import Section
-from slembench.leaderboard.render import to_latex, to_markdown
+from slembench.core.files import write_text
+from slembench.leaderboard.boards import Board
+from slembench.leaderboard.facts import inputs
+from slembench.leaderboard.ranking import Ranked
+from slembench.leaderboard.runs import Entry
+from slembench.metrics.catalogue import catalogue
+from slembench.tables.cells import Number, Section
+from slembench.tables.text import to_latex, to_markdown
+
+LONG_COLUMNS = (
+    "dataset", "revision", "current", "split", "operator", "counting", "average", "official", "kind", "rank", "verdict",
+    "run", "model", "n_train", "seeds", "given", "evidence", "state", "metric", "value", "unit", "low", "high",
+    "not_available",
+)  # fmt: skip
+"""Columns: what the board is, which row, then metric, value, unit, 95 % interval, and why there is no value."""
+
+
+def long_rows(boards: Iterable[Board]) -> Iterator[dict[str, object]]:
+    """Lines of all boards in order; values in the records' units; costs and physics checks once an operator.
+
+    Args:
+        boards: ranked models, floors, and entries that are no longer ranked.
+    """
+    for board in boards:
+        for kind, rows in (("measured", board.models), ("floor", board.floors)):
+            for row in rows:
+                yield from _scores(board, kind, row)
+        for entry in board.retired:
+            kind = "measured" if entry.record.model_kind == "model" else "floor"
+            yield from _scores(board, kind, Ranked(entry, None, Number(float("nan"), reason=entry.state.kind), ""))
+
+
+def _scores(board: Board, kind: str, row: Ranked) -> Iterator[dict[str, object]]:
+    head = _head(board, kind, row)
+    for metric, entry in catalogue().items():
+        if entry.form not in ("elements", "structures", "split"):
+            continue
+        score = board.key.score(metric)
+        ranked = metric == board.metric and row.entry.state.kind == "active"
+        number = row.number if ranked else row.entry.number(score)
+        if number is None:
+            continue
+        units = [run.record.scores[score].unit for run in row.entry.runs if score in run.record.scores]
+        tail = {"metric": metric, "value": number.value, "unit": units[0] if units else "", "low": number.low}
+        yield head | tail | {"high": number.high, "not_available": number.reason}
+    if board.is_official:
+        yield from _run_values(head, row.entry)
+
+
+def _head(board: Board, kind: str, row: Ranked) -> dict[str, object]:
+    key, entry = board.key, row.entry
+    record, place = entry.record, row.rank
+    return {
+        "dataset": key.dataset, "revision": key.revision, "current": board.is_current, "split": key.split,
+        "operator": key.operator, "counting": key.counting, "average": key.average, "official": board.is_official,
+        "kind": kind, "rank": place, "verdict": row.verdict, "run": record.name, "model": record.model,
+        "n_train": record.training.n_train if record.training else None, "seeds": len(entry.runs),
+        "given": inputs(entry), "evidence": entry.evidence, "state": entry.state.kind,
+    }  # fmt: skip
+
+
+def _run_values(head: dict[str, object], entry: Entry) -> Iterator[dict[str, object]]:
+    """Costs and physics checks of the first run of an entry."""
+    record = entry.record
+    for metric, value in record.cost.model_dump(exclude_none=True).items():
+        yield head | {"metric": metric, "value": float(value), "unit": catalogue()[metric].unit, "not_available": ""}
+    for metric, check in record.physics.items():
+        reason = "" if check.value is not None else check.note or "not measured"
+        yield head | {"metric": metric, "value": check.value, "unit": "1", "not_available": reason}
+
 
 STEM = "leaderboard"
 FORMATS = ("md", "tex", "csv", "json")
@@ -27,7 +97,7 @@ def write_exports(folder: str | Path, sections: Sequence[Section], frame: pd.Dat
     Args:
         folder: made where it is missing.
         sections: tables of the Markdown and LaTeX files.
-        frame: long table, see `slembench.leaderboard.long`.
+        frame: long table, see `slembench.leaderboard.export`.
     """
     contents = {"md": to_markdown(sections), "tex": to_latex(sections), "csv": to_csv(frame), "json": to_json(frame)}
     return [write_text(Path(folder) / f"{STEM}.{end}", contents[end]) for end in FORMATS]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from slembench.leaderboard.cells import Cell, Column, Number
 from slembench.leaderboard.runs import Entry
 from slembench.metrics.catalogue import catalogue
 from slembench.results.record import PhysicsCheck
+from slembench.tables.cells import Cell, Column, Number
 
 COST_COLUMNS = (
     Column("n_train", "training structures"), Column("steps", "steps"), Column("budget", "budget", align="left"),

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from slembench.errors import ConfigError
-from slembench.files import write_text
+from slembench.core.errors import ConfigError
+from slembench.core.files import write_text
 from slembench.leaderboard.boards import Board
-from slembench.leaderboard.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_value
 from slembench.leaderboard.groups import heading
 from slembench.leaderboard.ranking import Ranked
-from slembench.leaderboard.render import markdown_table
 from slembench.leaderboard.runs import Entry
+from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_value
+from slembench.tables.text import markdown_table
 
 BEGIN = "<!-- board: written by `slembench leaderboard --readme README.md` -->"
 END = "<!-- end of board -->"

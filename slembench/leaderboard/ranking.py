@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from slembench.leaderboard.cells import Number
 from slembench.leaderboard.runs import Entry
 from slembench.metrics.statistics import MIN_GROUPS, MIN_SEEDS, bootstrap, paired_bootstrap
+from slembench.tables.cells import Number
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from slembench.errors import DataError
-from slembench.leaderboard.cells import Number
+from slembench.core.errors import DataError
 from slembench.metrics.scores import structure_values
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 from slembench.results.evidence import LEVELS, Evidence, evidence_of
 from slembench.results.index import ACTIVE, State
 from slembench.results.record import (
@@ -26,6 +25,7 @@ from slembench.results.record import (
     read_record,
     read_table,
 )
+from slembench.tables.cells import Number
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from slembench.leaderboard.block_table import blocks_section
 from slembench.leaderboard.boards import Board, other_splits
-from slembench.leaderboard.cells import DISPLAY_UNITS, Cell, Column, Number, Section, with_columns
 from slembench.leaderboard.facts import COST_COLUMNS, about, cost, identity, physics, physics_columns
 from slembench.leaderboard.groups import GROUPS, MAIN, Group, heading, ungrouped
 from slembench.leaderboard.ranking import Ranked
 from slembench.leaderboard.runs import Entry
 from slembench.metrics.catalogue import catalogue
+from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, with_columns
 
 NAMES = (
     Column("rank", "rank", names_row=True),

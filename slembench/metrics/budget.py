@@ -12,7 +12,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 NO_METRIC = tuple(
     f"overlap.{name}" for name in ("eps_shift_occ", "budget_first_order", "budget_residual", "budget_amplification")

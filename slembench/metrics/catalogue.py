@@ -9,7 +9,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 

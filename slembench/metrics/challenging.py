@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 from ase.data import atomic_numbers
 
-from slembench.metrics.batch import structure_of_pairs
-from slembench.metrics.blocks import shell_labels
-from slembench.metrics.matrix import PARTS, Difference
-from slembench.orbitals import Basis, FloatArray
+from slembench.metrics.block_table import shell_labels
+from slembench.metrics.matrix import PARTS, Difference, structure_of_pairs
+from slembench.operators.orbitals import Basis, FloatArray
 
 SHARE = 0.1
 """Share of the test structures that are challenging; at least one."""
@@ -44,7 +43,7 @@ def challenging_block(blocks: pd.DataFrame, operator: str) -> Block:
     """The block of shells with the largest mean absolute error.
 
     Args:
-        blocks: per-block table of the baseline (`slembench.metrics.blocks.block_table`).
+        blocks: per-block table of the baseline (`slembench.metrics.block_table.block_table`).
         operator: hamiltonian, overlap or density.
     """
     rows = blocks[(blocks["operator"] == operator) & (blocks["part"] == "all")]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slembench.blocks import BlockMatrix
 from slembench.metrics.matrix import completed_on
+from slembench.operators.blocks import BlockMatrix
 
 
 def electrons_of(density: BlockMatrix, overlap: BlockMatrix) -> float:

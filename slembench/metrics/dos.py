@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr
 
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 BROADENING_EV = 0.1
 """Standard deviation of the Gaussian that broadens every level (eV)."""

@@ -10,7 +10,7 @@ import numpy as np
 import seekpath
 import spglib
 
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 SYMPREC = 1e-3
 """Largest displacement of an atom by a symmetry operation, Angstrom."""

@@ -13,8 +13,8 @@ import ase
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from slembench.blocks import BlockMatrix
-from slembench.orbitals import FloatArray, IntArray
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import FloatArray, IntArray
 
 Predictor = Callable[[ase.Atoms], Mapping[str, BlockMatrix]]
 """Structure (Angstrom) -> operator name -> blocks, both directions of every pair."""

@@ -10,8 +10,8 @@ import pandas as pd
 
 from slembench.metrics.catalogue import Metric, catalogue
 from slembench.metrics.matrix import COUNTINGS, PARTS, average
-from slembench.metrics.uncertainty import rank_correlation
-from slembench.orbitals import FloatArray
+from slembench.metrics.statistics import rank_correlation
+from slembench.operators.orbitals import FloatArray
 
 AVERAGES = ("per_structure", "pooled")
 HARD = "challenging_samples"
@@ -29,7 +29,7 @@ def scores_from_table(table: pd.DataFrame) -> tuple[dict[str, Score], dict[str, 
     """All scores that a per-structure table holds.
 
     Args:
-        table: as `slembench.evaluate.Evaluation.per_structure`; at least one row.
+        table: as `slembench.evaluation.Evaluation.per_structure`; at least one row.
 
     Returns:
         Score name (such as ``hamiltonian.mae_all.full.pooled``, see `slembench.metrics.catalogue`) -> value and unit;

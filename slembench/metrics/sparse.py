@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from slembench.blocks import BlockMatrix
-from slembench.orbitals import FloatArray, IntArray
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import FloatArray, IntArray
 
 _MARGIN = 4  # levels more than are wanted, so that the farthest wanted ones converge
 

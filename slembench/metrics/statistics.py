@@ -3,6 +3,8 @@
 A score is a ratio of sums over structures: sum of numerators / sum of weights. The pooled average takes error sums and
 element counts, the per-structure average takes each structure's own mean and weights of one. Structures of weight
 zero are left out.
+
+Does a model know where it is wrong: its own uncertainty against its error.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.stats
 from numpy.typing import NDArray
 
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 RESAMPLES = 10_000
 MIN_GROUPS = 20
@@ -192,3 +195,36 @@ def interval(value: float, draws: FloatArray) -> Interval:
     """95 % interval of a value from resampled ones (r,)."""
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(value, float(low), float(high))
+
+
+def ensemble_mean(values: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Mean and spread of an ensemble, element by element.
+
+    Args:
+        values: (n,) for each of at least two members | unit of the operator.
+
+    Returns:
+        (n,) mean and (n,) standard deviation (n - 1 in the denominator), unit of the operator.
+
+    Raises:
+        ValueError: fewer than two members.
+    """
+    if len(values) < 2:
+        raise ValueError("an ensemble has at least two members")
+    stacked = np.stack(values)
+    return stacked.mean(axis=0), stacked.std(axis=0, ddof=1)
+
+
+def rank_correlation(spread: FloatArray, error: FloatArray) -> float:
+    """`uncertainty_rank`: Spearman's rank correlation of predicted uncertainty and error over structures.
+
+    Args:
+        spread: (S,) uncertainty of each structure, any unit.
+        error: (S,) error of each structure, any unit.
+
+    Returns:
+        -1 to 1; NaN with fewer than three structures or where one of them is constant.
+    """
+    if len(spread) < 3 or np.ptp(spread) == 0 or np.ptp(error) == 0:
+        return float("nan")
+    return float(scipy.stats.spearmanr(spread, error).statistic)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slembench.orbitals import FloatArray, IntArray
+from slembench.operators.orbitals import FloatArray, IntArray
 
 DEGENERATE_EV = 1e-3
 """Reference levels that chain within this are one group (eV)."""

@@ -16,12 +16,12 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
-from slembench.errors import ConfigError
-from slembench.layout import OperatorLayout
 from slembench.nn.frames import NodeState
 from slembench.nn.readout import OperatorFeatures, TargetStatistics, split_features, statistics_of
-from slembench.orbitals import Basis
+from slembench.operators.irreps import OperatorLayout
+from slembench.operators.orbitals import Basis
 
 Symmetry = Literal["O3", "SO3", "none"]
 """Group under which a model is exactly equivariant: rotations and inversion, rotations alone, or neither."""
@@ -78,7 +78,7 @@ class OperatorModel(nn.Module, ABC):
     name: ClassVar[str] = ""
     inputs: ClassVar[tuple[str, ...]] = ()
     own_products: ClassVar[bool] = False
-    """Whether nearly all its float32 products on a CPU are compiled ones (`slembench.nn.native`), not torch's."""
+    """Whether nearly all its float32 products on a CPU are the native ones of `slembench.nn.kernels`, not torch's."""
     symmetry: Symmetry = "O3"
     energy_unit: str | None = None
     """Unit of the Hamiltonians it was trained on ("eV" or "Hartree"), where that is known; kept with its weights."""

@@ -16,7 +16,7 @@ from e3nn.math import normalize2mom
 from safetensors.torch import load_file
 from torch import nn
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.models.contract import OperatorModel
 from slembench.nn.channels import Channels
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine

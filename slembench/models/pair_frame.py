@@ -18,18 +18,17 @@ import torch
 from pydantic import Field, field_validator
 from torch import nn
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
-from slembench.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel, type_cutoffs
 from slembench.nn.channels import Channels
 from slembench.nn.ends import EndFrames
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
+from slembench.nn.heads import Activation, Packing, ResidualMLP
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
-from slembench.nn.pack import Packing
 from slembench.nn.radial import BesselBasis, polynomial_envelope
 from slembench.nn.readout import OperatorFeatures, statistics_of
-from slembench.nn.residual import Activation, ResidualMLP
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 
 
 class PairFrameConfig(ModelConfig):

@@ -1,9 +1,9 @@
-"""Where models come from: shipped ones, baseline folders, anybody's folder or class, installed packages.
+"""Where models come from: reference models, baseline folders, anybody's folder or class, installed packages.
 
 One public door for all: a model is a subclass of `OperatorModel`, named by
 
-* the name of a shipped model (``slem``) or of a folder under ``baselines/`` with a ``model.py`` (``deeph-e3`` is
-  the folder ``deeph_e3``: a dash in a name may be an underscore in the folder's);
+* the name of a folder with a ``model.py`` under ``slembench/models`` (``slem``) or under ``baselines/`` (``deeph-e3``
+  is the folder ``deeph_e3``: a dash in a name may be an underscore in the folder's);
 * the path of any such folder; its ``model.py`` defines one subclass, or names it in ``MODEL``, and may import other
   files of the folder relatively (``from .layers import Block``);
 * ``package.module:Class``;
@@ -20,16 +20,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
-from slembench.assets import asset_path, list_assets
-from slembench.errors import ConfigError
+from slembench.core.assets import asset_path, list_assets
+from slembench.core.errors import ConfigError
 from slembench.models.contract import OperatorModel
 
-SHIPPED = {
-    "slem": "slembench.models.slem:Slem",
-    "lem": "slembench.models.lem:Lem",
-    "harmose": "slembench.models.harmose:Harmose",
-}
-"""Name -> class of the models inside the package; imported only when asked for."""
+REFERENCE = Path(__file__).resolve().parent
+"""Folder of the reference models, ``slembench/models``: every folder in it that holds a ``model.py`` is one."""
 
 
 def load_model_class(name: str) -> type[OperatorModel]:
@@ -41,11 +37,9 @@ def load_model_class(name: str) -> type[OperatorModel]:
     Raises:
         ConfigError: nothing of that name, a folder without ``model.py``, or no single model class in it.
     """
-    if name in SHIPPED:
-        return _from_reference(SHIPPED[name])
-    folder = _model_folder(name)
+    folder = model_folder(name)
     if folder is not None:
-        return _from_folder(folder)
+        return _from_reference_folder(folder) if folder.parent == REFERENCE else _from_folder(folder)
     if ":" in name:
         return _from_reference(name)
     found = entry_points(group="slembench.models", name=name)
@@ -58,24 +52,29 @@ def load_model_class(name: str) -> type[OperatorModel]:
 
 
 def model_names() -> list[str]:
-    """Names that `load_model_class` knows without a path: shipped, baselines and entry points, sorted."""
-    folders = [name for name in list_assets("baselines") if _has_model(asset_path("baselines", name))]
-    names = {name.replace("_", "-") for name in folders}
-    return sorted({*SHIPPED, *names, *(e.name for e in entry_points(group="slembench.models"))})
+    """Names that `load_model_class` knows without a path: reference models, baselines and entry points, sorted.
+
+    Nothing is imported: the names are those of the folders.
+    """
+    return sorted({*shipped_folders(), *(e.name for e in entry_points(group="slembench.models"))})
 
 
-def baseline_folder(name: str) -> Path | None:
-    """Folder under ``baselines/`` of a model's name, with dashes or underscores; None where there is none."""
-    for folder in (name, name.replace("-", "_")):
-        if folder in list_assets("baselines"):
-            return asset_path("baselines", folder)
-    return None
+def shipped_folders() -> dict[str, Path]:
+    """Name -> folder of every model that ships: those of ``slembench/models``, then those of ``baselines/``."""
+    baselines = [asset_path("baselines", name) for name in list_assets("baselines")]
+    folders = [folder for folder in (*sorted(REFERENCE.iterdir()), *baselines) if _has_model(folder)]
+    return {folder.name.replace("_", "-"): folder for folder in reversed(folders)}
 
 
-def _model_folder(name: str) -> Path | None:
-    baseline = baseline_folder(name)
-    if baseline is not None and _has_model(baseline):
-        return baseline
+def model_folder(name: str) -> Path | None:
+    """Folder of a model: of a shipped one by its name (a dash may be an underscore), or a path; None if there is none.
+
+    Raises:
+        ConfigError: a folder without ``model.py``.
+    """
+    shipped = shipped_folders().get(name.replace("_", "-"))
+    if shipped is not None:
+        return shipped
     path = Path(name)
     if not path.is_dir():
         return None
@@ -86,6 +85,11 @@ def _model_folder(name: str) -> Path | None:
 
 def _has_model(folder: Path) -> bool:
     return (folder / "model.py").is_file()
+
+
+def _from_reference_folder(folder: Path) -> type[OperatorModel]:
+    """Class of a reference model, which is an ordinary package of slembench."""
+    return _only_model(importlib.import_module(f"slembench.models.{folder.name}.model"), str(folder / "model.py"))
 
 
 def _from_folder(folder: Path) -> type[OperatorModel]:

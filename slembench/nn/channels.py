@@ -19,7 +19,7 @@ from functools import cached_property
 
 from e3nn import o3
 
-from slembench.layout import IrrepClass
+from slembench.operators.irreps import IrrepClass
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState
-from slembench.nn.products import multiply, product_turned
+from slembench.nn.kernels.matmul import multiply, product_turned
 
 
 class PairGroups:

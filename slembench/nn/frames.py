@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from slembench.nn.channels import Channels
-from slembench.nn.products import product, product_turned
-from slembench.rotations import wigner_d
+from slembench.nn.kernels.matmul import product, product_turned
+from slembench.operators.rotations import wigner_d
 
 FrameState = list[torch.Tensor]
 """One tensor for each m: (P, M_0), then (P, 2, M_m); see `channels`."""

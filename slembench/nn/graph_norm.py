@@ -13,10 +13,9 @@ import torch
 from torch import nn
 
 from slembench.nn.channels import Channels
-from slembench.nn.constants import Constants
 from slembench.nn.frames import Frames, FrameState, NodeState
+from slembench.nn.functional import Constants, segment_sum
 from slembench.nn.layers import NormAffine
-from slembench.nn.segment import segment_sum
 
 
 @dataclass(frozen=True)

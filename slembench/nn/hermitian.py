@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from slembench.layout import OperatorLayout
 from slembench.nn.channels import Channels
-from slembench.nn.constants import Constants
 from slembench.nn.frames import Frames, FrameState
+from slembench.nn.functional import Constants
+from slembench.nn.heads import Packing
 from slembench.nn.layers import ChannelMixing
-from slembench.nn.pack import Packing
+from slembench.operators.irreps import OperatorLayout
 
 
 class Hermitised(nn.Module):

@@ -12,10 +12,10 @@ from torch.autograd.function import once_differentiable
 
 from slembench.nn.channels import Channels, linear_paths
 from slembench.nn.frames import FrameState, NodeState
-from slembench.nn.fused import divide_by_rms, scale_both
-from slembench.nn.native import usable
-from slembench.nn.native_norm import divide_by_norms
-from slembench.nn.products import product
+from slembench.nn.kernels.elementwise import divide_by_rms, scale_both
+from slembench.nn.kernels.matmul import product
+from slembench.nn.kernels.native import usable
+from slembench.nn.kernels.norm import divide_by_norms
 
 
 def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> float:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from slembench.nn.constants import Constants
+from slembench.nn.functional import Constants
 
 
 class BesselBasis(nn.Module):

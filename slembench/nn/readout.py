@@ -1,8 +1,8 @@
 """The shared read-out: from a model's unit-scale irreps to features in the unit of the data.
 
 Wigner-Eckart: a block <l1| M |l2> is l1 (x) l2 = |l1 - l2| .. l1 + l2 coupled by real Clebsch-Gordan coefficients
-(`slembench.layout`). Here stand the statistics of the target: one scale for each irrep of each element (on-site)
-and element pair, and a shift for the scalars, fitted on training structures and part of the checkpoint.
+(`slembench.operators.irreps`). Here stand the statistics of the target: one scale for each irrep of each element
+(on-site) and element pair, and a shift for the scalars, fitted on training structures and part of the checkpoint.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from slembench.layout import OperatorLayout
+from slembench.operators.irreps import OperatorLayout
 
 
 class OperatorFeatures(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from slembench.nn.segment import segment_sum
+from slembench.nn.functional import segment_sum
 
 
 @dataclass(frozen=True)

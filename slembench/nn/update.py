@@ -12,11 +12,10 @@ from torch import nn
 from slembench.nn.channels import Channels
 from slembench.nn.ends import EndFrames
 from slembench.nn.frames import FrameState, NodeState
-from slembench.nn.fused import scale_both
 from slembench.nn.fused_update import fused_update
+from slembench.nn.kernels.elementwise import scale_both
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP
-from slembench.nn.so2 import SO2Linear
-from slembench.nn.so2_parts import InputWeights, frame_matrices, node_operands, stacked_matrices
+from slembench.nn.so2 import InputWeights, SO2Linear, frame_matrices, node_operands, stacked_matrices
 from slembench.nn.update_shape import UpdateInputs, UpdateShape
 
 

@@ -17,12 +17,11 @@ dataset                            shape, type       meaning
 
 ``<op>`` is hamiltonian, overlap or density. Attributes: those of `PredictionHeader` (``basis`` as JSON such as
 ``{"Mo": "4s2p2d1f"}``), ``format``, ``version``, ``convention`` = "slembench" (orbitals m = -l..l, shells grouped by
-l, then zeta; see `slembench.orbitals`) and, if its writer likes, ``checksum`` (see `checksum`). One
+l, then zeta; see `slembench.operators.orbitals`) and, if its writer likes, ``checksum`` (see `checksum`). One
 triangle of pairs is enough: what is missing is completed by Hermiticity before scoring.
 """
 
-from slembench.predictions.header import OPERATORS, PredictionHeader, PredictionSource
-from slembench.predictions.layout import checksum
+from slembench.predictions.format import OPERATORS, PredictionHeader, PredictionSource, checksum
 from slembench.predictions.reader import Predictions, read_predictions
 from slembench.predictions.writer import PredictionWriter
 

@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from slembench.blocks import BlockMatrix
-from slembench.errors import PredictionError
-from slembench.orbitals import IntArray
+from slembench.core.errors import PredictionError
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import IntArray
 from slembench.predictions.checks import check_file, reading
-from slembench.predictions.header import OPERATORS, PredictionHeader
+from slembench.predictions.format import OPERATORS, PredictionHeader
 
 
 class Predictions:

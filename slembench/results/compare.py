@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 from slembench.metrics.catalogue import find_metric
 from slembench.metrics.scores import structure_values
 from slembench.metrics.statistics import PairedDifference, paired_bootstrap
-from slembench.orbitals import FloatArray
+from slembench.operators.orbitals import FloatArray
 from slembench.results.record import PER_STRUCTURE_FILE, RECORD_FILE, RunRecord, read_record, read_table
 
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from slembench.errors import SlembenchError
+from slembench.core.errors import SlembenchError
 from slembench.metrics.scores import scores_from_table
 from slembench.results.record import RunRecord
 

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from slembench.errors import DataError
-from slembench.files import write_text
+from slembench.core.errors import DataError
+from slembench.core.files import write_text
 from slembench.metrics.catalogue import find_metric
 from slembench.results.record import RunRecord, ScoreValue
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 from slembench.metrics.scaling import PowerLaw, learning_curve, power_law
 from slembench.metrics.scores import structure_values
 from slembench.results.record import PER_STRUCTURE_FILE, RECORD_FILE, RunRecord, read_record, read_table

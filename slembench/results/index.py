@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from slembench.errors import DataError
-from slembench.files import sha256, write_text
+from slembench.core.errors import DataError
+from slembench.core.files import sha256, write_text
 from slembench.results.record import RECORD_FILE, RunRecord, read_record
 
 INDEX_FILE = "index.csv"

@@ -11,8 +11,8 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from slembench.assets import asset_path
-from slembench.errors import DataError
+from slembench.core.assets import asset_path
+from slembench.core.errors import DataError
 
 COLUMNS = (
     "system", "params", "dataset", "split", "target", "metric", "value", "spread", "raw", "unit",

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from slembench.errors import DataError
-from slembench.evaluate import Evaluation
-from slembench.files import atomic_file, write_text
+from slembench.core.errors import DataError
+from slembench.core.files import atomic_file, write_text
+from slembench.evaluation import Evaluation
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

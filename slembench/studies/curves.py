@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from slembench.figures.picture import Picture
 from slembench.figures.power_laws import Series, power_law_picture
 from slembench.figures.style import SYMBOLS, with_unit
-from slembench.leaderboard.cells import Cell, Column, Number, Section
 from slembench.metrics.scaling import PowerLaw, learning_curve
-from slembench.pages.picture import Picture
 from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
+from slembench.tables.cells import Cell, Column, Number, Section
 
 MODEL = Column("model", "model", align="left", names_row=True)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from slembench.data import load_dataset
-from slembench.graphs import model_graph
 from slembench.harness import load_settings
+from slembench.models.graphs import model_graph
 from slembench.results.record import read_record
+from slembench.studies.engines.worker import Task
 from slembench.studies.plan import Plan
 from slembench.studies.probe import training_step_cost
 from slembench.studies.run import tasks_of
-from slembench.studies.worker import Task
 from slembench.training.loop import DTYPES
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from slembench.harness import load_settings
 from slembench.metrics.scaling import PowerLaw, power_law
-from slembench.studies.choices import Choice
+from slembench.studies.designs import Choice
 
 MILLION = 1_000_000
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from slembench.core.files import write_text
+from slembench.figures.picture import Picture
 from slembench.figures.style import save, svg_text
-from slembench.files import write_text
-from slembench.leaderboard.cells import Section, grid
-from slembench.leaderboard.render import to_markdown
-from slembench.pages.picture import Picture
+from slembench.tables.cells import Section, grid
+from slembench.tables.text import to_markdown
 
 TEMPLATE = "study.html.j2"
 

@@ -16,8 +16,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from slembench.errors import ConfigError
-from slembench.files import write_text
+from slembench.core.errors import ConfigError
+from slembench.core.files import write_text
 
 PLAN_FILE = "plan.yaml"
 

@@ -10,14 +10,14 @@ from typing import Any
 import pandas as pd
 
 from slembench.data import Card, load_card
-from slembench.evaluate import official_scores
-from slembench.leaderboard.cells import DISPLAY_UNITS, Number
+from slembench.evaluation import official_scores
 from slembench.leaderboard.runs import Entry, Run
 from slembench.metrics.scores import structure_values
 from slembench.metrics.statistics import bootstrap
 from slembench.results.record import read_record
 from slembench.studies.plan import Plan, PlannedRun
 from slembench.studies.run import tasks_of
+from slembench.tables.cells import DISPLAY_UNITS, Number
 
 Label = str | int | float
 

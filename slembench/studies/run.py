@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slembench.errors import ConfigError
-from slembench.files import write_text
-from slembench.studies.engine import Engine, Outcome
+from slembench.core.errors import ConfigError
+from slembench.core.files import write_text
+from slembench.studies.engines.local import Engine, Outcome
+from slembench.studies.engines.worker import RUNS, Task
 from slembench.studies.plan import PLAN_FILE, Plan, read_plan, write_plan
-from slembench.studies.worker import RUNS, Task
 
 POLL_S = 0.5
 

@@ -22,16 +22,16 @@ import pandas as pd
 import psutil
 import torch
 
+from slembench.core.errors import ConfigError, DataError
+from slembench.core.files import write_text
 from slembench.data import Dataset
 from slembench.data.graph import OperatorGraph, build_graph
-from slembench.errors import ConfigError, DataError
-from slembench.files import write_text
-from slembench.graphs import attach_frames
 from slembench.harness import load_settings
 from slembench.inference.predict import predict_blocks
 from slembench.models.contract import OperatorModel
-from slembench.orbitals import Basis
-from slembench.studies.choices import Choice, check_factors
+from slembench.models.graphs import attach_frames
+from slembench.operators.orbitals import Basis
+from slembench.studies.designs import Choice, check_factors
 from slembench.studies.probe import training_step_cost
 from slembench.training.numerics import numerics
 

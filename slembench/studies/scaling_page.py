@@ -9,12 +9,10 @@ import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 
+from slembench.core.files import write_text
 from slembench.figures.power_laws import Series, power_law_picture
 from slembench.figures.style import save
-from slembench.files import write_text
-from slembench.harness.machine import cpu_name, versions
-from slembench.leaderboard.cells import Cell, Column, Number, Section, format_value
-from slembench.leaderboard.render import to_markdown
+from slembench.harness.scoring import cpu_name, versions
 from slembench.studies.extrapolation import (
     MILLION,
     QH9_ATOMS,
@@ -26,6 +24,8 @@ from slembench.studies.extrapolation import (
     qh9_trainings,
 )
 from slembench.studies.scaling import TABLE_FILE, read_measurements
+from slembench.tables.cells import Cell, Column, Number, Section, format_value
+from slembench.tables.text import to_markdown
 
 MACHINE_FILE = "machine.yaml"
 QUANTITIES = {

@@ -7,12 +7,12 @@ from functools import partial
 
 import numpy as np
 
+from slembench.figures.picture import Picture
 from slembench.figures.power_laws import Series, power_law_picture
-from slembench.leaderboard.cells import Cell, Column, Number, Section, format_value
-from slembench.pages.picture import Picture
 from slembench.studies.curves import MODEL, axis, picture_name
 from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
+from slembench.tables.cells import Cell, Column, Number, Section, format_value
 
 
 def seeds(results: Results) -> list[Part]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from slembench.core.errors import ConfigError
 from slembench.data import Dataset
 from slembench.data.splits import shuffled
-from slembench.errors import ConfigError
-from slembench.studies.choices import Choice, Options, dataset_name
+from slembench.studies.designs import Choice, Options, dataset_name
 from slembench.studies.plan import Derived, Plan, PlannedRun
 
 By = Literal["split", "size", "composition"]

@@ -6,5 +6,5 @@
 
 Contract and physics are passed or failed; scores and costs are data, which only a gate file turns into passed or
 failed. Everything is noted in the record (`slembench.suite.record.SuiteRecord`). The plug-in is
-`slembench.pytest_plugin`.
+`slembench.suite.plugin`.
 """

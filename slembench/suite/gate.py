@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.metrics.catalogue import catalogue, find_metric
 
 Limit = Annotated[float, Field(allow_inf_nan=False)]

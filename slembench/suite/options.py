@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from slembench.errors import ConfigError, SlembenchError
-from slembench.files import make_parent
+from slembench.core.errors import ConfigError, SlembenchError
+from slembench.core.files import make_parent
 from slembench.suite.gate import Bound, read_gate
 from slembench.training.checkpoint import find_checkpoint
 

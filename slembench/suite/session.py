@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from slembench.errors import SlembenchError
-from slembench.evaluate import official_scores
-from slembench.harness.machine import versions
+from slembench.core.errors import SlembenchError
+from slembench.evaluation import official_scores
+from slembench.harness.scoring import versions
 from slembench.metrics.physics import LIMITS
 from slembench.suite.options import Options, read_options
 from slembench.suite.record import SuiteRecord, TestResult, write_suite_record

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from slembench.files import write_text
+from slembench.core.files import write_text
 
 
 class Failure(Exception):

@@ -11,22 +11,21 @@ from typing import Any
 
 import ase
 
+from slembench.core.errors import ConfigError
+from slembench.core.files import sha256
+from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
-from slembench.errors import ConfigError
-from slembench.files import sha256
 from slembench.harness import Job, load_settings, prepare
-from slembench.harness.job import PREDICTIONS_FILE
-from slembench.harness.machine import hardware, versions
-from slembench.harness.scoring import Scoring
+from slembench.harness.run import PREDICTIONS_FILE
+from slembench.harness.scoring import Scoring, hardware, versions
 from slembench.inference import predict
 from slembench.inference.predict import check_match
 from slembench.models.contract import OperatorModel
 from slembench.predictions import read_predictions
-from slembench.progress import bar
 from slembench.results.record import Cost, RunRecord, write_record
+from slembench.suite.checks import generic_model
 from slembench.suite.options import Options
 from slembench.suite.shared import Shared
-from slembench.testing import generic_model
 from slembench.training.checkpoint import load_checkpoint, load_model
 
 LOOKED_AT = 20

@@ -33,7 +33,7 @@ def test_scores(subject: Subject, note: Note) -> None:
 def test_gate(subject: Subject, note: Note, gated: str) -> None:
     """One line of the gate file."""
     from slembench.metrics.catalogue import catalogue
-    from slembench.metrics.cost import run_costs
+    from slembench.metrics.scaling import run_costs
 
     bound = subject.options.gate[gated]
     metric = catalogue().get(gated)

@@ -51,7 +51,7 @@ def test_output(subject: Subject) -> None:
     """A graph gives every target for each atom and pair, in the layout of the basis and the dtype of the model."""
     import torch
 
-    from slembench.testing import structure_graph
+    from slembench.suite.checks import structure_graph
 
     model = subject.model
     graph = structure_graph(model, subject.structures()[0])
@@ -69,7 +69,7 @@ def test_output(subject: Subject) -> None:
 
 def test_gradients(subject: Subject) -> None:
     """The output leads back to parameters, with finite gradients."""
-    from slembench.testing import parameter_gradients
+    from slembench.suite.checks import parameter_gradients
 
     largest = parameter_gradients(subject.model, subject.structures()[0])
     assert largest, "no parameter has a gradient"
@@ -79,7 +79,7 @@ def test_gradients(subject: Subject) -> None:
 
 def test_batch(subject: Subject, note: Note) -> None:
     """Structures of a batch do not see each other."""
-    from slembench.testing import batch_error
+    from slembench.suite.checks import batch_error
 
     error = batch_error(subject.model, subject.structures(3))
     note("contract", "batch", error)
@@ -88,7 +88,7 @@ def test_batch(subject: Subject, note: Note) -> None:
 
 def test_single_atom(subject: Subject) -> None:
     """One atom without neighbours, alone and in a batch: sums over no pairs."""
-    from slembench.testing import batch_error
+    from slembench.suite.checks import batch_error
 
     first = subject.structures()[0]
     atom = first[[0]]
@@ -98,7 +98,7 @@ def test_single_atom(subject: Subject) -> None:
 
 def test_checkpoint(subject: Subject, note: Note, tmp_path: Path) -> None:
     """Weights that are written and read again predict the same."""
-    from slembench.testing import checkpoint_error
+    from slembench.suite.checks import checkpoint_error
 
     error = checkpoint_error(subject.model, subject.source, subject.structures()[0], tmp_path)
     note("contract", "checkpoint", error)

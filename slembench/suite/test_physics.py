@@ -21,7 +21,7 @@ def test_finite(subject: Subject) -> None:
     """No prediction is infinite or not a number."""
     import numpy as np
 
-    from slembench.testing import predict_blocks
+    from slembench.suite.checks import predict_blocks
 
     for atoms in subject.structures(3):
         for name, blocks in predict_blocks(subject.model, atoms).items():
@@ -30,7 +30,7 @@ def test_finite(subject: Subject) -> None:
 
 def test_determinism(subject: Subject, note: Note) -> None:
     """The same structure gives the same operators, also after another one."""
-    from slembench.testing import repetition_error
+    from slembench.suite.checks import repetition_error
 
     error = repetition_error(subject.model, subject.structures(2))
     note("contract", "determinism", error)
@@ -41,8 +41,8 @@ def test_physics(subject: Subject, note: Note, physics_check: str) -> None:
     """Equivariance as declared, translation, permutation, Hermiticity, locality, size and continuity."""
     import numpy as np
 
+    from slembench.suite.checks import predict_blocks
     from slembench.suite.shared import Failure
-    from slembench.testing import predict_blocks
 
     try:
         check = subject.physics()[physics_check]

@@ -20,11 +20,11 @@ from ase.data import atomic_numbers, chemical_symbols
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from slembench.errors import ConfigError
-from slembench.files import atomic_folder
+from slembench.core.errors import ConfigError
+from slembench.core.files import atomic_folder
 from slembench.models.contract import OperatorModel
 from slembench.models.registry import load_model_class
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 from slembench.training.config import validated
 
 

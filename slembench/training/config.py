@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,7 +57,7 @@ class OperatorWeight(_Section):
 
 
 class LevelsConfig(_Section):
-    """Losses on orbital energies and orbitals, added to that on matrix elements; see `slembench.training.levels`."""
+    """Losses on orbital energies and orbitals, beside that on matrix elements (`slembench.training.spectral_loss`)."""
 
     wavefunction: float = Field(0.0, ge=0, description="weight of the wavefunction alignment loss")
     bands: float = Field(0.0, ge=0, description="weight of the error of the levels")
@@ -133,7 +133,7 @@ def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Mode
     Args:
         model: the pydantic class.
         values: nested mapping, as read from YAML.
-        where: what the values are, for the message, such as ``baselines/slem/recipe.yaml: training``.
+        where: what the values are, for the message, such as ``slembench/models/slem/recipe.yaml: training``.
 
     Raises:
         ConfigError: unknown key, wrong type or value out of range.

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from slembench.data.graph import OperatorGraph
-from slembench.layout import OperatorLayout
 from slembench.nn.readout import OperatorFeatures
+from slembench.operators.irreps import OperatorLayout
 
 
 class ElementPlaces:

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
-from slembench.errors import ConfigError
 from slembench.models.contract import OperatorModel
 from slembench.nn.readout import OperatorFeatures
 from slembench.training.batches import Batches, Share
@@ -38,11 +38,11 @@ from slembench.training.checkpoint import (
 from slembench.training.config import TrainConfig
 from slembench.training.distributed import World, current_world, local_device
 from slembench.training.ema import Ema
-from slembench.training.levels import levels_loss
 from slembench.training.log import Bar, JsonLog, progress_bar
 from slembench.training.loss import ElementTable, ErrorSums, OperatorLoss, absolute_errors, target_scales
 from slembench.training.numerics import numerics
 from slembench.training.schedule import Schedule, Spent, used_budget
+from slembench.training.spectral_loss import levels_loss
 
 LOOKED_AT = 100
 """Training structures whose sizes decide how products are computed (`matmul_precision`)."""

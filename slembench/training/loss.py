@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from slembench.data.graph import OperatorGraph
-from slembench.layout import OperatorLayout
 from slembench.nn.readout import OperatorFeatures
+from slembench.operators.irreps import OperatorLayout
 from slembench.training.config import LossConfig, OperatorWeight
 from slembench.training.distributed import ALONE, World
 

@@ -1,15 +1,24 @@
-"""Settings of torch that decide speed and bits, set for the length of a run and put back afterwards."""
+"""Settings of torch that decide speed and bits, set for the length of a run and put back afterwards.
+
+Keep freed memory in the process: glibc gives tensors over 32 MiB back to the system after every operation.
+
+Handing the pages back and clearing them again costs more than many of the operations themselves. On other C
+libraries this does nothing.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 import torch.utils.deterministic
 
-from slembench.nn.native import library
+from slembench.nn.kernels.native import library
 
 EXACT = 2e-6
 """Largest relative error of a float32 product that still counts as float32."""
@@ -90,3 +99,21 @@ def numerics(
         torch.set_float32_matmul_precision(before[0])
         torch.use_deterministic_algorithms(before[1])
         torch.utils.deterministic.fill_uninitialized_memory = before[2]  # type: ignore[attr-defined]
+
+
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+LIMIT = 2**30
+"""Bytes: blocks below this size come from the heap, and the heap keeps as much free memory at its top."""
+
+
+def keep_freed_memory() -> bool:
+    """Raise glibc's mmap and trim thresholds of this process to 1 GiB (mallopt(3)).
+
+    Returns:
+        True where it was done, False where the C library is not glibc or refuses.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(M_MMAP_THRESHOLD, LIMIT)) and bool(libc.mallopt(M_TRIM_THRESHOLD, LIMIT))

@@ -7,11 +7,11 @@ import torch
 from ase.build import molecule, mx2
 from torch_geometric.data import Batch
 
+from slembench.core.errors import ConfigError
 from slembench.data.graph import build_graph
-from slembench.errors import ConfigError
 from slembench.models.registry import load_model_class
-from slembench.orbitals import Basis
-from slembench.testing import contract_report, outside_gradient, predict_blocks
+from slembench.operators.orbitals import Basis
+from slembench.suite.checks import contract_report, outside_gradient, predict_blocks
 
 EXACT = 1e-10
 SMALL = {

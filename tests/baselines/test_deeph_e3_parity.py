@@ -1,4 +1,4 @@
-"""Parity with the public DeepH-E3: its weights give its blocks (fixtures by `baselines/deeph_e3/upstream.py`)."""
+"""Parity with the public DeepH-E3: its weights give its blocks (fixtures by `benchmarks/upstream/deeph_e3.py`)."""
 
 import json
 from pathlib import Path
@@ -12,11 +12,11 @@ from e3nn import o3
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from slembench.blocks import BlockMatrix
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.models.registry import load_model_class
-from slembench.orbitals import Basis
-from slembench.testing import predict_blocks
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
+from slembench.suite.checks import predict_blocks
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = ["mos2", "silicon", "water"]

@@ -2,17 +2,13 @@
 
 import pytest
 
-from slembench.assets import asset_path, list_assets
 from slembench.data import load_dataset
-from slembench.evaluate import official_scores
+from slembench.evaluation import official_scores
 from slembench.harness.recipe import load_settings
+from slembench.models.registry import shipped_folders
 from slembench.results.expected import EXPECTED_FILE, read_expected
 
-FILES = [
-    asset_path("baselines", n)
-    for n in list_assets("baselines")
-    if (asset_path("baselines", n) / EXPECTED_FILE).is_file()
-]
+FILES = [folder for folder in shipped_folders().values() if (folder / EXPECTED_FILE).is_file()]
 
 
 @pytest.mark.parametrize("folder", FILES, ids=lambda folder: folder.name)

@@ -10,11 +10,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from slembench.blocks import BlockMatrix
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.models.registry import load_model_class
-from slembench.orbitals import Basis
-from slembench.testing import predict_blocks
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
+from slembench.suite.checks import predict_blocks
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LIGHT = [0, 1, 3, 4, 5]  # orbitals of H and He among the 14 (3s2p1d): 1s 2s 2p

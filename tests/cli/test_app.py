@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import slembench
 from slembench.cli import AREAS, ErrorGroup, app
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 
 runner = CliRunner()
 

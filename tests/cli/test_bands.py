@@ -7,7 +7,7 @@ import scipy.linalg
 from typer.testing import CliRunner
 
 from slembench.cli import app
-from slembench.floors import floor_predictions
+from slembench.evaluation.floors import floor_predictions
 from slembench.predictions import PredictionWriter
 
 

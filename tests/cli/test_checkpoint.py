@@ -11,7 +11,7 @@ from slembench.cli import app
 from slembench.training.checkpoint import load_model
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "tests/models/fixtures/dptb_slem_silicon.pth"
+FILE = ROOT / "tests/models/slem/fixtures/dptb_slem_silicon.pth"
 
 
 def command(*arguments):

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from slembench.cli import app
-from slembench.evaluate import evaluate
-from slembench.floors import floor_predictions
+from slembench.evaluation import evaluate
+from slembench.evaluation.floors import floor_predictions
 from slembench.results.record import RunRecord, score_values, write_record, write_tables
 
 

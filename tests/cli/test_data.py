@@ -3,10 +3,10 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-import slembench.data.assemble
-import slembench.data.generate
+import slembench.data.recipes.assemble
+import slembench.data.recipes.generate
 from slembench.cli import app
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 
 runner = CliRunner()
 
@@ -63,10 +63,14 @@ def test_unknown_data_set(shelf):
 def test_generate_computes_then_assembles(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(
-        slembench.data.generate, "run_recipe", lambda name, folder, jobs, console: calls.append((name, folder, jobs))
+        slembench.data.recipes.generate,
+        "run_recipe",
+        lambda name, folder, jobs, console: calls.append((name, folder, jobs)),
     )
     monkeypatch.setattr(
-        slembench.data.assemble, "assemble", lambda name, folder, out, progress: calls.append((name, folder, out))
+        slembench.data.recipes.assemble,
+        "assemble",
+        lambda name, folder, out, progress: calls.append((name, folder, out)),
     )
     done = runner.invoke(app, ["data", "generate", "mos2-mini", "--workdir", str(tmp_path), "--jobs", "2"])
     assert done.exit_code == 0
@@ -77,8 +81,8 @@ def test_failed_calculation_ends_generation(monkeypatch, tmp_path):
     def fail(*args):
         raise DataError("work: 1 calculations failed")
 
-    monkeypatch.setattr(slembench.data.generate, "run_recipe", fail)
-    monkeypatch.setattr(slembench.data.assemble, "assemble", lambda *args: pytest.fail("must not be reached"))
+    monkeypatch.setattr(slembench.data.recipes.generate, "run_recipe", fail)
+    monkeypatch.setattr(slembench.data.recipes.assemble, "assemble", lambda *args: pytest.fail("must not be reached"))
     done = runner.invoke(app, ["data", "generate", "mos2-mini", "--workdir", str(tmp_path)])
     assert done.exit_code == 1
     assert "error: work: 1 calculations failed" in done.output

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from slembench.blocks import BlockMatrix
 from slembench.cli import app
 from slembench.data import Sample, SampleInfo
 from slembench.data.formats import FORMATS, read_samples, write_samples
-from slembench.data.formats.qh9_molecule import BASIS
+from slembench.data.formats.qh9.molecule import BASIS
+from slembench.operators.blocks import BlockMatrix
 
 runner = CliRunner(env={"COLUMNS": "200"})
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from slembench.cli import app
 from slembench.data import list_datasets
-from slembench.data.official import list_official
+from slembench.data.official_card import list_official
 from slembench.data.official_rules import index_hash
 
 runner = CliRunner()

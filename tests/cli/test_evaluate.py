@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from slembench.cli import app
-from slembench.floors import floor_predictions
+from slembench.evaluation.floors import floor_predictions
 from slembench.metrics.scores import scores_from_table
 from slembench.predictions import PredictionWriter
 from slembench.results.record import read_table

@@ -2,8 +2,8 @@ import pytest
 from typer.testing import CliRunner
 
 from slembench.cli import app
-from slembench.evaluate import evaluate
-from slembench.floors import FLOORS, floor_predictions
+from slembench.evaluation import evaluate
+from slembench.evaluation.floors import FLOORS, floor_predictions
 from slembench.results.record import read_record
 
 

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from slembench.cli import app
 from slembench.cli.predict import read_structure
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 from slembench.predictions import read_predictions
 
 ROOT = Path(__file__).parents[2]
-FIXTURE = ROOT / "tests/models/fixtures/dptb_slem_silicon.pth"
+FIXTURE = ROOT / "tests/models/slem/fixtures/dptb_slem_silicon.pth"
 
 
 @pytest.fixture(scope="module")

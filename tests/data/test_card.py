@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
+from slembench.core.errors import DataError
 from slembench.data.card import parse_card, read_card, write_card
-from slembench.errors import DataError
 
 
 @pytest.fixture

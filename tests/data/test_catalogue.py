@@ -2,8 +2,8 @@ import shutil
 
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data import list_datasets, load_card, load_dataset
-from slembench.errors import DataError
 
 
 def test_folder_of_the_user_is_found_by_name(crystals, tmp_path, monkeypatch):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.convert import Source, convert, fit_to_card
 from slembench.data.formats import FORMATS, read_samples, write_samples
-from slembench.errors import DataError
-from slembench.units import HARTREE_EV
+from slembench.operators.units import HARTREE_EV
 
 
 def same(found, wanted, factor=1.0, ulp=0):
@@ -67,9 +67,9 @@ def qh9_file(tmp_path):
     pytest.importorskip("pyscf")
     import ase.build
 
-    from slembench.blocks import BlockMatrix
     from slembench.data import Sample, SampleInfo
-    from slembench.data.formats.qh9_molecule import BASIS
+    from slembench.data.formats.qh9.molecule import BASIS
+    from slembench.operators.blocks import BlockMatrix
 
     samples = []
     for number, name in enumerate(("H2O", "CH4", "HCN", "HF")):

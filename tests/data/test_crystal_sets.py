@@ -6,7 +6,7 @@ import scipy.linalg
 
 from slembench.data import load_dataset
 from slembench.data.readme import dataset_readme
-from slembench.data.verify_crystal import density_error, electrons_error
+from slembench.data.recipes.verify import crystal_density_error, crystal_electrons_error
 
 MEGABYTES = {"si-mini": 6, "hfo2-mini": 7.5, "gan-mini": 6, "graphene-mini": 5}
 NAMES = tuple(MEGABYTES)
@@ -54,8 +54,8 @@ def test_density_is_that_of_the_stored_operators(sets, name):
     sample = data.sample(data.split("test")[0])
     mesh = data.card.level_of_theory.kmesh_ft
     mesh = next(iter(mesh.values())) if isinstance(mesh, dict) else mesh
-    assert electrons_error(sample) < 1e-3
-    assert density_error(sample, mesh) < 2e-3
+    assert crystal_electrons_error(sample) < 1e-3
+    assert crystal_density_error(sample, mesh) < 2e-3
     largest = np.abs(sample.operators["density"].values).max()
     assert 0.5 < largest < 3
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
-from slembench.blocks import concatenate, pair_keys
+from slembench.core.errors import DataError
+from slembench.core.files import sha256
 from slembench.data import load_dataset
 from slembench.data.pairs import scored_pairs
 from slembench.data.store import SampleStore, write_samples
-from slembench.errors import DataError
-from slembench.files import sha256
+from slembench.operators.blocks import concatenate, pair_keys
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.derive import derive
 from slembench.data.pairs import scored_pairs
-from slembench.errors import DataError
 
 
 def test_other_splits_of_the_same_files(crystals, tmp_path):

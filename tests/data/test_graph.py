@@ -8,11 +8,11 @@ from ase.build import mx2
 from ase.neighborlist import neighbor_list
 from torch_geometric.data import Batch
 
-from slembench.blocks import BlockMatrix
+from slembench.core.errors import DataError
 from slembench.data.graph import build_graph
-from slembench.errors import DataError
-from slembench.layout import OperatorLayout
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.irreps import OperatorLayout
+from slembench.operators.orbitals import Basis
 
 BASIS = Basis.parse({"Mo": "1s1p", "S": "1s1p"})
 LAYOUT = OperatorLayout(BASIS)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.formats import write_samples
 from slembench.data.inspection import inspect_path, inspect_sample
-from slembench.errors import DataError
 
 REAL = {
     "deeph_new/water": ("deeph-new", "eV", {"H": "2s1p", "O": "2s2p1d"}),

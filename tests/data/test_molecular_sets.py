@@ -6,7 +6,7 @@ import scipy.linalg
 
 from slembench.data import load_dataset
 from slembench.data.readme import dataset_readme
-from slembench.data.verify_molecule import density_error, direction_error, electrons_error
+from slembench.data.recipes.verify import direction_error, molecule_density_error, molecule_electrons_error
 
 NAMES = ("qh9-mini", "qh9-mini-ood", "md17-mini", "water-qz-mini")
 MEGABYTES = {"qh9-mini": 8, "qh9-mini-ood": 0.1, "md17-mini": 4, "water-qz-mini": 3}
@@ -95,8 +95,8 @@ def test_every_pair_of_atoms_is_scored(sets, name):
 def test_electrons_density_and_directions(sets, name):
     for sample in list(sets[name].iterate())[::7]:
         assert sample.info.electrons == sample.atoms.numbers.sum()
-        assert electrons_error(sample) < 2e-5
-        assert density_error(sample) < 2e-5
+        assert molecule_electrons_error(sample) < 2e-5
+        assert molecule_density_error(sample) < 2e-5
         assert direction_error(sample) < 1e-6
 
 
@@ -116,7 +116,7 @@ def test_gap_and_core_levels_of_closed_shells(sets, name):
 @pytest.mark.parametrize("name", THEORIES)
 def test_fock_matrix_rebuilt_from_the_stored_density(sets, name):
     pytest.importorskip("pyscf", reason="PySCF is not installed")
-    from slembench.data.recipes.molecule_scf import Theory, canonical, mean_field, pyscf_molecule
+    from slembench.data.pyscf import Theory, canonical, mean_field, pyscf_molecule
 
     data, (functional, basis) = sets[name], THEORIES[name]
     sample = min(data.iterate(), key=lambda sample: (len(sample.atoms), -sample.atoms.numbers.max()))

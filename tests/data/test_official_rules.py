@@ -6,9 +6,9 @@ import random
 import numpy as np
 import pytest
 
-from slembench.data.official import list_official, load_official
+from slembench.core.errors import DataError
+from slembench.data.official_card import list_official, load_official
 from slembench.data.official_rules import SizesRule, index_hash, official_indices, restrict
-from slembench.errors import DataError
 
 NAMES = ("train", "val", "test")
 DYNAMIC = {"100k": 999, "300k": 2998}

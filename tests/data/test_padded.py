@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.padded import PaddedLayout, padded_samples
 from slembench.data.store import Header, SampleStore, write_samples
-from slembench.errors import DataError
 
 SLOTS = {5: [0, 1, 2, 3, 4], 7: [0, 2, 3, 4, 5, 6, 7, 8, 9]}
 """Of B 2s1p and N 1s1p1d in the united shells 2s1p1d."""

@@ -4,8 +4,8 @@ import ase
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.pairs import cutoff_margin, offsite_pairs, scored_pairs
-from slembench.errors import DataError
 
 CUTOFFS = {1: 2.0, 6: 5.0, 8: 3.1}
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+from slembench.core.errors import DataError
 from slembench.data.convert import Source, convert
 from slembench.data.formats import detect_format, read_samples
 from slembench.data.inspection import inspect_path
-from slembench.errors import DataError
 
 pytestmark = pytest.mark.real_files
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.sample import check_sample
-from slembench.errors import DataError
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.splits import PARTITIONS, check_splits, partition, read_splits, shuffled, write_splits
-from slembench.errors import DataError
 
 IDS = [f"s{k}" for k in range(50)]
 

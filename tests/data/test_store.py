@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.store import METADATA_KEY, Header, SampleStore, round_values, size_report, write_samples
-from slembench.errors import DataError
 
 
 @pytest.fixture

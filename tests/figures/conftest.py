@@ -4,8 +4,8 @@ import ase
 import numpy as np
 import pytest
 
-from slembench.blocks import BlockMatrix
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 
 
 @pytest.fixture(scope="session")

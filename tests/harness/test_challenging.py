@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from slembench.cli import app
+from slembench.core.errors import DataError
 from slembench.data import load_dataset
 from slembench.data.card import Challenging, read_card
-from slembench.errors import DataError
 from slembench.harness import challenging
 from slembench.harness.challenging import find_challenging, update_card
 from slembench.harness.recipe import load_settings

@@ -4,8 +4,8 @@ import pytest
 import torch
 import yaml
 
-from slembench.errors import ConfigError
-from slembench.files import sha256
+from slembench.core.errors import ConfigError
+from slembench.core.files import sha256
 from slembench.harness import run
 from slembench.training.checkpoint import find_checkpoint, load_checkpoint
 from slembench.training.log import JsonLog

@@ -1,9 +1,8 @@
 import pytest
 import yaml
 
-from slembench.assets import asset_path
-from slembench.errors import ConfigError
-from slembench.harness.recipe import load_settings, merged, parse_changes
+from slembench.core.errors import ConfigError
+from slembench.harness.recipe import find_recipe, load_settings, merged, parse_changes
 
 
 def test_recipe_then_variant_then_changes_then_seed(toy_folder):
@@ -84,7 +83,7 @@ def test_values_are_yaml():
 
 
 def test_every_variant_of_the_shipped_recipe_is_valid():
-    names = yaml.safe_load(asset_path("baselines", "slem", "recipe.yaml").read_text())["variants"]
+    names = yaml.safe_load(find_recipe("slem").read_text())["variants"]
     assert {"quickstart", "reference"} <= set(names)
     for variant in ["", *names]:
         assert load_settings("slem", variant=variant).kind.name == "slem"

@@ -9,9 +9,9 @@ import yaml
 from typer.testing import CliRunner
 
 from slembench.cli import app
+from slembench.core.errors import ConfigError, DataError
 from slembench.data import load_dataset
 from slembench.data.card import CARD_FILE
-from slembench.errors import ConfigError, DataError
 from slembench.harness import run
 from slembench.harness.rescore import find_runs, rescore
 from slembench.results.record import read_record, write_record
@@ -41,7 +41,7 @@ def older(folder):
 
 def test_the_record_is_what_it_was_without_training(copied, crystals, monkeypatch):
     record = older(copied)
-    monkeypatch.setattr("slembench.harness.job.train", None)
+    monkeypatch.setattr("slembench.harness.run.train", None)
     predictions = (copied / "test" / "predictions.h5").stat().st_mtime_ns
     new = rescore(copied, dataset=crystals.root)["test"]
     assert read_record(copied / "test") == new

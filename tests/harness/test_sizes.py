@@ -1,14 +1,12 @@
 """The shipped recipes have the sizes that their README states, in the bases it states."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from slembench.harness.recipe import find_recipe, load_settings, read_recipe
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 
-BASELINES = Path(__file__).parents[2] / "baselines"
 D = {"Mo": "3s2p2d", "S": "2s2p1d"}
 F = {"Hf": "4s2p2d1f", "O": "2s2p1d"}
 G = {"Hf": "4s2p2d2f1g", "O": "2s2p1d"}
@@ -33,7 +31,7 @@ def test_sizes_are_the_published_ones_and_those_of_the_readme(model, variant, ba
     found, mini = count(model, variant, basis), count(model, f"{variant}-mini", basis)
     assert abs(found - size) < 0.05 * size
     assert mini < 0.35 * found
-    readme = (BASELINES / model / "README.md").read_text()
+    readme = find_recipe(model).with_name("README.md").read_text()
     assert f"{found:,}" in readme
     assert f"{mini:,}" in readme
     for element in basis:

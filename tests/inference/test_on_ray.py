@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from slembench.errors import ConfigError, PredictionError
+from slembench.core.errors import ConfigError, PredictionError
 from slembench.inference.on_ray import predict_parts
 from slembench.inference.structure import StructureJob, predict_structure
-from slembench.models.lem import Lem
-from slembench.models.slem import Slem
+from slembench.models.lem.model import Lem
+from slembench.models.slem.model import Slem
 from slembench.predictions import read_predictions
 
 pytest.importorskip("ray", reason="Ray is not installed (extra 'ray')")

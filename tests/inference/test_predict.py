@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from slembench.errors import ConfigError
-from slembench.graphs import model_graph
+from slembench.core.errors import ConfigError
 from slembench.inference import predict
 from slembench.inference.predict import predict_blocks
-from slembench.orbitals import Basis
+from slembench.models.graphs import model_graph
+from slembench.operators.orbitals import Basis
 from slembench.predictions import read_predictions
 
 

@@ -12,16 +12,16 @@ import pytest
 import torch
 from ase.build import bulk
 
-from slembench.blocks import lookup, pair_keys
+from slembench.core.errors import ConfigError, PredictionError
 from slembench.data.graph import build_graph
-from slembench.errors import ConfigError, PredictionError
 from slembench.inference.chunked import features
 from slembench.inference.partition import cut, halo, make_part
 from slembench.inference.predict import predict_blocks
 from slembench.inference.structure import StructureJob, predict_structure
-from slembench.models.lem import Lem
-from slembench.models.slem import Slem
-from slembench.orbitals import Basis
+from slembench.models.lem.model import Lem
+from slembench.models.slem.model import Slem
+from slembench.operators.blocks import lookup, pair_keys
+from slembench.operators.orbitals import Basis
 from slembench.predictions import read_predictions
 from slembench.training.checkpoint import Checkpoint, load_model, model_description, save_checkpoint
 from slembench.training.numerics import numerics

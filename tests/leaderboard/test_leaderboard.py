@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 import slembench
 from slembench.cli import app
+from slembench.core.errors import ConfigError
 from slembench.data import load_card
-from slembench.errors import ConfigError
 from slembench.leaderboard.boards import Official, build_boards, official_of
-from slembench.leaderboard.others import published_section
+from slembench.leaderboard.published import published_section
 from slembench.leaderboard.runs import collect_runs
 from slembench.results.published import RelatedSet, load_published
 
@@ -22,7 +22,7 @@ def board(add_run):
     add_run("slem_b", [0.040, 0.040], model="other%")
     add_run("zero", [1.0, 2.0], kind="floor", model="floor-zero")
     add_run("mean", [0.3, 0.3], kind="floor", model="floor-irreps-mean")
-    return lambda **options: slembench.leaderboard("mos2-mini", runs=[add_run.root], committed=False, **options)
+    return lambda **options: slembench.board("mos2-mini", runs=[add_run.root], committed=False, **options)
 
 
 def test_sections_stand_apart_in_the_official_form(board):
@@ -84,7 +84,7 @@ def test_folders_of_results_that_are_not_there_are_named(tmp_path):
         done = CliRunner().invoke(app, [*command, "--results", str(tmp_path / "none")])
         assert (done.exit_code, done.stderr) == (1, f"error: {tmp_path / 'none'}: no such folder of results\n")
     with pytest.raises(ConfigError, match=r"searched .* \(no runs, submissions, floors in it\)"):
-        slembench.leaderboard(runs=(), results=tmp_path)
+        slembench.board(runs=(), results=tmp_path)
 
 
 def test_other_data_or_split_is_never_ranked_together(add_run):
@@ -141,14 +141,14 @@ def test_floors_of_other_training_sets_are_told_apart(add_run):
     for partition in (100, 20):
         config = {"partition": partition}
         add_run(f"mean-{partition}", [0.3], kind="floor", model="floor-irreps-mean", config=config)
-    floors, _ = slembench.leaderboard("mos2-mini", runs=[add_run.root], committed=False).sections()
+    floors, _ = slembench.board("mos2-mini", runs=[add_run.root], committed=False).sections()
     assert [row["partition"] for row in floors.rows] == ["100", "20"]
     assert "training set (%)" in [column.title for column in floors.columns]
 
 
 def test_no_run_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=r"no run of data set 'x' found .*slembench run"):
-        slembench.leaderboard("x", runs=[tmp_path], committed=False)
+        slembench.board("x", runs=[tmp_path], committed=False)
 
 
 def test_command(board, add_run, tmp_path):
@@ -168,4 +168,4 @@ def test_command(board, add_run, tmp_path):
 def test_default_folder_is_runs_here(add_run, monkeypatch):
     add_run("a", [0.1])
     monkeypatch.chdir(add_run.root.parent)
-    assert len(slembench.leaderboard(committed=False).boards) == 4
+    assert len(slembench.board(committed=False).boards) == 4

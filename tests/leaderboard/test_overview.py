@@ -7,10 +7,10 @@ from typer.testing import CliRunner
 
 import slembench
 from slembench.cli import app
-from slembench.errors import ConfigError
-from slembench.leaderboard.cells import grid
+from slembench.core.errors import ConfigError
 from slembench.leaderboard.overview import BEGIN, END, overview, overview_block, write_overview
 from slembench.results.record import TrainingSummary
+from slembench.tables.cells import grid
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -23,11 +23,11 @@ def boards(add_run):
     add_run("zero", [1.0, 2.0], kind="floor", model="floor-zero")
     add_run("old", [0.001], model="old", dataset_fingerprint="0" * 64, dataset_revision=0)
     add_run("large", [0.001], model="other", split="test_3x3")
-    return slembench.leaderboard(runs=[add_run.root], committed=False).boards
+    return slembench.board(runs=[add_run.root], committed=False).boards
 
 
 def test_the_board_in_the_readme_is_that_of_the_committed_results():
-    boards = slembench.leaderboard(runs=()).boards
+    boards = slembench.board(runs=()).boards
     assert overview_block(boards) in README.read_text(), "run `slembench leaderboard --readme README.md`"
 
 
@@ -44,7 +44,7 @@ def test_models_with_other_budgets_stand_in_another_line(boards, add_run):
         seed=0, partition=100, n_train=60, steps=99, structures_seen=99, wall_s=900.0, budget="99 steps"
     )
     add_run("long", [0.001, 0.001], config={"layers": 4}, training=training)
-    rows = grid(overview(slembench.leaderboard(runs=[add_run.root], committed=False).boards))[0]
+    rows = grid(overview(slembench.board(runs=[add_run.root], committed=False).boards))[0]
     assert [row[2:6] for row in rows] == [["9 steps", "40", "15 (1)", "1500"], ["99 steps", "-", "1 (1)", "1500"]]
 
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 from slembench.leaderboard.runs import collect_runs, join_seeds
 
 MAE = "hamiltonian.mae_all.full.pooled"

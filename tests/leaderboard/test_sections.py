@@ -14,7 +14,7 @@ CHECK = PhysicsCheck(value=1e-6, limit=1e-4, passed=True, structure="s00")
 
 
 def sections(add_run, **options):
-    board = slembench.leaderboard(runs=[add_run.root], committed=False)
+    board = slembench.board(runs=[add_run.root], committed=False)
     found = board.sections(full=True, **options)
     return {section.group: section for section in found if section.kind != "published" and ", test, " in section.title}
 
@@ -109,7 +109,7 @@ def test_retired_entries_are_shown_and_not_ranked(tmp_path, write_run):
     add_entries(tmp_path)
     retire(tmp_path, "runs/best", "trained on test structures")
     retire(tmp_path, "runs/old", "a fault was mended", "runs/new")
-    board = slembench.leaderboard(runs=(), results=tmp_path)
+    board = slembench.board(runs=(), results=tmp_path)
     measured, retired, *_ = board.sections()
     assert [(row["rank"], row["name"]) for row in measured.rows] == [("1", "new")]
     assert {(row["name"], row["state"], row["reason"]) for row in retired.rows} == {
@@ -123,7 +123,7 @@ def test_retired_entries_are_shown_and_not_ranked(tmp_path, write_run):
 def test_another_revision_of_the_data_has_boards_of_its_own(add_run):
     add_run("now", [0.2])
     add_run("before", [0.1], model="other", dataset_revision=0, dataset_fingerprint="0" * 64)
-    boards = slembench.leaderboard(runs=[add_run.root], committed=False).boards
+    boards = slembench.board(runs=[add_run.root], committed=False).boards
     official = [board for board in boards if board.is_official]
     assert [(b.is_current, b.models[0].rank, b.models[0].entry.record.name) for b in official] == [
         (True, 1, "now"), (False, 1, "before"),
@@ -135,7 +135,7 @@ def test_another_revision_of_the_data_has_boards_of_its_own(add_run):
 def test_models_of_other_targets_are_no_seeds_of_each_other(add_run):
     add_run("h", [0.1], seed=1)
     add_run("h-and-s", [0.2], seed=2, targets=("hamiltonian", "overlap"))
-    (main,) = [s for s in slembench.leaderboard(runs=[add_run.root], committed=False).sections() if s.group == "main"]
+    (main,) = [s for s in slembench.board(runs=[add_run.root], committed=False).sections() if s.group == "main"]
     assert [row["seeds"] for row in main.rows] == ["1", "1"]
 
 

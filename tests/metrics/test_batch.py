@@ -3,22 +3,20 @@
 import numpy as np
 import pytest
 
-from slembench.metrics.batch import (
-    dense_matrices,
-    first_atoms,
-    gauge_shifts,
-    join,
-    structure_sums,
-    without_gauges,
-)
 from slembench.metrics.matrix import (
     completed_on,
+    dense_matrices,
     difference,
     difference_on,
     element_sums,
+    first_atoms,
     gauge_shift,
+    gauge_shifts,
+    join,
     orbital_sums,
+    structure_sums,
     without_gauge,
+    without_gauges,
 )
 
 NAMES = ["s00", "s03", "s07"]

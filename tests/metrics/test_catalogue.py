@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.metrics.catalogue import CATALOGUE, catalogue, find_metric, read_catalogue
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from slembench.metrics.batch import first_atoms, join
 from slembench.metrics.challenging import block_sums, challenging_block, challenging_samples
-from slembench.metrics.matrix import difference_on
+from slembench.metrics.matrix import difference_on, first_atoms, join
 
 
 def test_the_worst_tenth():

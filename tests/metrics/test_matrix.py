@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from slembench.blocks import BlockMatrix
 from slembench.metrics.matrix import (
     Difference,
     add_sums,
@@ -18,7 +17,8 @@ from slembench.metrics.matrix import (
     union_shells,
     without_gauge,
 )
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 
 BASIS = Basis.parse({"H": "2s1p", "O": "1s2p1d"})
 # by hand, united list s s p p d: of every orbital the number of its shell in that list

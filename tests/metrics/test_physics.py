@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from ase.build import mx2
 
-from slembench.blocks import BlockMatrix
 from slembench.data.pairs import scored_pairs
 from slembench.metrics.physics import (
     LIMITS,
@@ -17,8 +16,9 @@ from slembench.metrics.physics import (
     polar_rotation,
     strip,
 )
-from slembench.orbitals import Basis
-from slembench.rotations import spherical_harmonics
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
+from slembench.operators.rotations import spherical_harmonics
 
 BASIS = Basis.parse({"Mo": "1s1p", "S": "1s1p"})
 CUTOFFS = {42: 3.4, 16: 3.0}

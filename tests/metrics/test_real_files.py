@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from slembench.blocks import BlockMatrix
 from slembench.data import Sample, SampleInfo
-from slembench.evaluate import evaluate
+from slembench.evaluation import evaluate
 from slembench.metrics.matrix import difference, element_sums, gauge_shift, orbital_sums, without_gauge
 from slembench.metrics.spectrum import levels
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 from slembench.predictions import PredictionWriter, read_predictions
 
 pytestmark = pytest.mark.real_files

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from slembench.data.formats.deeph_new import read_matrix
+from slembench.data.formats.deeph.current import read_matrix
 from slembench.data.formats.registry import read_samples
 from slembench.metrics.density import d_idempotency, electrons_of
 from slembench.metrics.dos import dos_w1, ghost_states
-from slembench.metrics.eigen import in_reference_basis, orbitals
 from slembench.metrics.kpath import band_path
 from slembench.metrics.matrix import difference, element_sums, orbital_sums
-from slembench.metrics.spectrum import k_mesh, levels
+from slembench.metrics.spectrum import in_reference_basis, k_mesh, levels, orbitals
 from slembench.metrics.wavefunctions import DEGENERATE_EV, occ_subspace, psi_cos_legacy, psi_overlap
 
 pytestmark = pytest.mark.real_files

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from slembench.metrics.cost import run_costs, time_exponent
-from slembench.metrics.scaling import learning_curve, power_law
+from slembench.metrics.scaling import learning_curve, power_law, run_costs, time_exponent
 
 SIZES = [100, 80, 60, 40, 20]
 

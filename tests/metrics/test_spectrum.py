@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from slembench.blocks import BlockMatrix
 from slembench.metrics.spectrum import (
     S_THRESHOLD,
     band_metrics,
@@ -16,7 +15,8 @@ from slembench.metrics.spectrum import (
     mean_level_error,
     overlap_minimum,
 )
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 
 BASIS = Basis.parse({"H": "2s1p", "O": "1s1p"})
 NUMBERS = np.array([1, 8])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from slembench.metrics.uncertainty import ensemble_mean, rank_correlation
+from slembench.metrics.statistics import ensemble_mean, rank_correlation
 
 
 def test_ranks():

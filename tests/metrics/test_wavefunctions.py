@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from slembench.metrics.eigen import in_reference_basis, orbitals
+from slembench.metrics.spectrum import in_reference_basis, orbitals
 from slembench.metrics.wavefunctions import degenerate_groups, occ_subspace, psi_cos_legacy, psi_overlap
 
 N, OCCUPIED = 12, 5

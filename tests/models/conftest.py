@@ -6,8 +6,8 @@ import pytest
 import torch
 from ase.build import mx2
 
-from slembench.models.slem import Slem
-from slembench.orbitals import Basis
+from slembench.models.slem.model import Slem
+from slembench.operators.orbitals import Basis
 
 IRREPS = {"SO3": "8x0e+6x1o+6x2e+4x3o+4x4e", "O3": "8x0e+3x0o+6x1o+3x1e+6x2e+3x2o+4x3o+2x3e+4x4e+2x4o"}
 BASIS = Basis.parse({"Mo": "2s1p1d", "S": "2s1p"})

@@ -2,9 +2,9 @@
 
 import pytest
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.models.registry import load_model_class, model_names
-from slembench.models.slem import Slem
+from slembench.models.slem.model import Slem
 
 TOY = """
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
@@ -21,7 +21,7 @@ class Toy(OperatorModel):
 
 def test_shipped_and_dotted_names():
     assert load_model_class("slem") is Slem
-    assert load_model_class("slembench.models.slem:Slem") is Slem
+    assert load_model_class("slembench.models.slem.model:Slem") is Slem
     assert "slem" in model_names()
 
 
@@ -39,9 +39,9 @@ def test_a_folder(tmp_path):
     ("name", "message"),
     [
         ("nobody", "no model 'nobody'"),
-        ("slembench.models.slem:Nobody", "has no attribute 'Nobody'"),
+        ("slembench.models.slem.model:Nobody", "has no attribute 'Nobody'"),
         ("no_such_package.x:Y", "No module named"),
-        ("slembench.orbitals:Basis", "not a subclass"),
+        ("slembench.operators.orbitals:Basis", "not a subclass"),
     ],
 )
 def test_unknown_names_are_explained(name, message):

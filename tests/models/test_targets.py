@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from slembench.data.graph import build_graph
-from slembench.models.lem import Lem
-from slembench.models.slem import Slem
-from slembench.testing import contract_report, predict_blocks
+from slembench.models.lem.model import Lem
+from slembench.models.slem.model import Slem
+from slembench.suite.checks import contract_report, predict_blocks
 
 from .conftest import CUTOFFS, small_slem
 

@@ -6,7 +6,7 @@ import torch
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, frame_size, pair_frames
-from slembench.rotations import random_rotation, spherical_harmonics, wigner_d
+from slembench.operators.rotations import random_rotation, spherical_harmonics, wigner_d
 
 from .conftest import MIXED, close, random_nodes, spin
 

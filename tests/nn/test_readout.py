@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from slembench.layout import OperatorLayout
 from slembench.nn.readout import OperatorFeatures, TargetStatistics
-from slembench.orbitals import Basis
+from slembench.operators.irreps import OperatorLayout
+from slembench.operators.orbitals import Basis
 
 LAYOUT = OperatorLayout(Basis.parse({"Si": "2s1p", "C": "1s1p"}))
 

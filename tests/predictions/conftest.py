@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from slembench.blocks import BlockMatrix
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 from slembench.predictions import PredictionWriter
 
 BASIS = Basis.parse({"H": "2s1p", "O": "1s2p1d"})

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from slembench.errors import PredictionError
+from slembench.core.errors import PredictionError
 from slembench.predictions import PredictionWriter, checksum, read_predictions
 
 

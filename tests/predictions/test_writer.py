@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from slembench.errors import PredictionError
-from slembench.orbitals import Basis
+from slembench.core.errors import PredictionError
+from slembench.operators.orbitals import Basis
 from slembench.predictions import PredictionWriter, read_predictions
 
 

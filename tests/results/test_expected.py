@@ -2,7 +2,7 @@
 
 import pytest
 
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 from slembench.results.expected import (
     EXPECTED_FILE,
     Expected,

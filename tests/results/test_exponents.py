@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from slembench.cli import app
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 from slembench.results.exponents import data_exponents, power_laws
 from slembench.results.record import RunRecord, ScoreValue, TrainingSummary, write_record, write_table
 

@@ -5,9 +5,9 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from slembench.assets import asset_path
 from slembench.cli import app
-from slembench.errors import DataError
+from slembench.core.assets import asset_path
+from slembench.core.errors import DataError
 from slembench.leaderboard.runs import collect_runs
 from slembench.results.evidence import follows
 from slembench.results.index import add_entries, check_index, read_index, retire, states

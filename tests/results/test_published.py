@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from slembench.assets import asset_path
-from slembench.errors import DataError
+from slembench.core.assets import asset_path
+from slembench.core.errors import DataError
 from slembench.results.published import COLUMNS, load_published, related_sets
 
 HEADER = ",".join(COLUMNS)

@@ -5,9 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from slembench.errors import DataError
-from slembench.evaluate import evaluate
-from slembench.floors import floor_predictions
+from slembench.core.errors import DataError
+from slembench.evaluation import evaluate
+from slembench.evaluation.floors import floor_predictions
 from slembench.metrics.scores import scores_from_table
 from slembench.results.record import (
     BLOCKS_FILE,

@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from slembench.studies import run_study, write_plan
-from slembench.studies.choices import Choice, Options
-from slembench.studies.designs import data_efficiency
-from slembench.studies.engine import LocalEngine
+from slembench.studies.designs import Choice, Options, data_efficiency
+from slembench.studies.engines.local import LocalEngine
 from slembench.studies.report import write_report
 from slembench.training.log import JsonLog
 

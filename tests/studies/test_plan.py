@@ -2,10 +2,9 @@
 
 import pytest
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.studies import Derived, Plan, read_plan, write_plan
-from slembench.studies.choices import Choice, Options
-from slembench.studies.designs import data_efficiency, locality, seeds
+from slembench.studies.designs import Choice, Options, data_efficiency, locality, seeds
 from slembench.studies.transfer import SCRATCH, domains, transfer
 
 

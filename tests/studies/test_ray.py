@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.studies import run_study
+from slembench.studies.engines.worker import Task
 from slembench.studies.report import write_report
-from slembench.studies.worker import Task
 
 pytest.importorskip("ray", reason="Ray is not installed (extra 'ray')")
 
@@ -28,7 +28,7 @@ def cluster():
 
 
 def test_a_killed_node_loses_nothing_that_had_finished(cluster, small_plan, whole, helpers, tmp_path):
-    from slembench.studies.ray_engine import RayEngine
+    from slembench.studies.engines.ray import RayEngine
 
     nodes, memory = cluster
     doomed, folder, keys = nodes.add_node(num_cpus=1, **memory), tmp_path / "study", list(small_plan.keyed)
@@ -56,8 +56,8 @@ def test_a_worker_that_does_not_see_the_folder_sends_the_run(cluster, small_plan
     """The same task with another token, as on a machine without the study's folder."""
     import ray
 
-    from slembench.cluster import unpack
-    from slembench.studies.ray_engine import Board, work_on
+    from slembench.core.ray import unpack
+    from slembench.studies.engines.ray import Board, work_on
 
     key, run = next(iter(small_plan.keyed.items()))
     task = Task(key, run, None, tmp_path / "study")
@@ -74,7 +74,7 @@ def test_a_worker_that_does_not_see_the_folder_sends_the_run(cluster, small_plan
 def test_without_ray_the_error_says_what_to_do(monkeypatch):
     import sys
 
-    from slembench.cluster import import_ray
+    from slembench.core.ray import import_ray
 
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'slembench\[ray\]'"):

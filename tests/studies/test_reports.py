@@ -7,11 +7,9 @@ import pytest
 
 from slembench.results.record import read_record
 from slembench.studies import Plan, PlannedRun, run_study, write_plan
-from slembench.studies.budgets import training_words
-from slembench.studies.choices import Choice, Options
-from slembench.studies.designs import locality, seeds
-from slembench.studies.engine import LocalEngine
-from slembench.studies.report import write_report
+from slembench.studies.designs import Choice, Options, locality, seeds
+from slembench.studies.engines.local import LocalEngine
+from slembench.studies.report import training_words, write_report
 from slembench.studies.results import Results
 from slembench.studies.transfer import transfer
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.studies import Plan, begin_study, read_plan, run_study, write_plan
-from slembench.studies.engine import LocalEngine, Outcome
+from slembench.studies.engines.local import LocalEngine, Outcome
 from slembench.studies.run import tasks_of
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from slembench.errors import ConfigError, DataError
-from slembench.studies.choices import Choice, Options
-from slembench.studies.designs import locality
+from slembench.core.errors import ConfigError, DataError
+from slembench.studies.designs import Choice, Options, locality
 from slembench.studies.extrapolation import QH9_ATOMS, fits, qh9_trainings
 from slembench.studies.scaling import cases, lmax_changes, measure, measure_all, read_measurements
 from slembench.studies.scaling_page import write_machine, write_scaling

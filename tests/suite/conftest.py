@@ -12,8 +12,8 @@ import slembench.suite.session
 
 TOY = Path(__file__).with_name("toy.py")
 PACKAGE = Path(slembench.suite.session.__file__).parents[2]
-INSTALLED = any(e.value == "slembench.pytest_plugin" for e in entry_points(group="pytest11"))
-PLUGIN = [] if INSTALLED else ["-p", "slembench.pytest_plugin"]
+INSTALLED = any(e.value == "slembench.suite.plugin" for e in entry_points(group="pytest11"))
+PLUGIN = [] if INSTALLED else ["-p", "slembench.suite.plugin"]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.training.checkpoint import (
     Checkpoint,
     find_checkpoint,

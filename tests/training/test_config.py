@@ -1,6 +1,6 @@
 import pytest
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.training.config import OptimizerConfig, TrainConfig, validated
 
 

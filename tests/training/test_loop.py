@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from slembench.errors import ConfigError
+from slembench.core.errors import ConfigError
 from slembench.training import TrainConfig, train
 from slembench.training.checkpoint import load_model
 from slembench.training.log import JsonLog

@@ -5,9 +5,8 @@ import sys
 import pytest
 import torch
 
-from slembench.nn import native
-from slembench.training.allocator import keep_freed_memory
-from slembench.training.numerics import EXACT, MOST_SIZES, matmul_error, matmul_precision, numerics
+from slembench.nn.kernels import native
+from slembench.training.numerics import EXACT, MOST_SIZES, keep_freed_memory, matmul_error, matmul_precision, numerics
 
 
 def test_settings_hold_inside_and_are_put_back():
@@ -60,7 +59,7 @@ def test_freed_memory_stays():
 
 FAULTS = """
 import resource, torch
-from slembench.training.allocator import keep_freed_memory
+from slembench.training.numerics import keep_freed_memory
 assert keep_freed_memory()
 block = torch.ones(48 * 2**20 // 4)
 for _ in range(4):  # the heap grows

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from slembench.blocks import BlockMatrix
 from slembench.data.graph import build_graph
 from slembench.data.pairs import scored_pairs
-from slembench.layout import OperatorLayout
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
 from slembench.nn.readout import OperatorFeatures
-from slembench.orbitals import Basis
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.irreps import OperatorLayout
+from slembench.operators.orbitals import Basis
 
 BASIS = Basis.parse({"H": "1s", "C": "2s1p"})
 CUTOFFS = {1: 2.0, 6: 3.0}

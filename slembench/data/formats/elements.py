@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from slembench.blocks import BlockMatrix, pair_keys
+from slembench.core.errors import DataError
 from slembench.data.formats.orbital_order import orbital_maps
-from slembench.errors import DataError
-from slembench.orbitals import Basis, FloatArray, IntArray
+from slembench.operators.blocks import BlockMatrix, pair_keys
+from slembench.operators.orbitals import Basis, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class OrbitalMap:
     Attributes:
         numbers: (N,) int64 | atomic numbers.
         shells: atomic number -> l of each shell in the source's order.
-        convention: a key of `slembench.orbitals.CONVENTIONS`.
+        convention: a key of `slembench.operators.orbitals.CONVENTIONS`.
     """
 
     numbers: IntArray

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from slembench.core.errors import DataError
 from slembench.data.formats.orbital_order import check_hermitian
 from slembench.data.sample import Sample, on_common_pairs
 from slembench.data.store import METADATA_KEY, Header, stream_samples, write_samples
-from slembench.errors import DataError
-from slembench.orbitals import Basis
+from slembench.operators.orbitals import Basis
 
 
 def detect(path: Path) -> list[str]:

@@ -11,28 +11,21 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from slembench.core.errors import DataError
 from slembench.data.card import OPERATORS
-from slembench.data.formats import (
-    abacus,
-    deeph_legacy,
-    deeph_legacy_write,
-    deeph_new,
-    deeph_new_write,
-    deeptb,
-    deeptb_lmdb,
-    deeptb_write,
-    parquet,
-    phisnet,
-    pyscf_chk,
-    qh9,
-    qh9_write,
-    schnorb,
-    siesta,
-)
-from slembench.data.formats.physical import check_physical
-from slembench.data.formats.sqlite_file import check_whole, sqlite_files
+from slembench.data.formats import parquet
+from slembench.data.formats.abacus import reader as abacus
+from slembench.data.formats.deeph import current as deeph_new
+from slembench.data.formats.deeph import legacy as deeph_legacy
+from slembench.data.formats.deeptb import folder as deeptb
+from slembench.data.formats.deeptb import lmdb as deeptb_lmdb
+from slembench.data.formats.evidence import check_physical
+from slembench.data.formats.molecules import phisnet, schnorb
+from slembench.data.formats.molecules import pyscf as pyscf_chk
+from slembench.data.formats.qh9 import database as qh9
+from slembench.data.formats.safe.sqlite import check_whole, sqlite_files
+from slembench.data.formats.siesta import reader as siesta
 from slembench.data.sample import Sample
-from slembench.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ FORMATS: dict[str, Format] = {
             "DeepH-pack of 2026 (POSCAR, info.json, hamiltonian.h5 ...; eV, Angstrom)",
             deeph_new.detect,
             deeph_new.read,
-            deeph_new_write.write,
+            deeph_new.write,
             deeph_new.notes,
         ),
         Format(
@@ -79,7 +72,7 @@ FORMATS: dict[str, Format] = {
             "DeepH-pack before 2026, DeepH-E3 (element.dat, lat.dat, hamiltonians.h5 ...; eV, Angstrom)",
             deeph_legacy.detect,
             deeph_legacy.read,
-            deeph_legacy_write.write,
+            deeph_legacy.write,
         ),
         Format(
             "abacus", "ABACUS (OUT.* with csr text of H(R), S(R), DM(R); STRU; nspin 1)", abacus.detect, abacus.read
@@ -111,7 +104,7 @@ FORMATS: dict[str, Format] = {
             "DeePTB folders (positions.dat or *.traj, basis.dat, hamiltonians.h5 ...; eV or Hartree, Angstrom)",
             deeptb.detect,
             deeptb.read,
-            deeptb_write.write,
+            deeptb.write,
             deeptb.notes,
         ),
         Format(
@@ -126,7 +119,7 @@ FORMATS: dict[str, Format] = {
             "QH9 (sqlite or LMDB of H, C, N, O, F molecules in def2-SVP; Hartree, Angstrom or Bohr)",
             qh9.detect,
             qh9.read,
-            qh9_write.write,
+            qh9.write,
             qh9.notes,
             operators=("hamiltonian",),
         ),

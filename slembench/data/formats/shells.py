@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from slembench.blocks import BlockMatrix
-from slembench.orbitals import SHELL_LETTERS, FloatArray
-from slembench.rotations import wigner_d
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import SHELL_LETTERS, FloatArray
+from slembench.operators.rotations import wigner_d
 
 TOLERANCE = 1e-4
 """Largest deviation from symmetry, as a fraction of the largest value, in blocks that may be single precision."""

@@ -21,8 +21,8 @@ from slembench.data.recipes.gpaw_lcao import Level
 from slembench.data.recipes.lcao_fourier import FloatArray, half_mesh
 from slembench.data.recipes.lcao_record import MeshOperators, structure_record
 from slembench.data.recipes.runner import Job, Plan, result_path
-from slembench.orbitals import Basis
-from slembench.units import BOHR_ANGSTROM
+from slembench.operators.orbitals import Basis
+from slembench.operators.units import BOHR_ANGSTROM
 
 Triple = tuple[int, int, int]
 CHECK_KPOINTS = ((0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.13, 0.29, 0.37), (-0.37, 0.21, 0.11))
@@ -165,7 +165,7 @@ def compute_structure(workdir: Path, crystal: Crystal, kind: Kind, index: int) -
 
 
 def compute_shifted(workdir: Path, crystal: Crystal, kind: Kind, index: int) -> Mapping[str, NDArray[Any]]:
-    """One structure again, shifted rigidly against the real-space grid; see `slembench.data.noise`."""
+    """One structure again, shifted rigidly against the real-space grid; see `slembench.data.recipes.noise`."""
     atoms, _ = displaced(workdir, crystal, kind, index)
     atoms.positions += NOISE_SHIFT
     return {"id": np.array(crystal.id(kind, index)), **compute_operators(atoms, crystal, kind)}

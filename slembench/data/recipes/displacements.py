@@ -16,8 +16,8 @@ from ase.data import atomic_masses, atomic_numbers
 from scipy import constants
 from scipy.integrate import quad
 
+from slembench.core.errors import ConfigError, DataError
 from slembench.data.recipes.lcao_fourier import FloatArray
-from slembench.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from phonopy import Phonopy

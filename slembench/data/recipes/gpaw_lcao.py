@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from slembench.core.errors import ConfigError
 from slembench.data.recipes.lcao_fourier import ComplexArray, FloatArray, IntArray
-from slembench.errors import ConfigError
 
 
 @dataclass(frozen=True)

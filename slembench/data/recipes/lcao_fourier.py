@@ -21,7 +21,7 @@ from scipy.linalg import eigh
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from slembench.errors import DataError
+from slembench.core.errors import DataError
 
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]

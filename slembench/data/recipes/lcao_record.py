@@ -16,6 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.linalg import eigvalsh
 
+from slembench.core.errors import DataError
 from slembench.data.recipes.lcao_fourier import (
     ComplexArray,
     FloatArray,
@@ -26,7 +27,6 @@ from slembench.data.recipes.lcao_fourier import (
     to_bloch,
     to_real_space,
 )
-from slembench.errors import DataError
 
 
 class InconsistentOperators(DataError):

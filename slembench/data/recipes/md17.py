@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slembench.data.recipes.molecule_scf import Theory
+from slembench.data.pyscf import Theory
 from slembench.data.recipes.runner import Plan
 from slembench.data.recipes.trajectories import Dynamics, Species
 

@@ -7,7 +7,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from slembench.errors import ConfigError, DataError
+from slembench.core.errors import ConfigError, DataError
 
 FORCE_LIMIT = 0.01
 """Relaxation ends below this, eV/Angstrom."""

@@ -31,8 +31,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from slembench.errors import ConfigError
-from slembench.files import atomic_file, write_text
+from slembench.core.errors import ConfigError
+from slembench.core.files import atomic_file, write_text
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -15,8 +15,8 @@ import ase
 import numpy as np
 from numpy.typing import NDArray
 
+from slembench.data.pyscf import ALL_PAIRS, Theory, compute_molecule
 from slembench.data.recipes import molecule_geometry as geometry
-from slembench.data.recipes.molecule_scf import ALL_PAIRS, Theory, compute_molecule
 from slembench.data.recipes.runner import Job, Plan, result_path
 
 

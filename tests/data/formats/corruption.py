@@ -26,8 +26,8 @@ import h5py
 import lmdb
 import numpy as np
 
+from slembench.core.errors import SlembenchError
 from slembench.data.formats import read_samples
-from slembench.errors import SlembenchError
 
 PATIENCE = 20
 """Seconds that one read may take."""

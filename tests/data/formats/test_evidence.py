@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
-from slembench.blocks import BlockMatrix
 from slembench.data.formats.evidence import energy_evidence, length_evidence
-from slembench.orbitals import Basis
-from slembench.units import BOHR_ANGSTROM, HARTREE_EV
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
+from slembench.operators.units import BOHR_ANGSTROM, HARTREE_EV
 
 
 @pytest.mark.parametrize("name", ["H2O", "CH4", "C6H6", "HCN", "CF4", "H2", "N2", "CH3CH2OH", "HF"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slembench.data.formats import FORMATS
-from slembench.orbitals import CONVENTIONS
+from slembench.operators.orbitals import CONVENTIONS
 
 DOCS = Path(__file__).parents[3] / "docs/formats.md"
 

@@ -10,7 +10,7 @@ from slembench.cli import app
 from slembench.data import load_dataset
 from slembench.data.catalogue import list_datasets, load_card
 from slembench.data.formats import read_samples, write_samples
-from slembench.units import HARTREE_EV
+from slembench.operators.units import HARTREE_EV
 
 CHAIN = ("deeph-new", "deeph-legacy", "deeptb")
 CRYSTALS = [name for name in list_datasets() if load_card(name).periodic]

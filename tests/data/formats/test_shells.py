@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slembench.data.formats.shells import infer_shells
-from slembench.orbitals import Basis, canonical_index
+from slembench.operators.orbitals import Basis, canonical_index
 
 
 @pytest.mark.parametrize(

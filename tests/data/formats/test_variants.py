@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.formats import detect_format, read_samples, write_samples
-from slembench.errors import DataError
-from slembench.units import BOHR_ANGSTROM
+from slembench.operators.units import BOHR_ANGSTROM
 
 
 def assert_same(found, wanted, tolerance=0.0):

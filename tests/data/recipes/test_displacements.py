@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from slembench.core.errors import DataError
 from slembench.data.recipes import displacements
-from slembench.errors import DataError
 
 pytest.importorskip("phonopy", reason="phonopy is not installed (pip install slembench[recipes])")
 

@@ -7,11 +7,11 @@ import pytest
 from ase import Atoms
 from ase.build import graphene
 
+from slembench.core.errors import ConfigError
 from slembench.data.recipes import gpaw_lcao
 from slembench.data.recipes.gpaw_lcao import ElementBasis, Level
 from slembench.data.recipes.lcao_fourier import half_mesh
 from slembench.data.recipes.lcao_record import MeshOperators, structure_record
-from slembench.errors import ConfigError
 
 
 def test_canonical_order_groups_shells_by_l_and_keeps_zeta_and_m():

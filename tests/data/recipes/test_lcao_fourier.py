@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.data.recipes.lcao_fourier import (
     PairBlocks,
     contract,
@@ -12,7 +13,6 @@ from slembench.data.recipes.lcao_fourier import (
     to_bloch,
     to_real_space,
 )
-from slembench.errors import DataError
 
 CELL = np.array([[4.0, 0.0, 0.0], [-1.5, 3.6, 0.0], [0.0, 0.0, 12.0]])
 POSITIONS = np.array([[0.1, 0.2, 5.0], [2.0, 1.0, 6.5], [0.5, 2.4, 4.1]])

@@ -5,11 +5,11 @@ import pytest
 import scipy.linalg
 from ase import Atoms
 
-from slembench.blocks import BlockMatrix
-from slembench.data.recipes.molecule_scf import Theory, canonical, compute_molecule, pyscf_molecule, shell_momenta
-from slembench.data.recipes.qh9_molecules import SMILES
-from slembench.errors import DataError
-from slembench.orbitals import Basis
+from slembench.core.errors import DataError
+from slembench.data.pyscf import Theory, canonical, compute_molecule, pyscf_molecule, shell_momenta
+from slembench.data.recipes.qh9 import SMILES
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import Basis
 
 pytest.importorskip("pyscf", reason="PySCF is not installed")
 FORMALDEHYDE = Atoms("COHH", [[0, 0, -0.53], [0, 0, 0.68], [0, 0.94, -1.11], [0, -0.94, -1.11]])

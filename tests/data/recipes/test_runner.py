@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from slembench.core.errors import ConfigError
 from slembench.data.recipes.runner import Job, Plan, generate
-from slembench.errors import ConfigError
 
 WORKERS = textwrap.dedent("""
     import os, signal

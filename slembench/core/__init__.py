@@ -1,0 +1,1 @@
+"""What everything rests on: errors, files, shipped assets, configuration, messages and progress."""

@@ -1,0 +1,1 @@
+"""ABACUS: CSR matrices, orbitals and STRU."""

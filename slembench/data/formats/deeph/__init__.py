@@ -1,0 +1,1 @@
+"""DeepH-pack: the legacy folders and the current ones."""

@@ -1,0 +1,1 @@
+"""DeePTB: folders and LMDB."""

@@ -1,0 +1,1 @@
+"""Molecular data: SchNOrb, PhiSNet and nablaDFT databases, PySCF checkpoints."""

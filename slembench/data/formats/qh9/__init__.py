@@ -1,0 +1,1 @@
+"""QH9: sqlite and LMDB databases."""

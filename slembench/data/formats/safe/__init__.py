@@ -1,0 +1,1 @@
+"""Hardened parsers for files of unknown origin: path traversal, decompression bombs, pickles, broken B-trees."""

@@ -1,0 +1,1 @@
+"""SIESTA: HSX, DM and TSHS files."""

@@ -1,0 +1,1 @@
+"""Official data sets of the papers: download, inventory, import."""

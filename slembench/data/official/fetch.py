@@ -1,0 +1,153 @@
+"""The published file of an official set: downloaded where a program may do it, or else what a person has to do."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from slembench.core.assets import user_data_folder
+from slembench.core.errors import DataError
+from slembench.core.files import atomic_folder, sha256
+from slembench.data.official.download import Progress, check_file, download
+from slembench.data.official_card import OfficialCard, RemoteFile, load_official
+
+FOLDER = "_downloads"
+"""Below `user_data_folder`; sets that share a file share it here too."""
+
+_TAR = (".tgz", ".tar", ".gz")
+_UNPACKED = (*_TAR, ".zip")
+
+
+def fetch(
+    name: str,
+    address: str | None = None,
+    *,
+    progress: Progress = lambda done, total: None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Path:
+    """Have the published file of an official set on this machine, checked and unpacked.
+
+    Args:
+        name: the set.
+        address: another address of its file, such as a mirror's; checked like the published one.
+        progress: see `slembench.data.official.download.Progress`.
+        tell: called with a line of text after every step.
+
+    Returns:
+        What `import_official` takes: the file, or the folder that an archive was unpacked into.
+
+    Raises:
+        DataError: no such set; a person is needed, and the message says for what and where to put the file; a download
+            that failed, or a file that is not the published one.
+    """
+    card = load_official(name)
+    place = file_place(card)
+    if place.is_file():
+        _check_present(card.publication.file, place)
+        tell(f"{place}: is there already")
+    else:
+        _download(card, place, address, progress, tell)
+    unpack(place, tell)
+    return fetched(name)
+
+
+def fetched(name: str) -> Path:
+    """What `fetch` left of an official set, to be imported.
+
+    Raises:
+        DataError: it is not there; says how to get it.
+    """
+    card = load_official(name)
+    place = file_place(card)
+    if not place.is_file():
+        raise DataError(f"{place}: no such file; {instructions(card)}")
+    return _unpacked(place) if _is_archive(place) else place
+
+
+def file_place(card: OfficialCard) -> Path:
+    """Where the published file of a set is kept on this machine."""
+    return user_data_folder() / FOLDER / card.publication.file.name
+
+
+def instructions(card: OfficialCard) -> str:
+    """What to do to get the published file, one sentence."""
+    file = card.publication.file
+    if file.access == "direct":
+        return f"run `slembench data fetch {card.name}`"
+    then = f"save it as {file_place(card)}, then run `slembench data import --dataset {card.name}`"
+    if file.access == "unknown":
+        return (
+            f"no address of it could be confirmed (see {card.publication.page}); if you have the data, run"
+            f" `slembench data import PATH --dataset {card.name}`"
+        )
+    what = "an account is needed" if file.access == "login" else "a browser is needed"
+    return f"{what}: open {file.address}, {then}"
+
+
+def unpack(place: Path, tell: Callable[[str], None] = lambda text: None) -> None:
+    """Unpack an archive beside itself, whole or not at all; nothing is done for other files or where it was done.
+
+    Raises:
+        DataError: a damaged archive, or one that would write elsewhere.
+    """
+    folder = _unpack_folder(place)
+    if not _is_archive(place) or folder.is_dir():
+        return
+    tell(f"{place}: unpacking")
+    try:
+        with atomic_folder(folder) as inside:
+            if place.suffix in _TAR:
+                shutil.unpack_archive(place, inside, "tar" if place.suffix == ".tar" else "gztar", filter="data")
+            else:
+                shutil.unpack_archive(place, inside, "zip")
+    except (OSError, ValueError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{place}: not readable as an archive (damaged); remove it and fetch it again: {error}"
+        ) from error
+
+
+def _download(
+    card: OfficialCard, place: Path, address: str | None, progress: Progress, tell: Callable[[str], None]
+) -> None:
+    file = card.publication.file
+    if address is None and (file.access != "direct" or file.address is None):
+        raise DataError(f"{card.name}: {instructions(card)}")
+    source = address or str(file.address)
+    tell(f"{source} -> {place}")
+    download(source, place, file.checksum, file.bytes, progress)
+    if file.checksum is None:
+        tell(f"{place}: no checksum is published; sha256 of what arrived: {sha256(place)}")
+
+
+def _check_present(file: RemoteFile, place: Path) -> None:
+    import pooch
+
+    check_file(place, place.suffix, file.bytes, str(place))
+    if file.checksum is not None:
+        kind, _, wanted = file.checksum.partition(":")
+        found = pooch.file_hash(str(place), alg=kind)
+        if found != wanted:
+            raise DataError(
+                f"{place}: {kind} {found} is not the published {wanted}; remove the file and fetch it again"
+            )
+
+
+def _is_archive(place: Path) -> bool:
+    return place.suffix in _UNPACKED
+
+
+def _unpack_folder(place: Path) -> Path:
+    return place.with_name(place.stem)
+
+
+def _unpacked(place: Path) -> Path:
+    """Folder of an unpacked archive, or the only folder in it."""
+    folder = _unpack_folder(place)
+    if not folder.is_dir():
+        unpack(place)
+    inside = list(folder.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

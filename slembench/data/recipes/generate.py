@@ -1,0 +1,45 @@
+"""Running the recipe of a data set: first-principles calculations into a work directory, ready for `assemble`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slembench.core.errors import ConfigError, DataError
+from slembench.data.recipes.assemble import read_template
+from slembench.data.recipes.runner import generate
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from slembench.data.recipes.runner import Summary
+
+
+def run_recipe(name: str, workdir: Path, jobs: int, console: Console | None = None) -> Summary:
+    """Compute what the work directory of a data set still lacks.
+
+    Args:
+        name: a data set with a template, whose key ``recipe`` names a module with a function ``plan()``.
+        workdir: made where it is missing; a run that was stopped goes on from what is there.
+        jobs: calculations at a time, one thread each.
+        console: where progress goes.
+
+    Raises:
+        ConfigError: a program that the recipe needs is not installed.
+        DataError: no such recipe, a work directory with results of other settings, or calculations that failed.
+    """
+    template = read_template(name)
+    try:
+        summary = generate(import_module(template.recipe).plan(), workdir, jobs, console)
+    except ModuleNotFoundError as error:
+        raise ConfigError(str(error)) from error
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    if summary.failed:
+        first, reason = next(iter(summary.failed.items()))
+        raise DataError(
+            f"{workdir}: {len(summary.failed)} calculations failed, the first {first}: {reason};"
+            " its .failed.txt says more, the same command tries again"
+        )
+    return summary

@@ -1,0 +1,143 @@
+"""Bands of one crystal on the card's k mesh and along a k path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from slembench.data import Sample
+from slembench.evaluation.reference import ReferenceLevels
+from slembench.metrics.budget import NO_METRIC, budget_metrics, first_order_shifts, orthonormal_norm, overlap_shifts
+from slembench.metrics.density import d_trace_error
+from slembench.metrics.dos import BROADENING_EV, GHOST_SHIFT_EV, dos_w1, ghost_states
+from slembench.metrics.kpath import band_path
+from slembench.metrics.spectrum import band_metrics, fill, levels, matrices_at_k, overlap_minimum
+from slembench.operators.blocks import BlockMatrix
+from slembench.operators.orbitals import FloatArray
+
+Row = dict[str, float]
+
+INSULATOR_EV = 0.1
+"""Bands are aligned at the valence-band maximum where the reference gap exceeds this."""
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalTask:
+    """One crystal.
+
+    Attributes:
+        sample: the reference.
+        electrons: electrons in the cell; 0 where unknown.
+        reference: reference levels and the lowest orbitals on the mesh.
+        predicted: predicted operators, Hermitian.
+        kpoints: (n_k, 3) mesh, fractional.
+        weights: (n_k,) sum to 1.
+        mu: gauge shift of H, unit of the data.
+        window: half width of the window around the Fermi level, eV.
+        spacing: of the k path, 1 / Angstrom; None: no path.
+        ev: 1 eV in the energy unit of the data.
+    """
+
+    sample: Sample
+    electrons: float
+    reference: ReferenceLevels
+    predicted: Mapping[str, BlockMatrix]
+    kpoints: FloatArray
+    weights: FloatArray
+    mu: float
+    window: float
+    spacing: float | None
+    ev: float
+
+
+def crystal_columns(task: CrystalTask) -> Row:
+    """Columns of the per-structure table; see the catalogue for each metric.
+
+    Raises:
+        ValueError: electrons that the levels cannot hold.
+    """
+    row: Row = {"reference.s_min_eig": task.reference.s_min_eig}
+    if "hamiltonian" in task.predicted and task.electrons:
+        row |= _hamiltonian(task, task.predicted["hamiltonian"])
+    if "overlap" in task.predicted:
+        row |= _overlap(task, task.predicted["overlap"])
+    if "density" in task.predicted and task.electrons:
+        overlap = task.sample.operators["overlap"]
+        row["density.d_trace_error"] = d_trace_error(task.predicted["density"], overlap, task.electrons)
+    return row
+
+
+def _hamiltonian(task: CrystalTask, hamiltonian: BlockMatrix) -> Row:
+    overlap = task.sample.operators["overlap"]
+    eps = levels(hamiltonian, overlap, task.kpoints)
+    row = _bands(task, eps, task.reference.eps, task.weights)
+    fermi = fill(task.reference.eps, task.weights, task.electrons).fermi
+    window, width, shift = (size * task.ev for size in (task.window, BROADENING_EV, GHOST_SHIFT_EV))
+    row["dos_w1"] = dos_w1(eps - task.mu, task.reference.eps, task.weights, fermi, window, width)
+    row["ghost_states"] = float(ghost_states(eps - task.mu, task.reference.eps, fermi, window, shift))
+    row |= _budget(task, hamiltonian, eps)
+    if task.spacing is not None:
+        row |= _path(task, hamiltonian)
+    return {f"hamiltonian.{name}": value for name, value in row.items()}
+
+
+def _bands(task: CrystalTask, eps: FloatArray, reference: FloatArray, weights: FloatArray) -> Row:
+    return band_metrics(
+        eps,
+        reference,
+        weights,
+        electrons=task.electrons,
+        mu=task.mu,
+        window=task.window * task.ev,
+        insulating=INSULATOR_EV * task.ev,
+    )
+
+
+def _path(task: CrystalTask, hamiltonian: BlockMatrix) -> Row:
+    kpoints = band_path(task.sample.atoms, task.spacing or 0.0).kpoints
+    h, s = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
+    weights = np.full(len(kpoints), 1 / len(kpoints))
+    errors = _bands(task, levels(hamiltonian, s, kpoints), levels(h, s, kpoints), weights)
+    return {name.replace("band_", "path_"): value for name, value in errors.items() if name.startswith("band_")}
+
+
+def _budget(task: CrystalTask, hamiltonian: BlockMatrix, eps: FloatArray) -> Row:
+    """Budget of Delta - mu S; nothing where no reference orbitals are kept."""
+    kept = task.reference.orbitals.shape[2]
+    if not kept or not np.isfinite(eps).all():
+        return {}
+    h_ref, s_ref = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
+    estimates, raw, inner = [], 0.0, 0.0
+    triples = (part for batch in matrices_at_k(task.kpoints, hamiltonian, h_ref, s_ref) for part in zip(*batch))
+    for (h, h0, s), c, weight in zip(triples, task.reference.orbitals, task.weights):
+        change = h - h0 - task.mu * s
+        estimates.append(first_order_shifts(change, c))
+        raw += weight * float(np.linalg.norm(change)) ** 2
+        inner += weight * orthonormal_norm(change, s) ** 2
+    shifts = (eps - task.mu - task.reference.eps)[:, :kept]
+    amplification = float(np.sqrt(inner / raw)) if raw > 0 else float("nan")
+    return budget_metrics(shifts, np.array(estimates), task.weights, amplification)
+
+
+def _overlap(task: CrystalTask, overlap: BlockMatrix) -> Row:
+    lowest = overlap_minimum(overlap, task.kpoints)
+    row: Row = {"overlap.s_min_eig": lowest}
+    kept = task.reference.orbitals.shape[2]
+    if not task.electrons or not kept:
+        return row
+    if lowest <= 0:
+        return row | dict.fromkeys(NO_METRIC, float("nan"))
+    h_ref, s_ref = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
+    shifts = (levels(h_ref, overlap, task.kpoints) - task.reference.eps)[:, :kept]
+    estimates, raw, inner = [], 0.0, 0.0
+    pairs = (part for batch in matrices_at_k(task.kpoints, overlap, s_ref) for part in zip(*batch))
+    for (s, s0), c, eps, weight in zip(pairs, task.reference.orbitals, task.reference.eps, task.weights):
+        estimates.append(overlap_shifts(s - s0, c, eps[:kept]))
+        raw += weight * float(np.linalg.norm(s - s0)) ** 2
+        inner += weight * orthonormal_norm(s - s0, s0) ** 2
+    row["overlap.eps_shift_occ"] = float(task.weights @ np.abs(shifts).mean(axis=1))
+    amplification = float(np.sqrt(inner / raw)) if raw > 0 else float("nan")
+    budget = budget_metrics(shifts, np.array(estimates), task.weights, amplification)
+    return row | {f"overlap.{name}": value for name, value in budget.items()}

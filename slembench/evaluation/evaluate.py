@@ -1,0 +1,139 @@
+"""Score predictions on a split, a batch of structures at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from platformdirs import user_cache_path
+
+from slembench.data import Dataset
+from slembench.evaluation.batch import Batch, ahead, batches
+from slembench.evaluation.elements import ElementScorer
+from slembench.evaluation.levels import LevelScorer, level_problem
+from slembench.evaluation.result import Evaluation, why_not
+from slembench.evaluation.sources import EnsembleSource, check_source
+from slembench.metrics.scores import scores_from_table
+from slembench.operators.units import energy_factor
+from slembench.predictions import PredictionSource
+
+MOST_THREADS = 8
+"""Threads used by default, at most."""
+
+
+def level_cache() -> Path:
+    """Folder of reference levels: the user's cache folder of this program (XDG_CACHE_HOME on Linux)."""
+    return user_cache_path("slembench") / "levels"
+
+
+def evaluate(
+    dataset: Dataset,
+    predictions: PredictionSource,
+    split: str = "test",
+    *,
+    operators: Sequence[str] | None = None,
+    bands: bool = True,
+    path: bool = False,
+    scf: bool = False,
+    threads: int | None = None,
+    cache: Path | None = None,
+    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+) -> Evaluation:
+    """Score predictions on a split.
+
+    Args:
+        dataset: the data set; its card fixes pairs, units, k mesh and window.
+        predictions: an open predictions file, or a floor.
+        split: split to score.
+        operators: operators to score; by default all that are predicted and that the data set has.
+        bands: compute levels too (needs H, S and electrons; the card's k mesh for crystals).
+        path: score crystals along a k path, too; costs several times as much as the mesh.
+        scf: one-shot energies and self-consistent runs of molecules with PySCF; seconds to minutes a structure.
+        threads: structures whose levels are solved at once; by default one for each processor, 8 at most.
+        cache: folder for reference levels, which cost as much as the predicted ones, and for self-consistent runs;
+            None for no cache.
+        progress: wraps the iteration over structures (a progress bar).
+
+    Raises:
+        PredictionError: predictions of another data set, version of it, basis or atoms, or without an operator that
+            was asked for.
+        DataError: no such split, or broken data.
+    """
+    chosen = check_source(dataset, predictions, operators)
+    attrs, card = predictions.attrs, dataset.card
+    elements = ElementScorer(dataset, chosen)
+    problem = level_problem(dataset) if bands else "levels were not asked for"
+    workers = threads or min(os.cpu_count() or 1, MOST_THREADS)
+    levels = None if problem else LevelScorer(dataset, chosen, cache, path, workers)
+    ids = dataset.split(split)
+    present = set(predictions.ids)
+    made = batches(dataset, predictions, chosen, progress(ids))
+    tables = [_table(dataset, batch, elements, levels) for batch in (ahead(made) if workers > 1 else made)]
+    table = pd.concat(tables, ignore_index=True)
+    if scf and not card.periodic and card.scf is not None:
+        table = table.join(_scf_table(dataset, predictions, chosen, cache, progress(ids)))
+    if isinstance(predictions, EnsembleSource):
+        table = table.join(_spreads(predictions, chosen, ids, energy_factor(attrs.energy_unit, card.units.energy)))
+    scores, lacking = scores_from_table(table)
+    return Evaluation(
+        dataset=dataset.name,
+        split=split,
+        model=attrs.model,
+        per_structure=table,
+        scores=scores,
+        unavailable=lacking | why_not(dataset, table, scores, chosen, problem if levels is None else levels.problem),
+        blocks=elements.block_table(),
+        distances=elements.distance_table(),
+        missing=[structure for structure in ids if structure not in present],
+        unknown=sorted(present - set(ids)),
+        block_issues=pd.DataFrame(elements.issues, columns=["id", "operator", "kind", "i", "j", "R1", "R2", "R3"]),
+    )
+
+
+def _table(dataset: Dataset, batch: Batch, elements: ElementScorer, levels: LevelScorer | None) -> pd.DataFrame:
+    """Rows of one batch."""
+    samples = batch.samples
+    columns: dict[str, Any] = {
+        "id": [sample.id for sample in samples],
+        "group": [sample.info.group or sample.id for sample in samples],
+        "n_atoms": [len(sample.atoms) for sample in samples],
+        "energy_unit": dataset.card.units.energy,
+        "predicted": list(batch.predicted),
+    }
+    if dataset.card.challenging:
+        hard = dataset.card.challenging.samples
+        columns["challenging"] = [sample.id in hard for sample in samples]
+    columns |= elements.columns(batch)
+    if levels is not None:
+        rows = levels.rows(batch, columns.get("hamiltonian.mu"))
+        names = dict.fromkeys(name for row in rows for name in row)
+        columns |= {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+    return pd.DataFrame(columns)
+
+
+def _scf_table(
+    dataset: Dataset, source: PredictionSource, operators: Sequence[str], cache: Path | None, ids: Iterable[str]
+) -> pd.DataFrame:
+    """Columns of self-consistency, in the order of ``ids``."""
+    from slembench.evaluation.scf import ScfScorer
+
+    scorer = ScfScorer(dataset, source, operators, cache / "scf" if cache is not None else None)
+    return pd.DataFrame([scorer.columns(structure) for structure in ids])
+
+
+def _spreads(source: EnsembleSource, operators: Sequence[str], ids: Sequence[str], factor: float) -> pd.DataFrame:
+    """Spread of an ensemble's members, in the unit of the data; NaN where a structure is not predicted."""
+    present = set(source.ids)
+    return pd.DataFrame(
+        {
+            f"{op}.spread": [
+                (factor if op == "hamiltonian" else 1.0) * source.spread(name, op) if name in present else np.nan
+                for name in ids
+            ]
+            for op in operators
+        }
+    )

@@ -1,0 +1,101 @@
+"""Levels, orbitals and density of one molecule, all in the basis of its reference orbitals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from slembench.evaluation.reference import ReferenceLevels
+from slembench.metrics.budget import NO_METRIC, budget_metrics, overlap_shifts
+from slembench.metrics.density import d_idempotency
+from slembench.metrics.spectrum import bare_levels, in_reference_basis, level_metrics, occupied_levels
+from slembench.metrics.wavefunctions import DEGENERATE_EV, occ_subspace, psi_cos_legacy, psi_overlap
+from slembench.operators.orbitals import FloatArray
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class MoleculeTask:
+    """One molecule. Matrices are dense (n, n) and symmetric.
+
+    Attributes:
+        structure: id.
+        electrons: electrons; 0 where unknown.
+        levels: reference levels and orbitals.
+        errors: operator -> prediction - reference, of the predicted operators.
+        reference: operator -> reference matrix; S with a predicted S or D, H with a predicted S, D with a predicted D.
+        ev: 1 eV in the energy unit of the data.
+    """
+
+    structure: str
+    electrons: float
+    levels: ReferenceLevels
+    errors: Mapping[str, FloatArray]
+    reference: Mapping[str, FloatArray]
+    ev: float
+
+
+def molecule_columns(task: MoleculeTask) -> Row:
+    """Columns of the per-structure table; see the catalogue for each metric.
+
+    Raises:
+        ValueError: electrons that the levels cannot hold.
+    """
+    row: Row = {"reference.s_min_eig": task.levels.s_min_eig}
+    if "hamiltonian" in task.errors and task.electrons:
+        row |= _hamiltonian(task, task.errors["hamiltonian"])
+    if "overlap" in task.errors:
+        row |= _overlap(task, task.errors["overlap"])
+    if "density" in task.errors:
+        row |= _density(task, task.reference["density"] + task.errors["density"], task.reference["overlap"])
+    return row
+
+
+def _hamiltonian(task: MoleculeTask, change: FloatArray) -> Row:
+    eps_ref, c_ref = task.levels.eps[0], task.levels.orbitals[0]
+    eps, overlaps, error = in_reference_basis(change, eps_ref, c_ref)
+    held = len(eps)
+    row = level_metrics(eps[None], eps_ref[None, :held], task.electrons)
+    occupied = occupied_levels(eps[None], task.electrons)
+    row["psi_cos_legacy"] = psi_cos_legacy(c_ref @ overlaps[:, :occupied], c_ref[:, :occupied])
+    row["psi_overlap"] = psi_overlap(overlaps, eps_ref, occupied, DEGENERATE_EV * task.ev)
+    row["occ_subspace"] = occ_subspace(overlaps, occupied)
+    shifts = (eps - eps_ref[:held])[:occupied]
+    estimates = error.diagonal()[:occupied]
+    row |= budget_metrics(shifts[None], estimates[None], np.ones(1), _amplification(change, error))
+    return {f"hamiltonian.{name}": value for name, value in row.items()}
+
+
+def _amplification(raw: FloatArray, inner: FloatArray) -> float:
+    """||C^T M C||_F / ||M||_F, NaN where there is no error; ||C^T M C||_F = ||S^-1/2 M S^-1/2||_F."""
+    size = float(np.linalg.norm(raw))
+    return float(np.linalg.norm(inner)) / size if size > 0 else float("nan")
+
+
+def _overlap(task: MoleculeTask, change: FloatArray) -> Row:
+    overlap = task.reference["overlap"] + change
+    lowest = float(np.linalg.eigvalsh(overlap)[0])
+    row: Row = {"overlap.s_min_eig": lowest}
+    if not task.electrons:
+        return row
+    if lowest <= 0:
+        return row | dict.fromkeys(NO_METRIC, float("nan"))
+    eps_ref, c_ref = task.levels.eps, task.levels.orbitals[0]
+    occupied = occupied_levels(eps_ref, task.electrons)
+    eps = bare_levels(task.reference["hamiltonian"], overlap)[:occupied]
+    shifts = eps - eps_ref[0, :occupied]
+    estimates = overlap_shifts(change, c_ref[:, :occupied], eps_ref[0, :occupied])
+    amplification = _amplification(change, c_ref.T @ change @ c_ref)
+    budget = budget_metrics(shifts[None], estimates[None], np.ones(1), amplification)
+    row["overlap.eps_shift_occ"] = float(np.abs(shifts).mean())
+    return row | {f"overlap.{name}": value for name, value in budget.items()}
+
+
+def _density(task: MoleculeTask, density: FloatArray, overlap: FloatArray) -> Row:
+    row: Row = {"density.d_idempotency": d_idempotency(density, overlap)}
+    if task.electrons:
+        row["density.d_trace_error"] = abs(float(np.vdot(overlap, density)) - task.electrons)
+    return row

@@ -1,0 +1,1 @@
+"""SLEM: strictly localised equivariant message passing (arXiv 2407.06053)."""

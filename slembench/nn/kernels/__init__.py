@@ -1,0 +1,1 @@
+"""Compiled kernels of the equivariant layers, and what runs without a compiler."""

@@ -1,0 +1,175 @@
+"""Products of tall float32 matrices on a CPU through the compiled functions (`c/products.c`); torch's elsewhere.
+
+The compiled ones take any number of rows at the same speed. oneDNN's, as fast, compile code for every shape that they
+meet and keep it, which costs time and memory where every structure has another number of pairs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from slembench.nn.kernels.native import compiled, usable
+
+_ARGUMENTS = [ctypes.c_int64] * 6 + ([ctypes.c_void_p] + [ctypes.c_int64] * 3) * 3
+"""Of the functions at the end of `c/products.c`."""
+
+
+LEAST = 2**18
+"""Multiply-adds from which on the compiled functions are faster; calling them costs several times what torch does."""
+
+
+_whatever_their_size = False
+
+
+@contextmanager
+def rows_alike() -> Iterator[None]:
+    """Within it a row of a product has the same bits however many rows there are: every product is a compiled one.
+
+    For predictions: a structure and its parts differ in their rows, and should not in their blocks.
+    """
+    global _whatever_their_size
+    before, _whatever_their_size = _whatever_their_size, True
+    try:
+        yield
+    finally:
+        _whatever_their_size = before
+
+
+def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """``a @ b``, or ``out += a @ b``; not differentiable.
+
+    Args:
+        a: (R, K) or (B, R, K).
+        b: (K, N) or (B, K, N).
+        out: (R, N) or (B, R, N) with columns side by side, added to and returned.
+
+    Returns:
+        (R, N) or (B, R, N).
+    """
+    if not _fit(a, b, a.shape[-1] == b.shape[-2], a.numel() * b.shape[-1]):
+        if out is not None:
+            return out.baddbmm_(a, b) if a.ndim == 3 else out.addmm_(a, b)
+        return torch.bmm(a, b) if a.ndim == 3 else torch.mm(a, b)
+    result = a.new_empty(*a.shape[:-1], b.shape[-1]) if out is None else out
+    _run("multiply", [*a.shape[-2:], b.shape[-1]], (_side_by_side(a), b, result), out is not None)
+    return result
+
+
+def multiply_turned(x: Tensor, y: Tensor) -> Tensor:
+    """``x.mT @ y``, a sum over rows; not differentiable.
+
+    Args:
+        x: (R, H) or (B, R, H).
+        y: (R, W) or (B, R, W).
+
+    Returns:
+        (H, W) or (B, H, W).
+    """
+    if not _fit(x, y, x.shape[-2] == y.shape[-2], x.numel() * y.shape[-1]):
+        return torch.bmm(x.mT, y) if x.ndim == 3 else torch.mm(x.T, y)
+    result = x.new_empty(*x.shape[:-2], x.shape[-1], y.shape[-1])
+    _run("multiply_turned", [*x.shape[-2:], y.shape[-1]], (_side_by_side(x), _side_by_side(y), result), False)
+    return result
+
+
+def _fit(a: Tensor, b: Tensor, alike: bool, work: int) -> bool:
+    """Whether the compiled functions take them; torch says what is wrong where they do not fit together."""
+    enough = _whatever_their_size or work >= LEAST
+    return enough and usable(a) and usable(b) and alike and a.shape[:-2] == b.shape[:-2]
+
+
+def _side_by_side(tensor: Tensor) -> Tensor:
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
+
+
+def _run(function: str, sizes: list[int], tensors: tuple[Tensor, Tensor, Tensor], add: bool) -> None:
+    """Run a function of `c/products.c`; its products are many and small, so that every microsecond here counts."""
+    call = compiled(function)
+    if not call.argtypes:
+        call.argtypes = _ARGUMENTS
+    batch, words = 1, [int(add)]
+    for tensor in tensors:
+        strides = tensor.stride()
+        if len(strides) == 3:
+            batch = len(tensor)
+            words += [tensor.data_ptr(), strides[1], strides[2], strides[0]]
+        else:
+            words += [tensor.data_ptr(), *strides, 0]
+    if not call(torch.get_num_threads(), batch, *sizes, *words):
+        raise MemoryError(f"no memory for the product of {batch} matrices of {sizes[0]} rows")
+
+
+class _Product(torch.autograd.Function):
+    """See `product`."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        of_a, of_b = ctx.needs_input_grad
+        ctx.save_for_backward(a if of_b else None, b if of_a else None)
+        return multiply(a, b)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = ctx.saved_tensors
+        of_a = multiply(slope, b.mT) if ctx.needs_input_grad[0] else None
+        return of_a, multiply_turned(a, slope) if ctx.needs_input_grad[1] else None
+
+
+class _ProductTurned(torch.autograd.Function):
+    """See `product_turned`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        of_x, of_y = ctx.needs_input_grad
+        ctx.save_for_backward(x if of_y else None, y if of_x else None)
+        return multiply_turned(x, y)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, y = ctx.saved_tensors
+        of_x = multiply(y, slope.mT) if ctx.needs_input_grad[0] else None
+        return of_x, multiply(x, slope) if ctx.needs_input_grad[1] else None
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """``a @ b``, differentiable once.
+
+    Args:
+        a: (..., K), its rows many; or (B, R, K).
+        b: (K, N); or (B, K, N).
+
+    Returns:
+        (..., N); or (B, R, N).
+    """
+    if not usable(a):
+        return a @ b
+    if b.ndim == 2 and a.ndim != 2:
+        flat: Tensor = _Product.apply(a.reshape(-1, a.shape[-1]), b)  # type: ignore[no-untyped-call]
+        return flat.view(*a.shape[:-1], b.shape[-1])
+    result: Tensor = _Product.apply(a, b)  # type: ignore[no-untyped-call]
+    return result
+
+
+def product_turned(x: Tensor, y: Tensor) -> Tensor:
+    """``x.mT @ y``, differentiable once.
+
+    Args:
+        x: (R, H) or (B, R, H).
+        y: (R, W) or (B, R, W).
+
+    Returns:
+        (H, W) or (B, H, W).
+    """
+    if not usable(x):
+        return x.mT @ y
+    result: Tensor = _ProductTurned.apply(x, y)  # type: ignore[no-untyped-call]
+    return result

@@ -1,0 +1,1 @@
+"""Operators in localised-orbital bases: units, orbitals, rotations, blocks and their irreps."""

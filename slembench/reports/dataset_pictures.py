@@ -1,0 +1,133 @@
+"""The four pictures of a data set's page, of a few of its structures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from matplotlib.figure import Figure
+
+from slembench.data import Card, Dataset, Sample
+from slembench.figures.decay import block_norms, decay_picture
+from slembench.figures.levels import Levels, dos_picture, level_diagram
+from slembench.figures.picture import Picture
+from slembench.figures.sparsity import sparsity_picture
+from slembench.figures.structure import structure_picture
+from slembench.figures.style import SYMBOLS
+from slembench.inference.spectra import LEVELS_EV, density_of_states, insulating, spectrum
+from slembench.metrics.dos import BROADENING_EV
+from slembench.operators.units import energy_factor
+
+EXAMPLES = 8
+"""Structures that are drawn at the most."""
+
+
+def dataset_pictures(dataset: Dataset) -> list[Picture]:
+    """Structure, sparsity, block norm against distance, and spectrum, not drawn yet.
+
+    Raises:
+        DataError: broken data.
+    """
+    split, samples = _examples(dataset)
+    card, largest = dataset.card, max(samples, key=lambda sample: len(sample.atoms))
+    unit, several = card.units.energy, f"{len(samples)} structures of the split {split}"
+    letters = ", ".join(SYMBOLS[op] for op in card.operators)
+    cell = "; dashed: the cell" if card.periodic else ""
+
+    def decay() -> Figure:
+        norms = block_norms((sample.atoms, sample.operators) for sample in samples)
+        return decay_picture(norms, unit, _noise(card), f"{len(samples)} structures")
+
+    return [
+        Picture(
+            "structure",
+            "A structure",
+            f"`{largest.id}` of the split {split}, {len(largest.atoms)} atoms, {_orbitals(largest)} orbitals{cell}.",
+            lambda: structure_picture(largest.atoms, largest.id),
+        ),
+        Picture(
+            "sparsity",
+            "Sparsity",
+            f"`{largest.id}`. Left: magnitude of H between its orbitals, white where it is zero or more than six "
+            f"decades below the largest. Right: share of the stored elements of {letters} above a threshold.",
+            lambda: sparsity_picture(largest.operators, unit, largest.id),
+        ),
+        Picture(
+            "decay",
+            "Block norm against distance",
+            f"Root mean square element of every block of {letters} in {several}"
+            + ("; noise: the noise floor of the card." if _noise(card) else "."),
+            decay,
+        ),
+        _spectrum_picture(card, samples, several),
+    ]
+
+
+def example_split(splits: Iterable[str]) -> str:
+    """Split that examples are taken from: the test split, or the first one."""
+    names = list(splits)
+    return "test" if "test" in names else names[0]
+
+
+def _examples(dataset: Dataset) -> tuple[str, list[Sample]]:
+    """Split and structures that are drawn: first one of every composition, then what follows."""
+    split = example_split(dataset.splits)
+    first: dict[str, Sample] = {}
+    others: list[Sample] = []
+    for sample in dataset.iterate(dataset.split(split)):
+        formula = sample.atoms.get_chemical_formula()
+        if formula not in first:
+            first[formula] = sample
+        elif len(others) < EXAMPLES:
+            others.append(sample)
+        if len(first) == EXAMPLES:
+            break
+    return split, [*first.values(), *others][:EXAMPLES]
+
+
+def _orbitals(sample: Sample) -> int:
+    return int(sample.basis.sizes(sample.atoms.numbers).sum())
+
+
+def _noise(card: Card) -> dict[str, float]:
+    """Operator -> root mean square noise, of those that the card states in the unit of the data."""
+    found: dict[str, float] = {}
+    for operator in card.operators:
+        key = f"{operator}_rms_{card.units.energy}" if operator == "hamiltonian" else f"{operator}_rms"
+        value = card.noise_floor.get(key)
+        if isinstance(value, float):
+            found[operator] = value
+    return found
+
+
+def _spectrum_picture(card: Card, samples: list[Sample], several: str) -> Picture:
+    unit = card.units.energy
+    if not {"hamiltonian", "overlap"} <= set(card.operators):
+        return Picture("spectrum", "Spectrum", "", None, "The data set holds no overlap, so there are no levels.")
+    if card.periodic:
+        mesh = "x".join(map(str, card.bands.kmesh)) if card.bands else "1x1x1"
+        caption = (
+            f"Density of states, mean of {several}, both spins; {mesh} k mesh, Gaussian of {BROADENING_EV:g} eV; "
+            "filled: occupied."
+        )
+        return Picture("spectrum", "Density of states", caption, lambda: _dos(card, samples))
+    down, up = (end * energy_factor("eV", unit) for end in LEVELS_EV)
+    caption = f"Orbital energies of {several}; thick: HOMO and LUMO; written below: how many levels lie deeper."
+    return Picture(
+        "spectrum", "Orbital energies", caption, lambda: level_diagram(_levels(card, samples), unit, down, up)
+    )
+
+
+def _dos(card: Card, samples: list[Sample]) -> Figure:
+    unit = card.units.energy
+    spectra = [spectrum(card, s.operators["hamiltonian"], s.operators["overlap"], s.info.electrons) for s in samples]
+    insulator = insulating(spectra, unit)
+    zero = "the valence-band maximum" if insulator else "the Fermi level"
+    return dos_picture(density_of_states(spectra, unit, insulator), unit, zero)
+
+
+def _levels(card: Card, samples: list[Sample]) -> list[Levels]:
+    found = []
+    for sample in samples:
+        own = spectrum(card, sample.operators["hamiltonian"], sample.operators["overlap"], sample.info.electrons)
+        found.append(Levels(sample.id, own.eps[0], own.filling.occupied))
+    return found

@@ -1,0 +1,203 @@
+"""One self-contained page of a run: tables and all pictures as inlined SVG, no request to anything outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from slembench.core.errors import DataError
+from slembench.core.files import write_text
+from slembench.data import load_card
+from slembench.evaluation import main_scores, official_scores
+from slembench.figures.picture import Picture
+from slembench.figures.style import save, svg_text
+from slembench.reports.prediction_pictures import prediction_pictures
+from slembench.reports.run_folder import RunFolder, SplitResult
+from slembench.reports.run_pictures import cost, learning, stored_pictures
+from slembench.results.record import PhysicsCheck, RunRecord, ScoreValue
+from slembench.tables.cells import DISPLAY_UNITS, format_value
+
+TEMPLATE = "report.html.j2"
+RUN = "the run"
+"""Heading of the section with what concerns all splits."""
+
+Tell = Callable[[Iterable[tuple[str, Picture]]], Iterable[tuple[str, Picture]]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its heading, its table of scores, its pictures."""
+
+    title: str
+    scores: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a page of a run shows.
+
+    Attributes:
+        about: key and text of what the run is.
+        settings: of model and training, as YAML; empty where the record has none.
+        sections: in order.
+        drawn: (title of the section, name of the picture) -> SVG element.
+    """
+
+    about: tuple[tuple[str, str], ...]
+    settings: str
+    sections: tuple[Section, ...]
+    drawn: dict[tuple[str, str], Markup]
+
+
+def write_report(
+    run: RunFolder,
+    out: str | Path,
+    *,
+    others: Sequence[str | Path] = (),
+    pictures: str | Path | None = None,
+    progress: Tell = iter,
+) -> list[Path]:
+    """Write the page of a run, and each picture by itself where that is wanted.
+
+    Args:
+        run: the run.
+        out: HTML file, written atomically.
+        others: folders with other runs, for accuracy against cost.
+        pictures: folder for SVG and PNG files of every picture.
+        progress: wraps the iteration over (section, picture) while they are drawn.
+
+    Returns:
+        Paths of the files.
+
+    Raises:
+        DataError: a table or record that is not readable. Missing inputs are no error: the page says what is missing.
+    """
+    report, paths = read_report(run, others=others, pictures=pictures, progress=progress)
+    environment = Environment(
+        loader=PackageLoader("slembench.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template(TEMPLATE).render(
+        record=run.record,
+        about=report.about,
+        sections=report.sections,
+        drawn=report.drawn,
+        settings=report.settings,
+    )
+    return [write_text(out, page + "\n"), *paths]
+
+
+def read_report(
+    run: RunFolder,
+    *,
+    others: Sequence[str | Path] = (),
+    pictures: str | Path | None = None,
+    progress: Tell = iter,
+) -> tuple[Report, list[Path]]:
+    """What the page of a run shows, with all pictures drawn, and the paths of those that were written.
+
+    Args:
+        run: the run.
+        others: folders with other runs, for accuracy against cost.
+        pictures: folder for SVG and PNG files of every picture.
+        progress: wraps the iteration over (section, picture) while they are drawn.
+
+    Raises:
+        DataError: a table or record that is not readable.
+    """
+    sections = _sections(run, others)
+    drawn: dict[tuple[str, str], Markup] = {}
+    paths = []
+    for section, picture in progress([(s.title, p) for s in sections for p in s.pictures]):
+        if picture.draw is None:
+            continue
+        figure = picture.draw()
+        drawn[section, picture.name] = Markup(svg_text(figure))
+        if pictures is not None:
+            paths += save(figure, Path(pictures) / section.replace(" ", "-") / picture.name)
+    return Report(tuple(_about(run.record)), _settings(run.record), tuple(sections), drawn), paths
+
+
+def _sections(run: RunFolder, others: Sequence[str | Path]) -> list[Section]:
+    unit = _energy_unit(run.record)
+    sections = [Section(RUN, (), (), (learning(run, unit),))]
+    for result in run.splits:
+        parts = (*stored_pictures(run, result, unit), *prediction_pictures(result), cost(result, others, unit))
+        record = result.record
+        notes = [f"{name}: {why}" for name, why in record.unavailable.items()]
+        if record.missing:
+            notes.append(f"predictions, counted as zero, of {', '.join(record.missing)}")
+        sections.append(Section(f"split {record.split}", _scores(run, result), tuple(notes), parts))
+    return sections
+
+
+def _energy_unit(record: RunRecord) -> str:
+    units = [score.unit for name, score in record.scores.items() if name.startswith("hamiltonian.mae_all")]
+    return units[0] if units else "eV"
+
+
+def _scores(run: RunFolder, result: SplitResult) -> tuple[tuple[str, ...], ...]:
+    """Rows of texts, the first one the headings: score, model, floors; official scores first, marked with a star."""
+    floors = {f"floor {name}": floor.record for name, floor in run.floors(result.record.split).items()}
+    records = {result.record.model: result.record} | floors
+    names, marked = _names(result.record)
+    rows = [("score", *records)]
+    for name in names:
+        label = f"{name} *" if name in marked else name
+        rows.append((label, *(_text(record.scores.get(name)) for record in records.values())))
+    return tuple(rows)
+
+
+def _names(record: RunRecord) -> tuple[list[str], set[str]]:
+    """Scores to show, official ones first: those in the official counting and average; all without a card."""
+    try:
+        card = load_card(record.dataset)
+    except DataError:
+        return list(record.scores), set()
+    names = list(record.scores)
+    return main_scores(card, names), set(official_scores(card, names))
+
+
+def _text(score: ScoreValue | None) -> str:
+    if score is None:
+        return "-"
+    unit, factor = DISPLAY_UNITS.get(score.unit, (score.unit, 1.0))
+    return f"{format_value(score.value * factor)} {'' if unit == '1' else unit}".strip()
+
+
+def _about(record: RunRecord) -> list[tuple[str, str]]:
+    """What the run is, as rows of key and text."""
+    rows: list[tuple[str, Any]] = [
+        ("data set", f"{record.dataset}, revision {record.dataset_revision}"),
+        ("fingerprint of the data", record.dataset_fingerprint),
+        ("targets", ", ".join(record.targets)),
+    ]
+    if record.training is not None:
+        rows += [(f"training: {key}", value) for key, value in record.training.model_dump(exclude_none=True).items()]
+    rows += [(f"cost: {key}", value) for key, value in record.cost.model_dump(exclude_none=True).items()]
+    rows += [(f"physics: {name}", physics_text(check)) for name, check in record.physics.items()]
+    if record.hardware is not None:
+        rows += [(f"hardware: {key}", value) for key, value in record.hardware.model_dump(exclude_none=True).items()]
+    rows += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]
+    rows += [("created", record.created)]
+    return [(key.replace("_", " "), format_value(v) if isinstance(v, float) else str(v)) for key, v in rows]
+
+
+def physics_text(check: PhysicsCheck) -> str:
+    """A physics check in words: largest relative deviation, verdict and what was measured."""
+    if check.value is None:
+        return f"not measured: {check.note}"
+    verdict = "passed" if check.passed else "not passed"
+    return f"{check.value:.2g}, {verdict} (limit {check.limit:g}): {check.note}, of {check.structure}"
+
+
+def _settings(record: RunRecord) -> str:
+    """Settings of model and training as YAML; empty where the record has none."""
+    return str(yaml.safe_dump(record.config, sort_keys=False, width=100)) if record.config else ""

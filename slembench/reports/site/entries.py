@@ -1,0 +1,104 @@
+"""Pages of entries: the report of a run with its pictures; kept where nothing that they show has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from slembench._version import __version__
+from slembench.core.files import sha256
+from slembench.leaderboard.facts import inputs
+from slembench.leaderboard.runs import Entry
+from slembench.leaderboard.sections import score_cell, score_column
+from slembench.reports.run_folder import RunFolder, SplitResult
+from slembench.reports.run_page import read_report
+from slembench.reports.site.writer import Site
+from slembench.submission.submission import SUBMISSION_FILE, Submission, read_submission
+from slembench.tables.cells import Cell, Column, Section
+
+
+def entry_pages(site: Site) -> Iterator[Path]:
+    """Write the page of every model's entry."""
+    for key, entries in site.addresses.entries.items():
+        yield _entry_page(site, key, entries)
+
+
+def _entry_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
+    address, source = site.addresses.entry(key), _source(site, entries)
+    path = site.out / address
+    if _written_from(path) == source:
+        return path
+    first = entries[0].runs[0]
+    splits = tuple(SplitResult(entry.runs[0].folder, entry.record) for entry in entries)
+    report, _ = read_report(RunFolder(first.folder.parent, splits))
+    record = first.record
+    state = first.state if first.state.kind != "active" else None
+    about = [("data set", record.dataset), ("given", inputs(entries[0])), ("evidence", entries[0].evidence)]
+    return site.page(
+        address,
+        "run.html.j2",
+        source=source,
+        title=f"{record.name}: {record.model} on {record.dataset}",
+        places=site.table(_places(site, key), caption="Where it stands"),
+        about=[*about, *_statement(first.folder), *report.about[1:]],
+        settings=report.settings,
+        sections=report.sections,
+        drawn=report.drawn,
+        state=state,
+    )
+
+
+def _places(site: Site, key: str) -> Section:
+    """Rank and official score of an entry on each of its boards."""
+    columns = [Column("dataset", "board", align="left", names_row=True), Column("rank", "rank"), Column("of", "of")]
+    columns += [Column("value", "value"), Column("unit", "unit", align="left"), Column("metric", "score", align="left")]
+    columns += [Column("seeds", "seeds")]
+    rows = []
+    for task in site.addresses.tasks:
+        board = task.main
+        for row in board.models:
+            if row.entry.key != key:
+                continue
+            column = score_column(board, board.metric)
+            cells: dict[str, Cell] = {"dataset": f"{board.key.operator}, {board.key.split}", "metric": column.heading}
+            cells |= {"link dataset": site.addresses.board(board), "rank": str(row.rank or "-"), "unit": column.unit}
+            cells |= {"of": str(len(board.models)), "seeds": str(len(row.entry.runs))}
+            cells["value"] = score_cell(board, row.entry, board.metric, row.number).get(board.metric, "-")
+            rows.append(cells)
+    return Section("places", "measured", tuple(columns), tuple(rows), (), "places")
+
+
+def _statement(folder: Path) -> list[tuple[str, str]]:
+    """What the author of a submission stated; nothing for runs of our own."""
+    if not (folder / SUBMISSION_FILE).is_file():
+        return []
+    stated: Submission = read_submission(folder)
+    rows = [("licence of the code", stated.code_licence), ("licence of the weights", stated.weights_licence)]
+    rows += [("code", stated.code)] if stated.code else []
+    rows += [("trained on", stated.training.data), ("budget", stated.training.budget)]
+    return [*rows, *(("reference", text) for text in stated.references)]
+
+
+def _source(site: Site, entries: Sequence[Entry]) -> str:
+    """sha256 over the files of an entry, its place on the boards, and the version of the program."""
+    whole = hashlib.sha256(__version__.encode())
+    for entry in entries:
+        for run in entry.runs:
+            for path in sorted(run.folder.iterdir()):
+                if path.is_file():
+                    whole.update(f"{path.name} {sha256(path)}\n".encode())
+            whole.update(f"{run.state} {run.evidence}\n".encode())
+    for row in _places(site, entries[0].key).rows:
+        whole.update(repr(sorted(row.items(), key=str)).encode())
+    return whole.hexdigest()
+
+
+def _written_from(path: Path) -> str:
+    """Source that an existing page names; empty where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open(encoding="utf-8") as stream:
+        found = re.search(r'<meta name="source" content="([0-9a-f]*)">', stream.read(2000))
+    return found[1] if found else ""

@@ -1,0 +1,202 @@
+"""Pages of models, data sets, published numbers, metrics, and of how to submit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from markupsafe import Markup
+from PIL import Image
+
+from slembench.data import list_datasets, load_card
+from slembench.figures.block_errors import block_error_picture
+from slembench.figures.style import SYMBOLS, save, svg_text
+from slembench.leaderboard.boards import Board
+from slembench.leaderboard.facts import inputs
+from slembench.leaderboard.overview import main_boards
+from slembench.leaderboard.published import published_section
+from slembench.metrics.catalogue import catalogue
+from slembench.models.registry import shipped_folders
+from slembench.reports.dataset_pages import PageContent, page_content
+from slembench.reports.site.boards import task_rows, tasks_chart
+from slembench.reports.site.writer import Site, markdown, numbered
+from slembench.results.published import RelatedSet, load_published
+from slembench.tables.cells import Cell, Column, Section
+
+HEAT_MAPS = 6
+"""Most heat maps on the page of a model."""
+
+SUBMIT = Path(__file__).with_name("submit.md")
+
+
+def model_pages(site: Site) -> Iterator[Path]:
+    """Write the page of every model, and the list of them."""
+    for name in site.addresses.models:
+        yield site.page(
+            site.addresses.model(name),
+            "model.html.j2",
+            title=name,
+            tables=[site.table(task_rows(site, model=name), caption=f"{name} on the boards")],
+            chart=tasks_chart(site.leaderboard.boards, name),
+            pictures=_heat_maps(site, name),
+            text=_model_text(name),
+        )
+    text = ["Every model with an entry; the page of each has its entries, pictures of its errors, and what it is."]
+    tables = [site.table(_models(site), caption="Models")]
+    yield site.page("models.html", "list.html.j2", title="Models", text=text, tables=tables, chart=None)
+
+
+def dataset_pages(site: Site, draw: bool = True) -> Iterator[Path]:
+    """Write the page of every data set with a board, its pictures, and the list of them.
+
+    Args:
+        site: the site.
+        draw: make the pictures, where they are not there yet.
+    """
+    names = list(dict.fromkeys(task.main.key.dataset for task in site.addresses.tasks))
+    known = set(list_datasets())
+    for name in names:
+        text = f"# {name}\n\nThis data set is not at hand, so there is nothing to show but its boards."
+        if name in known:
+            page = page_content(name, illustrated=draw)
+            text = page.text
+            yield from _draw(site, page)
+        boards = [site.table(task_rows(site, dataset=name), caption=f"Entries on {name}")]
+        address = site.addresses.dataset(name)
+        yield site.page(address, "text.html.j2", title=name, text=markdown(text), tables=boards)
+    section = _datasets(site, [name for name in names if name in known])
+    tables = [site.table(section, caption="Data sets with a board")]
+    text_above = [
+        "Real first-principles data. Errors on mini sets compare models with each other, not with published tables."
+    ]
+    yield site.page("datasets.html", "list.html.j2", title="Data sets", text=text_above, tables=tables, chart=None)
+
+
+def published_page(site: Site) -> Path:
+    """Write all published rows, set by set."""
+    rows = load_published()
+    tables = []
+    for name in sorted(set(rows["dataset"])):
+        note = "as printed in the sources"
+        section = published_section(
+            rows, RelatedSet(set=name, comparable=False, note=note), ("hamiltonian", "overlap", "density")
+        )
+        tables += [] if section is None else [site.table(section, caption=name)]
+    text = [
+        "Numbers that others printed, in their order and their units, with the place they were read from. Each source "
+        "has its own counting, average, split and often its own data: nothing here is ranked with what is measured on "
+        "the boards."
+    ]
+    return site.page(
+        "published.html", "list.html.j2", title="Published", text=text, tables=numbered(tables), chart=None
+    )
+
+
+def metrics_page(site: Site) -> Path:
+    """Write the definitions of all metrics."""
+    columns = [Column("metric", "metric", align="left", names_row=True), Column("title", "what", align="left")]
+    columns += [Column("formula", "definition", align="left"), Column("direction", "better", align="left")]
+    columns += [Column("needs", "needs", align="left"), Column("source", "source", align="left")]
+    rows: list[dict[str, Cell]] = [
+        {
+            "metric": name,
+            "title": metric.title,
+            "formula": metric.formula,
+            "direction": metric.direction,
+            "needs": ", ".join(metric.needs) or "-",
+            "source": metric.source,
+        }
+        for name, metric in catalogue().items()
+    ]
+    section = Section("metrics", "measured", tuple(columns), tuple(rows), (), "metrics")
+    text = [
+        "Every metric is a pure function with one meaning; what needs something that is not there is not available."
+    ]
+    tables = [site.table(section, caption="Metrics")]
+    return site.page("metrics.html", "list.html.j2", title="Metrics", text=text, tables=tables, chart=None)
+
+
+def submit_page(site: Site) -> Path:
+    """Write how to submit."""
+    text = markdown(SUBMIT.read_text(encoding="utf-8"))
+    return site.page("submit.html", "text.html.j2", title="Submit", text=text, tables=[])
+
+
+def _models(site: Site) -> Section:
+    columns = [Column("model", "model", align="left", names_row=True), Column("entries", "entries")]
+    columns += [Column("first", "first places"), Column("inputs", "given", align="left")]
+    columns += [Column("parameters", "parameters"), Column("datasets", "data sets", align="left")]
+    rows = []
+    boards = main_boards(site.leaderboard.boards)
+    for name in site.addresses.models:
+        own = [entries[0] for entries in site.addresses.entries.values() if entries[0].record.model == name]
+        counts = sorted({e.record.cost.parameters for e in own if e.record.cost.parameters is not None})
+        row: dict[str, Cell] = {"model": name, "link model": site.addresses.model(name), "entries": str(len(own))}
+        row["first"] = str(sum(_leads(board, name) for board in boards))
+        row["inputs"] = inputs(own[0])
+        row["parameters"] = " - ".join(f"{count:,}" for count in dict.fromkeys([*counts[:1], *counts[-1:]])) or "-"
+        row["datasets"] = ", ".join(sorted({entry.record.dataset for entry in own}))
+        rows.append(row)
+    notes = ("first places: on official tasks of test splits, shared ones included",)
+    return Section("models", "measured", tuple(columns), tuple(rows), notes, "models")
+
+
+def _leads(board: Board, model: str) -> bool:
+    return any(row.rank == 1 and row.entry.record.model == model for row in board.models)
+
+
+def _datasets(site: Site, names: list[str]) -> Section:
+    columns = [Column("dataset", "data set", align="left", names_row=True), Column("what", "what", align="left")]
+    columns += [Column("structures", "structures"), Column("operators", "operators", align="left")]
+    columns += [Column("theory", "level of theory", align="left"), Column("licence", "licence", align="left")]
+    rows = []
+    for name in names:
+        card = load_card(name)
+        theory = card.level_of_theory
+        row: dict[str, Cell] = {"dataset": name, "link dataset": site.addresses.dataset(name)}
+        row |= {"what": card.title, "structures": str(card.counts.structures), "licence": card.licence}
+        row["operators"] = ", ".join(SYMBOLS[op] for op in card.operators)
+        row["theory"] = f"{theory.code}, {theory.functional}, {theory.basis.split(';')[0]}"
+        rows.append(row)
+    return Section("data sets", "measured", tuple(columns), tuple(rows), (), "datasets")
+
+
+def _draw(site: Site, page: PageContent) -> Iterator[Path]:
+    """Write the pictures of a data set that are not there, or were drawn from other data."""
+    for picture in page.pictures:
+        stem = site.out / "datasets" / page.name / picture.name
+        path = stem.with_name(f"{stem.name}.png")
+        if picture.draw is None:
+            continue
+        if not path.is_file() or _drawn_from(path) != page.source:
+            save(picture.draw(), stem, ("png",), source=page.source)
+        yield path
+
+
+def _drawn_from(path: Path) -> str:
+    with Image.open(path) as image:
+        return str(image.info.get("Source", ""))
+
+
+def _heat_maps(site: Site, model: str) -> list[tuple[str, str, Markup]]:
+    """Per-block errors of the model's best entry, of the first operator of some data sets."""
+    done: set[str] = set()
+    pictures: list[tuple[str, str, Markup]] = []
+    for board in main_boards(site.leaderboard.boards):
+        best = next((row.entry for row in board.models if row.entry.record.model == model), None)
+        blocks = best.runs[0].blocks if best is not None else None
+        there = blocks is not None and (blocks["operator"] == board.key.operator).any()
+        if not there or len(pictures) == HEAT_MAPS or board.key.dataset in done:
+            continue
+        done.add(board.key.dataset)
+        figure = block_error_picture(blocks, board.key.operator, board.unit("mae_all"))
+        heading = f"{board.key.dataset}, {SYMBOLS[board.key.operator]}"
+        pictures.append((heading, "Mean absolute error of each pair of shells.", Markup(svg_text(figure))))
+    return pictures
+
+
+def _model_text(name: str) -> Markup | str:
+    """README of a model that ships with slembench; empty for others."""
+    folder = shipped_folders().get(name)
+    readme = folder / "README.md" if folder is not None else None
+    return markdown(readme.read_text(encoding="utf-8")) if readme is not None and readme.is_file() else ""

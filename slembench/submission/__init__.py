@@ -1,0 +1,1 @@
+"""Submissions: written, read as untrusted files, and verified by scoring them again."""
