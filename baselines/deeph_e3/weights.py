@@ -148,16 +148,7 @@ def _gates_in_front(weight: torch.Tensor, channels: Channels, order: IrrepsOrder
 
 def ordered_pairs(layout: OperatorLayout) -> list[tuple[int, int]]:
     """Ordered shell pairs of the united list, in order of first appearance over element pairs."""
-
-    def united(z: int) -> list[int]:
-        shells, seen = list(layout.basis.shells[z]), {}
-        result = []
-        for l in shells:
-            seen[l] = seen.get(l, -1) + 1
-            result.append([k for k, m in enumerate(layout.shells) if m == l][seen[l]])
-        return result
-
-    elements = [united(z) for z in layout.basis.elements]
+    elements = [layout.basis.union_index(z).tolist() for z in layout.basis.elements]
     return list(dict.fromkeys((a, b) for first in elements for second in elements for a in first for b in second))
 
 

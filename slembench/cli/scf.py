@@ -66,8 +66,8 @@ def scf_command(
 
 
 def _predictions(source: Path, split: str) -> Predictions:
-    from slembench.harness.run import PREDICTIONS_FILE
     from slembench.predictions import read_predictions
+    from slembench.predictions.format import PREDICTIONS_FILE
 
     file = source / split / PREDICTIONS_FILE if source.is_dir() else source
     if not file.is_file():

@@ -15,15 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
+from slembench.operators import Operator
 from slembench.operators.orbitals import Basis
-
-OPERATORS = ("hamiltonian", "overlap", "density")
-"""Operators that a sample can hold, in the order in which they are stored."""
 
 CARD_FILE = "card.yaml"
 
 Mesh = tuple[int, int, int]
-Operator = Literal["hamiltonian", "overlap", "density"]
 Positive = Annotated[float, Field(gt=0)]
 
 

@@ -16,7 +16,7 @@ from slembench.data.pairs import scored_pairs
 from slembench.data.sample import Sample, pair_name
 from slembench.data.splits import partition, read_splits
 from slembench.data.store import SampleStore
-from slembench.operators.blocks import BlockMatrix, pair_keys
+from slembench.operators.blocks import BlockMatrix, pair_keys, pair_vectors
 from slembench.operators.orbitals import Basis, IntArray
 
 
@@ -187,8 +187,9 @@ class Dataset:
         operator = sample.operators[key]
         missing = np.flatnonzero(~np.isin(pair_keys(index, shift), both))
         if len(missing):
-            vector = sample.atoms.positions[index[missing[0], 1]] + shift[missing[0]] @ sample.atoms.cell.array
-            length = np.linalg.norm(vector - sample.atoms.positions[index[missing[0], 0]])
+            first = missing[:1]
+            atoms = sample.atoms
+            length = np.linalg.norm(pair_vectors(atoms.positions, atoms.cell.array, index[first], shift[first]))
             i, j = index[missing[0]].tolist()
             return (
                 f"{place}: {len(missing)} of {len(index)} scored pairs have no block, the first i={i} j={j}"

@@ -15,7 +15,7 @@ import torch
 from torch_geometric.data import Data
 
 from slembench.data.pairs import offsite_pairs
-from slembench.operators.blocks import BlockMatrix, pair_keys
+from slembench.operators.blocks import BlockMatrix, pair_keys, pair_vectors
 from slembench.operators.irreps import OperatorLayout
 
 
@@ -66,7 +66,7 @@ def build_graph(
     index, shift = offsite_pairs(atoms, cutoffs)
     table = {z: s for s, z in enumerate(layout.basis.elements)}
     species = np.array([table[z] for z in numbers.tolist()], dtype=np.int64)
-    vectors = positions[index[:, 1]] + shift @ cell - positions[index[:, 0]]
+    vectors = pair_vectors(positions, cell, index, shift)
     keys, reverse_keys = pair_keys(index, shift), pair_keys(index[:, ::-1], -shift)
     order = np.argsort(keys)
     graph = OperatorGraph(

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from slembench.core.assets import asset_roots, list_assets
 from slembench.core.errors import DataError
-from slembench.data.card import CARD_FILE, LevelOfTheory, Official, Operator, Positive, Units
+from slembench.data.card import CARD_FILE, LevelOfTheory, Official, Positive, Units
 from slembench.data.official_rules import SplitRule
+from slembench.operators import Operator
 from slembench.operators.orbitals import CONVENTIONS, Basis
 
 FIRST_LINE = "kind: official"

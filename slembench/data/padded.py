@@ -33,9 +33,8 @@ class PaddedLayout:
         starts = np.concatenate([[0], np.cumsum([2 * l + 1 for l in basis.union])])
         self.width = int(starts[-1])
         self.slots: dict[int, IntArray] = {}
-        for z, shells in basis.shells.items():
-            places = [shells[:k].count(l) + basis.union.index(l) for k, l in enumerate(shells)]
-            self.slots[z] = np.concatenate([np.arange(starts[p], starts[p + 1]) for p in places])
+        for z in basis.elements:
+            self.slots[z] = np.concatenate([np.arange(starts[p], starts[p + 1]) for p in basis.union_index(z)])
         different = sorted({tuple(slots.tolist()) for slots in self.slots.values()})
         self.kinds = [np.array(slots) for slots in different]
         self.kind = np.full(max(self.slots) + 1, -1)

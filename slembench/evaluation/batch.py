@@ -55,13 +55,9 @@ class Batch:
     def lengths(self, blocks: BlockMatrix) -> FloatArray:
         """(P,) Angstrom | |r_j + R - r_i| of the pairs of joined blocks."""
         positions = np.concatenate([sample.atoms.positions for sample in self.samples])
-        i, j = blocks.pair_index.T
-        vectors = positions[j] - positions[i]
-        if blocks.pair_shift.any():
-            cells = np.stack([sample.atoms.cell.array for sample in self.samples])
-            structure = np.searchsorted(self.starts, i, side="right") - 1
-            vectors += np.einsum("pa,pab->pb", blocks.pair_shift, cells[structure])
-        return np.asarray(np.linalg.norm(vectors, axis=1))
+        cells = np.stack([sample.atoms.cell.array for sample in self.samples])
+        structure = np.searchsorted(self.starts, blocks.pair_index[:, 0], side="right") - 1
+        return np.asarray(np.linalg.norm(blocks.vectors(positions, cells[structure]), axis=1))
 
     def error_dense(self, operator: str) -> list[FloatArray]:
         """Symmetric dense matrix (n, n) of prediction - reference of every molecule, the mean of both directions."""

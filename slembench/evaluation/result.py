@@ -13,7 +13,7 @@ import pandas as pd
 from slembench.data import Card, Dataset
 from slembench.metrics.catalogue import Metric, catalogue
 from slembench.metrics.scores import Score
-from slembench.predictions import OPERATORS
+from slembench.operators import OPERATORS
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from slembench.figures.style import SCALE, SYMBOLS, drawing, new_figure, with_unit
+from slembench.figures.style import SCALE, drawing, new_figure, with_unit
+from slembench.operators import SYMBOLS
 
 PART_TITLES = {"onsite": "on-site blocks", "offsite": "off-site blocks"}
 

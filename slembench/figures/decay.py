@@ -11,7 +11,8 @@ from ase.data import chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure, with_unit
+from slembench.operators import SYMBOLS
 from slembench.operators.blocks import BlockMatrix
 
 FAR_BELOW = 100.0

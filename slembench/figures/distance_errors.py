@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, LINES, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, LINES, MARKERS, drawing, new_figure, with_unit
+from slembench.operators import SYMBOLS
 
 
 @drawing

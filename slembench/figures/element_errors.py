@@ -12,7 +12,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from slembench.figures.style import SCALE, SYMBOLS, drawing, new_figure, with_unit
+from slembench.figures.style import SCALE, drawing, new_figure, with_unit
+from slembench.operators import SYMBOLS
 from slembench.operators.orbitals import FloatArray
 
 BINS = 100

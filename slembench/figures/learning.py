@@ -7,7 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, LINES, MARKERS, SYMBOLS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, LINES, MARKERS, drawing, new_figure, with_unit
+from slembench.operators import SYMBOLS
 
 
 @drawing

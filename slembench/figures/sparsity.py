@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, LINES, SCALE, SYMBOLS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, LINES, SCALE, drawing, new_figure, with_unit
+from slembench.operators import SYMBOLS
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray
 

@@ -40,9 +40,6 @@ WIDTH = 7.0
 PNG_DPI = 110
 PNG_COLOURS = 64
 
-SYMBOLS = {"hamiltonian": "H", "overlap": "S", "density": "D"}
-"""Operator -> the letter that stands for it."""
-
 UNIT_TEXT = {"eV": "eV", "Hartree": "Hartree", "1": ""}
 
 STYLE: dict[str, Any] = {

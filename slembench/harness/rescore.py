@@ -14,11 +14,11 @@ from slembench.core.files import sha256
 from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
 from slembench.harness.folder import CONFIG_FILE
-from slembench.harness.run import PREDICTIONS_FILE
 from slembench.harness.scoring import Scoring, Tell
 from slembench.inference import predict
 from slembench.models.contract import OperatorModel
 from slembench.predictions import read_predictions
+from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.results.record import RECORD_FILE, PhysicsCheck, RunRecord, read_record, write_record
 from slembench.training.checkpoint import find_checkpoint, load_model
 

@@ -34,6 +34,7 @@ from slembench.inference import InferenceCost, predict
 from slembench.models.contract import OperatorModel
 from slembench.models.graphs import cached_graphs, graph_cache
 from slembench.predictions import read_predictions
+from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.results.record import (
     RECORD_FILE,
     Cost,
@@ -49,7 +50,6 @@ from slembench.training.config import TrainConfig
 from slembench.training.distributed import current_world
 from slembench.training.loop import DTYPES
 
-PREDICTIONS_FILE = "predictions.h5"
 COST_FILE = "inference.json"
 
 

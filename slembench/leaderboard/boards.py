@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from slembench.data.card import OPERATORS, Card
+from slembench.data.card import Card
 from slembench.leaderboard.ranking import Ranked, rank
 from slembench.leaderboard.runs import Entry, Run, join_seeds
 from slembench.metrics.catalogue import catalogue
+from slembench.operators import OPERATORS
 
 
 @dataclass(frozen=True, order=True)

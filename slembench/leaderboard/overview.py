@@ -16,12 +16,12 @@ from slembench.leaderboard.boards import Board
 from slembench.leaderboard.groups import heading
 from slembench.leaderboard.ranking import Ranked
 from slembench.leaderboard.runs import Entry
+from slembench.operators import SYMBOLS
 from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_value
 from slembench.tables.text import markdown_table
 
 BEGIN = "<!-- board: written by `slembench leaderboard --readme README.md` -->"
 END = "<!-- end of board -->"
-SYMBOLS = {"hamiltonian": "H", "overlap": "S", "density": "D"}
 MAIN_SPLIT = "test"
 
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from slembench.core.errors import ConfigError
+from slembench.operators import OPERATORS
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 
@@ -46,7 +47,7 @@ class Metric(BaseModel):
     needs: tuple[Need, ...]
     form: Literal["elements", "structures", "split", "table", "check", "run", "study"]
     over: Literal["mean", "min", "max", "sum", "ratio"] | None = None
-    operators: tuple[str, ...] = ("hamiltonian", "overlap", "density")
+    operators: tuple[str, ...] = OPERATORS
     systems: tuple[Literal["molecules", "crystals"], ...] = ("molecules", "crystals")
     option: str = ""
     function: str

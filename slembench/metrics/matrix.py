@@ -200,10 +200,7 @@ class Sums:
 
 def union_shells(basis: Basis, z: int) -> IntArray:
     """(n,) int64 | number in the united shell list (`Basis.union`) of the shell of each orbital of element ``z``."""
-    shells = basis.shells[z]
-    rank = [shells[:s].count(l) for s, l in enumerate(shells)]
-    united = [basis.union.index(l) + r for l, r in zip(shells, rank)]
-    return np.repeat(united, [2 * l + 1 for l in shells])
+    return np.repeat(basis.union_index(z), [2 * l + 1 for l in basis.shells[z]])
 
 
 def reduced_mask(basis: Basis, z_i: int, z_j: int) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.nn.frames import NodeState
 from slembench.nn.readout import OperatorFeatures, TargetStatistics, split_features, statistics_of
+from slembench.operators import OPERATORS
 from slembench.operators.irreps import OperatorLayout
 from slembench.operators.orbitals import Basis
 
@@ -90,8 +91,8 @@ class OperatorModel(nn.Module, ABC):
         missing = sorted(set(basis.elements) - set(cutoffs))
         if missing:
             raise ConfigError(f"model {self.name}: no cutoff radius for element Z = {missing[0]}")
-        if not targets or not set(targets) <= {"hamiltonian", "overlap", "density"}:
-            raise ConfigError(f"model {self.name}: targets must be among hamiltonian, overlap, density; got {targets}")
+        if not targets or not set(targets) <= set(OPERATORS):
+            raise ConfigError(f"model {self.name}: targets must be among {', '.join(OPERATORS)}; got {targets}")
         self.config, self.basis = config, basis
         self.cutoffs = {z: float(cutoffs[z]) for z in basis.elements}
         self.targets = tuple(targets)

@@ -18,7 +18,6 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from slembench.operators.orbitals import Basis, FloatArray, IntArray
-from slembench.operators.rotations import wigner_d
 
 Values = NDArray[Any]
 
@@ -238,8 +237,7 @@ class BlockMatrix:
 
     def vectors(self, positions: FloatArray, cell: FloatArray) -> FloatArray:
         """(P, 3) | r_j + R - r_i, in the unit of ``positions`` (N, 3) and ``cell`` (3, 3 rows)."""
-        i, j = self.pair_index.T
-        return np.asarray(positions[j] + self.pair_shift @ cell - positions[i])
+        return pair_vectors(positions, cell, self.pair_index, self.pair_shift)
 
     def truncate(
         self,
@@ -311,6 +309,8 @@ class BlockMatrix:
         Args:
             rotation: (3, 3) orthogonal matrix Q acting on Cartesian column vectors; may be improper.
         """
+        from slembench.operators.rotations import wigner_d  # imports torch and e3nn, which nothing else here needs
+
         blocks = {z: _block_diagonal([wigner_d(l, rotation) for l in ls]) for z, ls in self.basis.shells.items()}
         values = np.empty_like(self.values)
         for zi, zj, pairs in self.pair_type_groups():
@@ -339,6 +339,31 @@ class BlockMatrix:
         aligned, _, extra = other.align(self.pair_index, self.pair_shift)
         total = self.with_values(self.values + factor * aligned.values)
         return concatenate([total, other.take(extra) * factor]) if len(extra) else total
+
+
+def pair_vectors(positions: FloatArray, cell: FloatArray, pair_index: IntArray, pair_shift: IntArray) -> FloatArray:
+    """Vectors r_j + R - r_i of pairs (i, j, R): the only place where they are computed.
+
+    Args:
+        positions: (N, 3) | any length unit.
+        cell: (3, 3) | rows are lattice vectors; or (P, 3, 3), a cell for each pair where structures are joined.
+        pair_index: (P, 2) atoms i, j.
+        pair_shift: (P, 3) lattice translations R of atom j.
+
+    Returns:
+        (P, 3) | the unit of ``positions``.
+
+    Example:
+        >>> import numpy as np
+        >>> positions, cell = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.5]]), np.diag([9.0, 9.0, 4.0])
+        >>> pair_vectors(positions, cell, np.array([[0, 1], [1, 0]]), np.array([[0, 0, 0], [0, 0, 1]]))
+        array([[0. , 0. , 1.5],
+               [0. , 0. , 2.5]])
+    """
+    i, j = np.asarray(pair_index).T
+    # row vector times cell: R = n1 a1 + n2 a2 + n3 a3 with the lattice vectors in the rows
+    translation = pair_shift @ cell if np.ndim(cell) == 2 else np.einsum("pa,pab->pb", pair_shift, cell)
+    return np.asarray(positions[j] + translation - positions[i])
 
 
 def pair_keys(pair_index: IntArray, pair_shift: IntArray) -> IntArray:

@@ -115,9 +115,7 @@ class OperatorLayout:
     @cached_property
     def _has_shell(self) -> BoolArray:
         """(n_elements, n_shells) bool | united shells that each element has: the first ones of every l."""
-        rank = np.array([sum(m == l for m in self.shells[:k]) for k, l in enumerate(self.shells)])
-        rows = [[ls.count(l) > r for l, r in zip(self.shells, rank)] for ls in self.basis.shells.values()]
-        return np.array(rows, dtype=bool)
+        return np.stack([np.isin(np.arange(len(self.shells)), self.basis.union_index(z)) for z in self.basis.elements])
 
     @cached_property
     def _pair_has(self) -> BoolArray:

@@ -79,6 +79,22 @@ class Basis:
         counts = [max(ls.count(l) for ls in self.shells.values()) for l in range(self.lmax + 1)]
         return tuple(l for l, count in enumerate(counts) for _ in range(count))
 
+    def union_index(self, z: int) -> IntArray:
+        """Position in `union` of each shell of element ``z``: its first, second ... shell of an l is the union's.
+
+        Returns:
+            (n_shells,) int64, ascending.
+
+        Example:
+            >>> basis = Basis.parse({"H": "2s1p", "O": "3s2p1d"})
+            >>> basis.union
+            (0, 0, 0, 1, 1, 2)
+            >>> basis.union_index(1)
+            array([0, 1, 3])
+        """
+        shells = self.shells[z]
+        return np.array([self.union.index(l) + shells[:k].count(l) for k, l in enumerate(shells)], dtype=np.int64)
+
     def size(self, z: int) -> int:
         """Number of orbitals of one atom of element ``z``."""
         return sum(2 * l + 1 for l in self.shells[z])

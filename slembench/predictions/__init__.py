@@ -21,12 +21,11 @@ l, then zeta; see `slembench.operators.orbitals`) and, if its writer likes, ``ch
 triangle of pairs is enough: what is missing is completed by Hermiticity before scoring.
 """
 
-from slembench.predictions.format import OPERATORS, PredictionHeader, PredictionSource, checksum
+from slembench.predictions.format import PredictionHeader, PredictionSource, checksum
 from slembench.predictions.reader import Predictions, read_predictions
 from slembench.predictions.writer import PredictionWriter
 
 __all__ = [
-    "OPERATORS",
     "PredictionHeader",
     "PredictionSource",
     "PredictionWriter",

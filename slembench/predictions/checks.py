@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.core.errors import PredictionError
+from slembench.operators import OPERATORS
 from slembench.operators.blocks import pair_keys
 from slembench.operators.orbitals import Basis, IntArray
 from slembench.predictions.format import (
@@ -29,7 +30,6 @@ from slembench.predictions.format import (
     CONVENTION,
     FORMAT,
     INTEGERS,
-    OPERATORS,
     VERSION,
     PredictionHeader,
     checksum,

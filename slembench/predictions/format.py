@@ -18,8 +18,8 @@ from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import Basis
 from slembench.operators.units import ENERGY_UNITS, LENGTH_UNITS
 
-OPERATORS = ("hamiltonian", "overlap", "density")
-"""Operators that may be predicted."""
+PREDICTIONS_FILE = "predictions.h5"
+"""Name of the predictions file in a run's folder and in a submission."""
 
 
 @dataclass(frozen=True)

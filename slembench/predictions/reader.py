@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.core.errors import PredictionError
+from slembench.operators import OPERATORS
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import IntArray
 from slembench.predictions.checks import check_file, reading
-from slembench.predictions.format import OPERATORS, PredictionHeader
+from slembench.predictions.format import PredictionHeader
 
 
 class Predictions:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from slembench.core.errors import PredictionError
 from slembench.core.files import atomic_file
+from slembench.operators import OPERATORS
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import Basis, IntArray
 from slembench.predictions.checks import element_sizes
@@ -27,7 +28,6 @@ from slembench.predictions.format import (
     CONVENTION,
     FORMAT,
     INTEGERS,
-    OPERATORS,
     VERSION,
     PredictionHeader,
     checksum,

@@ -12,9 +12,9 @@ from slembench.figures.levels import Levels, dos_picture, level_diagram
 from slembench.figures.picture import Picture
 from slembench.figures.sparsity import sparsity_picture
 from slembench.figures.structure import structure_picture
-from slembench.figures.style import SYMBOLS
 from slembench.inference.spectra import LEVELS_EV, density_of_states, insulating, spectrum
 from slembench.metrics.dos import BROADENING_EV
+from slembench.operators import SYMBOLS
 from slembench.operators.units import energy_factor
 
 EXAMPLES = 8

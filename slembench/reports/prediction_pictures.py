@@ -15,16 +15,16 @@ from slembench.figures.level_parity import level_picture
 from slembench.figures.levels import dos_picture
 from slembench.figures.picture import Picture
 from slembench.figures.sparsity import sparsity_picture
-from slembench.figures.style import SYMBOLS
-from slembench.harness.run import PREDICTIONS_FILE
 from slembench.inference.bands import spectrum as bands
 from slembench.inference.bands import structure_path
 from slembench.inference.spectra import INSULATOR_EV, LEVELS_EV, Spectrum, density_of_states, insulating, spectrum
 from slembench.metrics.dos import BROADENING_EV
 from slembench.metrics.matrix import completed_on
+from slembench.operators import SYMBOLS
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.units import energy_factor
 from slembench.predictions import read_predictions
+from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.reports.run_folder import SplitResult
 from slembench.reports.run_pictures import worst_structure
 

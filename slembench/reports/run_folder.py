@@ -11,7 +11,7 @@ import pandas as pd
 
 from slembench.core.errors import DataError
 from slembench.core.files import sha256
-from slembench.harness.run import PREDICTIONS_FILE
+from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.results.record import (
     BLOCKS_FILE,
     DISTANCES_FILE,

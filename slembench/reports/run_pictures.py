@@ -11,9 +11,9 @@ from slembench.figures.distance_errors import distance_picture
 from slembench.figures.learning import learning_picture
 from slembench.figures.picture import Picture
 from slembench.figures.structure_errors import structure_error_picture
-from slembench.figures.style import SYMBOLS
 from slembench.leaderboard.runs import collect_runs
 from slembench.metrics.scores import structure_values
+from slembench.operators import SYMBOLS
 from slembench.operators.orbitals import FloatArray
 from slembench.reports.run_folder import LOG_FILE, RunFolder, SplitResult
 from slembench.results.record import RunRecord

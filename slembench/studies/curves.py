@@ -10,8 +10,9 @@ from typing import Any
 
 from slembench.figures.picture import Picture
 from slembench.figures.power_laws import Series, power_law_picture
-from slembench.figures.style import SYMBOLS, with_unit
+from slembench.figures.style import with_unit
 from slembench.metrics.scaling import PowerLaw, learning_curve
+from slembench.operators import SYMBOLS
 from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
 from slembench.tables.cells import Cell, Column, Number, Section

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from slembench.core.errors import SubmissionError
 from slembench.core.files import write_text
+from slembench.operators import Operator
 from slembench.results.record import Cost, Hardware, RunRecord, ScoreValue
 from slembench.submission.untrusted import YAML_BYTES, file_inside, read_yaml
 
@@ -22,7 +23,6 @@ SUBMISSION_FILE = "submission.yaml"
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Operator = Literal["hamiltonian", "overlap", "density"]
 
 
 class _Part(BaseModel):

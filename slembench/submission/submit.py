@@ -12,10 +12,9 @@ from slembench.core.files import atomic_folder, sha256
 from slembench.data import Dataset, load_dataset
 from slembench.evaluation import evaluate
 from slembench.predictions import read_predictions
+from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.results.record import PER_STRUCTURE_FILE, RunRecord, read_record, score_values, write_table
 from slembench.submission.submission import SubmittedFile, Training, submission_of, write_submission
-
-PREDICTIONS_FILE = "predictions.h5"
 
 Statement = dict[str, Any]
 """Fields of `Submission` that only its author knows: code_licence, weights_licence, references, inputs, ..."""

@@ -87,9 +87,10 @@ def outside_gradient(model: OperatorModel, atoms: ase.Atoms, i: int, j: int | No
     """
     graph = build_graph(atoms, model.cutoffs, model.layout, dtype=torch.float64)
     positions = graph.positions.clone().requires_grad_(True)
-    cell = torch.from_numpy(np.asarray(atoms.cell).copy())
     first, second = graph.pair_index
-    graph.pair_vector = positions[second] + graph.pair_shift.double() @ cell - positions[first]
+    # the same vectors as before, now as differentiable functions of the positions
+    moved = positions - positions.detach()
+    graph.pair_vector = graph.pair_vector + moved[second] - moved[first]
     result = model(graph)
     if j is None:
         total = sum(f.onsite[i].square().sum() for f in result.values())

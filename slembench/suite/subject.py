@@ -16,12 +16,12 @@ from slembench.core.files import sha256
 from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
 from slembench.harness import Job, load_settings, prepare
-from slembench.harness.run import PREDICTIONS_FILE
 from slembench.harness.scoring import Scoring, hardware, versions
 from slembench.inference import predict
 from slembench.inference.predict import check_match
 from slembench.models.contract import OperatorModel
 from slembench.predictions import read_predictions
+from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.results.record import Cost, RunRecord, write_record
 from slembench.suite.checks import generic_model
 from slembench.suite.options import Options

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from slembench.operators.blocks import BlockMatrix, pair_keys
+from slembench.operators.blocks import BlockMatrix, pair_keys, pair_vectors
 from slembench.operators.orbitals import Basis
 from slembench.operators.rotations import random_rotation
 
@@ -176,3 +176,17 @@ def test_pair_keys_are_one_for_each_triple_beyond_65536_atoms():
     assert labels.shape[1] == first.max() + 1 == second.max() + 1
     alone = np.concatenate([pair_keys(index[k : k + 1], shift[k : k + 1]) for k in range(50)])
     assert np.array_equal(alone, keys[:50])
+
+
+def test_pair_vectors_of_one_cell_and_of_a_cell_for_each_pair():
+    rng = np.random.default_rng(3)
+    positions, cells = rng.normal(size=(4, 3)), rng.normal(size=(5, 3, 3))
+    index, shift = rng.integers(0, 4, (5, 2)), rng.integers(-3, 4, (5, 3))
+    for found, chosen in (
+        (pair_vectors(positions, cells[0], index, shift), [cells[0]] * 5),
+        (pair_vectors(positions, cells, index, shift), cells),
+    ):
+        for p, cell in enumerate(chosen):
+            translation = sum(n * a for n, a in zip(shift[p], cell))
+            expected = positions[index[p, 1]] + translation - positions[index[p, 0]]
+            np.testing.assert_allclose(found[p], expected, atol=1e-14)

@@ -107,3 +107,14 @@ def test_shells_are_grouped_by_l_stably():
     index, sign = CONVENTIONS["pyscf"].index([1, 0, 1])
     assert index.tolist() == [3, 1, 2, 0, 5, 6, 4]
     assert (sign == 1).all()
+
+
+def test_shells_of_an_element_take_the_first_places_of_their_l_in_the_united_list():
+    basis = Basis.parse({"H": "2s1p", "O": "3s2p1d", "Mo": "1s3p2d1f"})
+    for z, shells in basis.shells.items():
+        free = list(enumerate(basis.union))
+        for l, place in zip(shells, basis.union_index(z)):
+            first = next(entry for entry in free if entry[1] == l)
+            free.remove(first)
+            assert first[0] == place
+    assert basis.union_index(8).tolist() == [0, 1, 2, 3, 4, 6]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from slembench.core.errors import DataError
-from slembench.data.card import OPERATORS
 from slembench.data.formats import parquet
 from slembench.data.formats.abacus import reader as abacus
 from slembench.data.formats.deeph import current as deeph_new
@@ -26,6 +25,7 @@ from slembench.data.formats.qh9 import database as qh9
 from slembench.data.formats.safe.sqlite import check_whole, sqlite_files
 from slembench.data.formats.siesta import reader as siesta
 from slembench.data.sample import Sample
+from slembench.operators import OPERATORS
 
 
 @dataclass(frozen=True)

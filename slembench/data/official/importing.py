@@ -19,7 +19,7 @@ import numpy as np
 from slembench.core.assets import user_data_folder
 from slembench.core.errors import DataError
 from slembench.core.files import held, sha256, write_text
-from slembench.data.card import OPERATORS, Card, parse_card, write_card
+from slembench.data.card import Card, parse_card, write_card
 from slembench.data.convert import fit_to_card
 from slembench.data.dataset import Dataset
 from slembench.data.formats import read_samples
@@ -31,6 +31,7 @@ from slembench.data.readme import dataset_readme
 from slembench.data.sample import Sample
 from slembench.data.splits import write_splits
 from slembench.data.store import Header, write_samples
+from slembench.operators import OPERATORS
 from slembench.operators.orbitals import FloatArray
 
 PART = 5000

@@ -27,6 +27,7 @@ from slembench.data.recipes.lcao_fourier import (
     to_bloch,
     to_real_space,
 )
+from slembench.operators.blocks import pair_vectors
 
 
 class InconsistentOperators(DataError):
@@ -168,7 +169,7 @@ def _asymmetry(matrices: ComplexArray) -> float:
 def _far_overlap(overlap: FloatArray, pairs: PairBlocks, atoms: Atoms, radii: FloatArray) -> float:
     """Largest overlap in the outer fifth of the cutoff: near zero only if every R label is right."""
     start, end = pairs.index.T
-    vectors = atoms.positions[end] + pairs.shift @ atoms.cell.array - atoms.positions[start]
+    vectors = pair_vectors(atoms.positions, atoms.cell.array, pairs.index, pairs.shift)
     far = np.linalg.norm(vectors, axis=1) > 0.8 * (radii[start] + radii[end]) / 2
     largest = np.maximum.reduceat(np.abs(overlap), pairs.offsets[:-1])
     return float(largest[far].max(initial=0.0) / largest.max())

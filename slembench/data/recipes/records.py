@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.core.errors import DataError
-from slembench.data.card import OPERATORS, Mesh
+from slembench.data.card import Mesh
 from slembench.data.sample import Sample, SampleInfo, check_sample
+from slembench.operators import OPERATORS
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import Basis, FloatArray
 

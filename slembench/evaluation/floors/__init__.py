@@ -21,7 +21,7 @@ from slembench.data import Dataset, Sample
 from slembench.data.pyscf import guess_density, one_shot_energy
 from slembench.evaluation.floors.irreps_mean import IrrepsMean
 from slembench.evaluation.floors.two_body import TwoBody
-from slembench.operators.blocks import BlockMatrix
+from slembench.operators.blocks import BlockMatrix, pair_vectors
 from slembench.operators.irreps import OperatorLayout
 from slembench.operators.orbitals import FloatArray, IntArray
 from slembench.predictions import PredictionHeader
@@ -137,26 +137,20 @@ def floor_predictions(
     }
     for structure in progress(dataset.split("train") if train_ids is None else train_ids):
         sample = dataset.sample(structure)
-        index, shift = _offsite(dataset, sample)
+        pairs = _offsite(dataset, sample)
         for op, fit in fits.items():
-            fit.add(sample.operators[op], index, shift, _vectors(sample, index, shift))
+            fit.add(sample.operators[op], *pairs)
 
     def predict(sample: Sample) -> dict[str, BlockMatrix]:
-        index, shift = _offsite(dataset, sample)
-        numbers, vectors = np.asarray(sample.atoms.numbers), _vectors(sample, index, shift)
-        return {op: fit.predict(numbers, index, shift, vectors) for op, fit in fits.items()}
+        numbers, pairs = np.asarray(sample.atoms.numbers), _offsite(dataset, sample)
+        return {op: fit.predict(numbers, *pairs) for op, fit in fits.items()}
 
     return FloorPredictions(dataset, split, name, chosen, predict)
 
 
-def _offsite(dataset: Dataset, sample: Sample) -> tuple[IntArray, IntArray]:
-    """Scored pairs without the on-site ones."""
+def _offsite(dataset: Dataset, sample: Sample) -> tuple[IntArray, IntArray, FloatArray]:
+    """Scored pairs without the on-site ones: atoms (P, 2), translations (P, 3), vectors (P, 3) in Angstrom."""
     index, shift = dataset.pairs(sample)
     offsite = (index[:, 0] != index[:, 1]) | shift.any(axis=1)
-    return index[offsite], shift[offsite]
-
-
-def _vectors(sample: Sample, index: IntArray, shift: IntArray) -> FloatArray:
-    """(P, 3) Angstrom | r_j + R - r_i."""
-    positions = sample.atoms.positions
-    return np.asarray(positions[index[:, 1]] + shift @ sample.atoms.cell.array - positions[index[:, 0]])
+    index, shift = index[offsite], shift[offsite]
+    return index, shift, pair_vectors(sample.atoms.positions, sample.atoms.cell.array, index, shift)

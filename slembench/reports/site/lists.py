@@ -10,13 +10,14 @@ from PIL import Image
 
 from slembench.data import list_datasets, load_card
 from slembench.figures.block_errors import block_error_picture
-from slembench.figures.style import SYMBOLS, save, svg_text
+from slembench.figures.style import save, svg_text
 from slembench.leaderboard.boards import Board
 from slembench.leaderboard.facts import inputs
 from slembench.leaderboard.overview import main_boards
 from slembench.leaderboard.published import published_section
 from slembench.metrics.catalogue import catalogue
 from slembench.models.registry import shipped_folders
+from slembench.operators import OPERATORS, SYMBOLS
 from slembench.reports.dataset_pages import PageContent, page_content
 from slembench.reports.site.boards import task_rows, tasks_chart
 from slembench.reports.site.writer import Site, markdown, numbered
@@ -78,9 +79,7 @@ def published_page(site: Site) -> Path:
     tables = []
     for name in sorted(set(rows["dataset"])):
         note = "as printed in the sources"
-        section = published_section(
-            rows, RelatedSet(set=name, comparable=False, note=note), ("hamiltonian", "overlap", "density")
-        )
+        section = published_section(rows, RelatedSet(set=name, comparable=False, note=note), OPERATORS)
         tables += [] if section is None else [site.table(section, caption=name)]
     text = [
         "Numbers that others printed, in their order and their units, with the place they were read from. Each source "

@@ -17,6 +17,7 @@ from platformdirs import user_cache_path
 
 from slembench.core.files import write_text
 from slembench.core.ray import join, packed, unpack
+from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.studies.engines.local import LocalEngine, Outcome
 from slembench.studies.engines.worker import RUNS, Task
 
@@ -24,7 +25,7 @@ TOKEN_FILE = ".engine"
 """File in the study's folder by which a worker knows that it sees the same folder."""
 
 REPORT_S = 1.0
-OWN_FILES = ("predictions.h5",)
+OWN_FILES = (PREDICTIONS_FILE,)
 """Files that are not sent: large, and made again from the best checkpoint."""
 
 

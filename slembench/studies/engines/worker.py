@@ -183,7 +183,7 @@ def _end_with_parent() -> None:
 
 def _drop_large(task: Task) -> None:
     """Remove what can be made again from the best checkpoint, which stays."""
-    from slembench.harness.run import PREDICTIONS_FILE
+    from slembench.predictions.format import PREDICTIONS_FILE
 
     for split in task.run.splits:
         (task.run_folder / split / PREDICTIONS_FILE).unlink(missing_ok=True)
