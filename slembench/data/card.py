@@ -245,10 +245,20 @@ def read_card(folder: str | Path) -> Card:
     if not path.is_file():
         raise DataError(f"{path}: no such file; a data set is a folder with a {CARD_FILE}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not readable as YAML: {error}") from error
     return parse_card(content, path)
+
+
+def load_yaml(path: Path) -> Any:
+    """Content of a YAML file, plain values only; parsed by libyaml, tenfold faster than in Python, where it is there.
+
+    Raises:
+        yaml.YAMLError: not YAML, or a tag that asks for anything but plain values.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
 
 
 def write_card(card: Card, folder: str | Path) -> Path:

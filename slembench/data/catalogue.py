@@ -7,12 +7,15 @@ its name stands for what was imported under it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slembench.core.assets import asset_roots, list_assets
 from slembench.core.errors import DataError
 from slembench.data.card import CARD_FILE, Card, read_card
-from slembench.data.dataset import Dataset
 from slembench.data.official_card import is_official, list_official
+
+if TYPE_CHECKING:
+    from slembench.data.dataset import Dataset
 
 
 def list_datasets() -> list[str]:
@@ -69,6 +72,8 @@ def load_dataset(name_or_path: str | Path) -> Dataset:
     Raises:
         DataError: no such data set, or anything `Dataset` refuses.
     """
+    from slembench.data.dataset import Dataset  # heavy (Arrow, torch); names and cards do without
+
     return Dataset(dataset_folder(name_or_path))
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slembench.core.assets import asset_roots, list_assets
 from slembench.core.errors import DataError
-from slembench.data.card import CARD_FILE, LevelOfTheory, Official, Positive, Units
+from slembench.data.card import CARD_FILE, LevelOfTheory, Official, Positive, Units, load_yaml
 from slembench.data.official_rules import SplitRule
 from slembench.operators import Operator
 from slembench.operators.orbitals import CONVENTIONS, Basis
@@ -133,7 +132,7 @@ def load_official(name: str) -> OfficialCard:
     folder = _folder(name)
     if folder is None:
         raise DataError(f"no official data set {name!r}; there are: {', '.join(list_official())}")
-    return parse_official(yaml.safe_load((folder / CARD_FILE).read_text(encoding="utf-8")), folder / CARD_FILE)
+    return parse_official(load_yaml(folder / CARD_FILE), folder / CARD_FILE)
 
 
 def parse_official(content: Any, file: str | Path) -> OfficialCard:

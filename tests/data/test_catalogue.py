@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -35,3 +37,23 @@ def test_unknown_name_lists_the_known_ones(crystals, tmp_path, monkeypatch):
         load_dataset("yours")
     with pytest.raises(DataError, match="no data set"):
         load_dataset(tmp_path)
+
+
+def test_lists_and_cards_are_read_without_the_libraries_that_open_data():
+    code = (
+        "import sys; from slembench.data import list_datasets, load_card\n"
+        "from slembench.data.official.inventory import inventory\n"
+        "load_card(list_datasets()[0]); inventory()\n"
+        "print(sorted({'torch', 'pandas', 'pyarrow', 'datasets', 'scipy', 'h5py', 'vesin'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_public_names_of_the_package():
+    import slembench.data
+
+    assert {getattr(slembench.data, name).__name__ for name in slembench.data.__all__} == set(slembench.data.__all__)
+    assert set(slembench.data.__all__) <= set(dir(slembench.data))
+    with pytest.raises(AttributeError, match=r"module 'slembench.data' has no attribute 'nothing'"):
+        slembench.data.nothing  # noqa: B018
