@@ -50,11 +50,8 @@ def bands_command(
     window: Annotated[tuple[float, float], typer.Option(help="Energies drawn, from the zero, eV.")] = (-6.0, 5.0),
 ) -> None:
     """Compute, write and draw."""
-    from slembench.figures.bands import band_picture
     from slembench.figures.style import save
-    from slembench.inference.bands import spectrum, structure_path, write_arrays
-    from slembench.metrics.dos import BROADENING_EV
-    from slembench.operators.units import energy_factor
+    from slembench.inference.bands import draw_bands, spectrum, structure_path, write_arrays
 
     if (checkpoint is None) == (predictions is None):
         raise ConfigError("bands of what? give --checkpoint, or --predictions")
@@ -64,31 +61,16 @@ def bands_command(
     if "hamiltonian" not in found or overlap is None:
         lacking = "Hamiltonian" if "hamiltonian" not in found else "overlap, and the structure has no reference"
         raise ConfigError(f"bands of {structure}: the prediction has no {lacking}")
-    path, ev = structure_path(case["atoms"], spacing), energy_factor("eV", unit)
-    drawn = (window[0] * ev, window[1] * ev)
+    path = structure_path(case["atoms"], spacing)
     operators = {"predicted": found["hamiltonian"]}
     if "hamiltonian" in case["operators"]:
         operators["reference"] = case["operators"]["hamiltonian"]
     mesh = kmesh or case["kmesh"] or tuple(6 if periodic else 1 for periodic in case["atoms"].pbc)
     number = electrons if electrons is not None else case["electrons"]
-    settings: dict[str, Any] = {"window": drawn, "broadening": BROADENING_EV * ev, "insulating": 0.1 * ev}
-    spectra = {name: spectrum(h, overlap, path, mesh, number, **settings) for name, h in operators.items()}
-    write_arrays(out.with_name(out.name + ".npz"), path, spectra, unit)
-    reference = spectra.get("reference")
-    figure = band_picture(
-        path.distance,
-        [(float(path.distance[point]), label) for point, label in path.labels.items()],
-        spectra["predicted"].bands,
-        reference.bands if reference else None,
-        unit=unit,
-        zero="the highest occupied level" if number else "the zero of the prediction",
-        window=drawn,
-        energy=spectra["predicted"].energies,
-        densities=(spectra["predicted"].dos, reference.dos if reference else None),
-        title=structure if dataset else Path(structure).name,
-    )
-    files = save(figure, out)
-    _tell(path, spectra, unit, drawn, [out.with_name(out.name + ".npz"), *files])
+    spectra = {name: spectrum(h, overlap, mesh, number, unit, path) for name, h in operators.items()}
+    write_arrays(out.with_name(out.name + ".npz"), path, spectra, window)
+    files = save(draw_bands(path, spectra, window, title=structure if dataset else Path(structure).name), out)
+    _tell(path, spectra, window, [out.with_name(out.name + ".npz"), *files])
 
 
 def _dataset_case(dataset: str, structure: str) -> dict[str, Any]:
@@ -147,15 +129,20 @@ def _from_model(atoms: Any, checkpoint: Path | None, unit: str | None) -> tuple[
     return structure_blocks(model, atoms), known
 
 
-def _tell(path: KPath, spectra: dict[str, Spectrum], unit: str, window: tuple[float, float], files: list[Path]) -> None:
+def _tell(path: KPath, spectra: dict[str, Spectrum], window: tuple[float, float], files: list[Path]) -> None:
     import numpy as np
 
+    from slembench.inference.bands import energy_zeros
+    from slembench.operators.units import energy_factor
+
+    unit, zeros = spectra["predicted"].unit, energy_zeros(spectra)
     typer.echo(f"path {' '.join(path.labels.values())} of {path.space_group}, {len(path.kpoints)} points", err=True)
     for name, found in spectra.items():
-        typer.echo(f"{name}: zero at {found.zero:.4f} {unit}, gap {found.gap:.4f} {unit}", err=True)
+        typer.echo(f"{name}: zero at {zeros[name]:.4f} {unit}, gap {found.gap:.4f} {unit}", err=True)
     if "reference" in spectra:
-        ours, theirs = (spectra[name].bands for name in ("predicted", "reference"))
-        shown = (theirs > window[0]) & (theirs < window[1])
+        ours, theirs = (spectra[name].bands - zeros[name] for name in ("predicted", "reference"))
+        ev = energy_factor("eV", unit)
+        shown = (theirs > window[0] * ev) & (theirs < window[1] * ev)
         typer.echo(f"mean |difference| in the window drawn: {np.abs(ours - theirs)[shown].mean():.4g} {unit}", err=True)
     for file in files:
         typer.echo(file)

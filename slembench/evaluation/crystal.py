@@ -13,14 +13,11 @@ from slembench.metrics.budget import NO_METRIC, budget_metrics, first_order_shif
 from slembench.metrics.density import d_trace_error
 from slembench.metrics.dos import BROADENING_EV, GHOST_SHIFT_EV, dos_w1, ghost_states
 from slembench.metrics.kpath import band_path
-from slembench.metrics.spectrum import band_metrics, fill, levels, matrices_at_k, overlap_minimum
+from slembench.metrics.spectrum import INSULATOR_EV, band_metrics, fill, levels, matrices_at_k, overlap_minimum
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray
 
 Row = dict[str, float]
-
-INSULATOR_EV = 0.1
-"""Bands are aligned at the valence-band maximum where the reference gap exceeds this."""
 
 
 @dataclass(frozen=True, eq=False)

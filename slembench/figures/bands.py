@@ -37,7 +37,7 @@ def band_picture(
         zero: what the levels are measured from.
         window: lowest and highest level drawn.
         energy: (n_e,) energies of the densities.
-        densities: (n_e,) predicted and reference densities of states.
+        densities: (n_e,) predicted and reference densities of states, both spins, per unit of energy and cell.
         title: stands above the picture.
     """
     figure = new_figure(3.4)
@@ -57,7 +57,7 @@ def band_picture(
             if density is not None:
                 axes[1].plot(density, energy, color=colour, ls=style)
         axes[1].set_xlim(left=0)
-        axes[1].set_xlabel(f"states per {unit}")
+        axes[1].set_xlabel(f"states per {unit}\nand cell")
     for ax in axes:
         ax.axhline(0, color=GREY, lw=0.7, ls=":")
     handles = {line.get_label(): line for line in axes[0].lines if not str(line.get_label()).startswith("_")}

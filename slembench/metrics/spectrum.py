@@ -34,6 +34,9 @@ Treatment = Literal["canonical", "legacy"]
 S_THRESHOLD = 1e-8
 """Eigenvalues of S below this are projected out (canonical) or raised to it (legacy, as QH9 does)."""
 
+INSULATOR_EV = 0.1
+"""Smallest gap of an insulator (eV); its levels are aligned at the valence-band maximum, others at the Fermi level."""
+
 _BATCH_BYTES = 1 << 28
 _ONE_THREAD_BELOW = 512
 
@@ -281,7 +284,7 @@ def band_metrics(
         electrons: electrons in the cell.
         mu: gauge shift, unit of the levels.
         window: half width of the window around the reference's Fermi level, unit of the levels.
-        insulating: smallest gap of an insulator (0.1 eV), unit of the levels.
+        insulating: smallest gap of an insulator (`INSULATOR_EV`), unit of the levels.
 
     Returns:
         ``band_mae_occ``, ``band_mae_window``, ``band_mae_occ_aligned``, ``band_mae_window_aligned``, ``gap_mae``, unit

@@ -6,19 +6,25 @@ from collections.abc import Iterable
 
 from matplotlib.figure import Figure
 
+from slembench.core.errors import DataError
 from slembench.data import Card, Dataset, Sample
 from slembench.figures.decay import block_norms, decay_picture
 from slembench.figures.levels import Levels, dos_picture, level_diagram
 from slembench.figures.picture import Picture
 from slembench.figures.sparsity import sparsity_picture
 from slembench.figures.structure import structure_picture
-from slembench.inference.spectra import LEVELS_EV, density_of_states, insulating, spectrum
+from slembench.inference.bands import Spectrum, mean_dos, spectrum, zero_name
 from slembench.metrics.dos import BROADENING_EV
+from slembench.metrics.kpath import KPath
 from slembench.operators import SYMBOLS
+from slembench.operators.blocks import BlockMatrix
 from slembench.operators.units import energy_factor
 
 EXAMPLES = 8
 """Structures that are drawn at the most."""
+
+LEVELS_EV = (30.0, 10.0)
+"""How deep below the highest occupied level, and how high above it (or above the LUMO), levels are drawn."""
 
 
 def dataset_pictures(dataset: Dataset) -> list[Picture]:
@@ -119,15 +125,35 @@ def _spectrum_picture(card: Card, samples: list[Sample], several: str) -> Pictur
 
 def _dos(card: Card, samples: list[Sample]) -> Figure:
     unit = card.units.energy
-    spectra = [spectrum(card, s.operators["hamiltonian"], s.operators["overlap"], s.info.electrons) for s in samples]
-    insulator = insulating(spectra, unit)
-    zero = "the valence-band maximum" if insulator else "the Fermi level"
-    return dos_picture(density_of_states(spectra, unit, insulator), unit, zero)
+    spectra = [filled_spectrum(card, s, s.operators["hamiltonian"]) for s in samples]
+    insulating = all(s.insulating for s in spectra)
+    return dos_picture(mean_dos(spectra, insulating), unit, zero_name(insulating))
 
 
 def _levels(card: Card, samples: list[Sample]) -> list[Levels]:
-    found = []
+    columns = []
     for sample in samples:
-        own = spectrum(card, sample.operators["hamiltonian"], sample.operators["overlap"], sample.info.electrons)
-        found.append(Levels(sample.id, own.eps[0], own.filling.occupied))
-    return found
+        s = filled_spectrum(card, sample, sample.operators["hamiltonian"])
+        assert s.filling is not None
+        columns.append(Levels(sample.id, s.eps[0], s.filling.occupied))
+    return columns
+
+
+def filled_spectrum(card: Card, sample: Sample, hamiltonian: BlockMatrix, path: KPath | None = None) -> Spectrum:
+    """Spectrum of an H with the reference S of its sample, on the card's k mesh; its filling is never None.
+
+    Args:
+        card: of the data set.
+        sample: with the overlap and the number of electrons.
+        hamiltonian: H, reference or predicted, in the unit of the data set.
+        path: of bands; None for none.
+
+    Raises:
+        DataError: no number of electrons, or one that the basis cannot hold.
+    """
+    if not sample.info.electrons:
+        raise DataError(f"data set {card.name}: {sample.id} has no number of electrons, so no level is the highest")
+    # a molecule has Gamma alone; so has a crystal whose card names no mesh, such as one imported from files
+    mesh = card.bands.kmesh if card.periodic and card.bands else (1, 1, 1)
+    overlap, electrons = sample.operators["overlap"], sample.info.electrons
+    return spectrum(hamiltonian, overlap, mesh, electrons, card.units.energy, path)

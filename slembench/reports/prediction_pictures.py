@@ -9,15 +9,12 @@ from matplotlib.figure import Figure
 
 from slembench.core.errors import DataError, PredictionError
 from slembench.data import Dataset, Sample, load_dataset
-from slembench.figures.bands import band_picture
 from slembench.figures.element_errors import element_density, element_picture
 from slembench.figures.level_parity import level_picture
 from slembench.figures.levels import dos_picture
 from slembench.figures.picture import Picture
 from slembench.figures.sparsity import sparsity_picture
-from slembench.inference.bands import spectrum as bands
-from slembench.inference.bands import structure_path
-from slembench.inference.spectra import INSULATOR_EV, LEVELS_EV, Spectrum, density_of_states, insulating, spectrum
+from slembench.inference.bands import Spectrum, draw_bands, mean_dos, structure_path, zero_name
 from slembench.metrics.dos import BROADENING_EV
 from slembench.metrics.matrix import completed_on
 from slembench.operators import SYMBOLS
@@ -25,6 +22,7 @@ from slembench.operators.blocks import BlockMatrix
 from slembench.operators.units import energy_factor
 from slembench.predictions import read_predictions
 from slembench.predictions.format import PREDICTIONS_FILE
+from slembench.reports.dataset_pictures import LEVELS_EV, filled_spectrum
 from slembench.reports.run_folder import SplitResult
 from slembench.reports.run_pictures import worst_structure
 
@@ -180,55 +178,41 @@ class _Reader:
         """Bands and density of states of one structure, along the recommended path of its cell."""
         sample, reference, predicted = next(self.pairs("hamiltonian", [chosen]))
         path = structure_path(sample.atoms, PATH_SPACING)
-        caption = f"{chosen}, along the path of {path.space_group}; both from their own highest occupied level."
-        window = (-BAND_WINDOW_EV * self.ev, BAND_WINDOW_EV * self.ev)
-        mesh = self.card.bands.kmesh if self.card.bands else (1, 1, 1)
-        settings = {"broadening": BROADENING_EV * self.ev, "insulating": INSULATOR_EV * self.ev}
+        caption = (
+            f"{chosen}, along the path of {path.space_group}, and its density of states; both from their own highest "
+            "occupied level, or from their Fermi levels where the reference is a metal."
+        )
 
         def draw() -> Figure:
-            overlap, electrons = sample.operators["overlap"], sample.info.electrons
-            ours, theirs = (
-                bands(operator, overlap, path, mesh, electrons, window=window, **settings)
-                for operator in (predicted, reference)
-            )
-            return band_picture(
-                path.distance,
-                [(float(path.distance[point]), label) for point, label in path.labels.items()],
-                ours.bands,
-                theirs.bands,
-                unit=self.unit,
-                zero="the highest occupied level",
-                window=window,
-                energy=ours.energies,
-                densities=(ours.dos, theirs.dos),
-            )
+            operators = {"predicted": predicted, "reference": reference}
+            spectra = {name: filled_spectrum(self.card, sample, h, path) for name, h in operators.items()}
+            return draw_bands(path, spectra, (-BAND_WINDOW_EV, BAND_WINDOW_EV))
 
         return Picture("bands", _TITLES["bands"], caption, draw)
 
     def _spectra(self, ids: Sequence[str]) -> tuple[list[Spectrum], list[Spectrum]]:
         """Reference and predicted levels, both with the reference S."""
-        ours, theirs = [], []
-        for sample, reference, predicted in self.pairs("hamiltonian", ids):
-            overlap, electrons = sample.operators["overlap"], sample.info.electrons
-            theirs.append(spectrum(self.card, reference, overlap, electrons))
-            ours.append(spectrum(self.card, predicted, overlap, electrons))
-        return theirs, ours
+        spectra = [
+            (filled_spectrum(self.card, sample, ref), filled_spectrum(self.card, sample, pred))
+            for sample, ref, pred in self.pairs("hamiltonian", ids)
+        ]
+        return [ref for ref, _ in spectra], [pred for _, pred in spectra]
 
     def _draw_levels(self, ids: Sequence[str]) -> Figure:
-        theirs, ours = self._spectra(ids)
         down, up = (end * self.ev for end in LEVELS_EV)
         parts = []
-        for reference, predicted in zip(theirs, ours):
-            top = reference.filling.valence_top
-            held = (reference.eps > top - down) & (reference.eps < top + up) & np.isfinite(predicted.eps)
-            occupied = np.broadcast_to(np.arange(reference.eps.shape[1]) < reference.filling.occupied, held.shape)
-            parts.append((reference.eps[held], predicted.eps[held], occupied[held]))
+        for ref, pred in zip(*self._spectra(ids)):
+            assert ref.filling is not None
+            top = ref.filling.valence_top
+            # NaN: a direction that was projected out of a nearly singular S, which comparisons leave out of ref.eps
+            shown = (ref.eps > top - down) & (ref.eps < top + up) & np.isfinite(pred.eps)
+            occupied = np.broadcast_to(np.arange(ref.eps.shape[1]) < ref.filling.occupied, shown.shape)
+            parts.append((ref.eps[shown], pred.eps[shown], occupied[shown]))
         reference_levels, predicted_levels, filled = (np.concatenate(column) for column in zip(*parts))
         return level_picture(reference_levels, predicted_levels, filled, self.unit)
 
     def _draw_dos(self, ids: Sequence[str]) -> Figure:
-        theirs, ours = self._spectra(ids)
-        insulator = insulating(theirs, self.unit)
-        zero = "the valence-band maximum" if insulator else "the Fermi level"
-        reference, predicted = (density_of_states(spectra, self.unit, insulator) for spectra in (theirs, ours))
-        return dos_picture(reference, self.unit, zero, predicted)
+        reference, predicted = self._spectra(ids)
+        insulating = all(s.insulating for s in reference)
+        densities = (mean_dos(spectra, insulating) for spectra in (reference, predicted))
+        return dos_picture(next(densities), self.unit, zero_name(insulating), next(densities))

@@ -1,9 +1,12 @@
 """Which structures and which noise the pictures of a data set show."""
 
+from dataclasses import replace
+
 import pytest
 
+from slembench.core.errors import DataError
 from slembench.reports.dataset_page import dataset_page
-from slembench.reports.dataset_pictures import dataset_pictures, example_split
+from slembench.reports.dataset_pictures import dataset_pictures, example_split, filled_spectrum
 
 
 def test_crystals(crystals):
@@ -34,3 +37,10 @@ def test_a_set_without_overlap_says_so(molecules):
 @pytest.mark.parametrize(("splits", "chosen"), [(["train", "test"], "test"), (["train", "val"], "train")])
 def test_split_of_the_examples(splits, chosen):
     assert example_split(splits) == chosen
+
+
+def test_levels_without_a_number_of_electrons(crystals):
+    sample = crystals.sample(crystals.ids[0])
+    sample = replace(sample, info=replace(sample.info, electrons=None))
+    with pytest.raises(DataError, match="no number of electrons"):
+        filled_spectrum(crystals.card, sample, sample.operators["hamiltonian"])
