@@ -60,13 +60,14 @@ def _main(side: Side, rows: list[ScoreDifference]) -> list[ScoreDifference]:
     """Rows in the official counting and average, where the data set is known; all in one form otherwise."""
     from slembench.core.errors import DataError
     from slembench.data import load_card
+    from slembench.metrics.scores import ScoreName
 
     try:
         official = load_card(side.records[0].dataset).official
         form = (official.counting, official.average)
     except DataError:
         form = ("full", "pooled")
-    return [row for row in rows if len(row.score.split(".")) == 2 or tuple(row.score.split(".")[2:]) == form]
+    return [row for row in rows if ScoreName.parse(row.score).is_in_form(*form)]
 
 
 def _content(row: ScoreDifference) -> dict[str, object]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from slembench.data import Card, Dataset
 from slembench.metrics.catalogue import Metric, catalogue
-from slembench.metrics.scores import Score
+from slembench.metrics.scores import Score, ScoreName, score_names
 from slembench.operators import OPERATORS
 
 
@@ -58,15 +58,15 @@ def official_scores(card: Card, available: Sequence[str]) -> list[str]:
     names = []
     for operator in OPERATORS:
         for metric in official.metrics:
-            forms = (f"{operator}.{metric}", f"{operator}.{metric}.{official.counting}.{official.average}")
-            names += [name for name in forms if name in available]
+            forms = (ScoreName(operator, metric), ScoreName(operator, metric, official.counting, official.average))
+            names += [str(name) for name in forms if str(name) in available]
     return names
 
 
 def main_scores(card: Card, available: Sequence[str]) -> list[str]:
     """Names of the official scores, then of the other ``available`` ones in the official counting and average."""
-    form = [card.official.counting, card.official.average]
-    usual = [name for name in available if len(name.split(".")) == 2 or name.split(".")[2:] == form]
+    form = (card.official.counting, card.official.average)
+    usual = [name for name in available if ScoreName.parse(name).is_in_form(*form)]
     return list(dict.fromkeys([*official_scores(card, available), *usual]))
 
 
@@ -91,7 +91,7 @@ def why_not(
         for name, metric in catalogue().items():
             if operator not in metric.operators or system not in metric.systems:
                 continue
-            names = metric.score_names(name, operator)
+            names = [str(score) for score in score_names(metric, operator)]
             if names and not any(score in scores or score in table for score in names):
                 reasons[f"{operator}.{name}"] = _reason(dataset, metric, levels)
     return reasons

@@ -16,6 +16,7 @@ from slembench.data.card import Card
 from slembench.leaderboard.ranking import Ranked, rank
 from slembench.leaderboard.runs import Entry, Run, join_seeds
 from slembench.metrics.catalogue import catalogue
+from slembench.metrics.scores import ScoreName
 from slembench.operators import OPERATORS
 
 
@@ -34,9 +35,7 @@ class BoardKey:
 
     def score(self, metric: str) -> str:
         """Name in a record of ``metric`` on this board."""
-        if catalogue()[metric].form == "elements":
-            return f"{self.operator}.{metric}.{self.counting}.{self.average}"
-        return f"{self.operator}.{metric}"
+        return str(ScoreName.of(self.operator, metric, self.counting, self.average))
 
 
 @dataclass(frozen=True)
@@ -191,10 +190,6 @@ def _order(board: Board) -> tuple[str, bool, str, int, bool, BoardKey]:
 
 def _keys(run: Run) -> list[BoardKey]:
     r = run.record
-    forms = {tuple(name.split(".")) for name in r.scores if len(name.split(".")) == 4}
-    return sorted(
-        {
-            BoardKey(r.dataset, r.split, op, counting, how, r.dataset_revision, r.dataset_fingerprint, r.split_hash)
-            for op, _, counting, how in forms
-        }
-    )
+    names = [ScoreName.parse(name) for name in r.scores]
+    data = r.dataset_revision, r.dataset_fingerprint, r.split_hash
+    return sorted({BoardKey(r.dataset, r.split, n.operator, n.counting, n.average, *data) for n in names if n.counting})

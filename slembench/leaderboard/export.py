@@ -50,7 +50,7 @@ def long_rows(boards: Iterable[Board]) -> Iterator[dict[str, object]]:
 def _scores(board: Board, kind: str, row: Ranked) -> Iterator[dict[str, object]]:
     head = _head(board, kind, row)
     for metric, entry in catalogue().items():
-        if entry.form not in ("elements", "structures", "split"):
+        if not entry.makes_score:
             continue
         score = board.key.score(metric)
         ranked = metric == board.metric and row.entry.state.kind == "active"

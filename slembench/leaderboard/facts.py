@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from slembench.leaderboard.runs import Entry
-from slembench.metrics.catalogue import catalogue
+from slembench.metrics.catalogue import catalogue, heading
 from slembench.results.record import PhysicsCheck
 from slembench.tables.cells import Cell, Column, Number
 
@@ -76,7 +76,7 @@ def physics_columns(entries: Sequence[Entry]) -> tuple[Column, ...]:
     """A column for each physics check that any of the entries has, in the order of the catalogue."""
     names = {name for entry in entries for run in entry.runs for name in run.record.physics}
     known = [name for name in catalogue() if name in names]
-    return tuple(Column(name, name.replace("_", " ")) for name in [*known, *sorted(names - set(known))])
+    return tuple(Column(name, heading(name)) for name in [*known, *sorted(names - set(known))])
 
 
 def physics(entry: Entry, columns: Sequence[Column]) -> dict[str, Cell]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from slembench.core.errors import ConfigError
 from slembench.core.files import write_text
 from slembench.leaderboard.boards import Board
-from slembench.leaderboard.groups import heading
 from slembench.leaderboard.ranking import Ranked
 from slembench.leaderboard.runs import Entry
+from slembench.metrics.catalogue import heading
 from slembench.operators import SYMBOLS
 from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_value
 from slembench.tables.text import markdown_table

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from slembench.core.errors import DataError
-from slembench.metrics.scores import structure_values
+from slembench.metrics.scores import ScoreName, structure_values
 from slembench.operators.orbitals import FloatArray
 from slembench.results.evidence import LEVELS, Evidence, evidence_of
 from slembench.results.index import ACTIVE, State
@@ -191,11 +191,11 @@ def _without_seed(config: object) -> object:
 
 def _why_not(record: RunRecord, score: str) -> str:
     """Reason in the record for a missing score: under its own name, its metric's, or for all levels."""
-    operator, metric, *_ = score.split(".")
-    if operator not in record.targets:
-        return f"{operator} is not predicted"
-    for key in (score, f"{operator}.{metric}", metric):
+    name = ScoreName.parse(score)
+    if name.operator not in record.targets:
+        return f"{name.operator} is not predicted"
+    for key in (score, f"{name.operator}.{name.metric}", name.metric):
         if key in record.unavailable:
             return record.unavailable[key]
-    levels = operator == "hamiltonian" and metric.startswith(("band_", "eps_", "homo_", "lumo_", "gap_"))
+    levels = name.operator == "hamiltonian" and name.metric.startswith(("band_", "eps_", "homo_", "lumo_", "gap_"))
     return record.unavailable.get("levels", "") if levels else ""

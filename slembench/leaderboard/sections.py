@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from slembench.leaderboard.block_table import blocks_section
 from slembench.leaderboard.boards import Board, other_splits
 from slembench.leaderboard.facts import COST_COLUMNS, about, cost, identity, physics, physics_columns
-from slembench.leaderboard.groups import GROUPS, MAIN, Group, heading, ungrouped
 from slembench.leaderboard.ranking import Ranked
 from slembench.leaderboard.runs import Entry
-from slembench.metrics.catalogue import catalogue
+from slembench.metrics.catalogue import catalogue, groups, heading, metrics_of
 from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, with_columns
+
+MAIN = "main"
+"""Group of scores that every board begins with."""
 
 NAMES = (
     Column("rank", "rank", names_row=True),
@@ -42,7 +44,7 @@ def board_sections(board: Board, boards: Sequence[Board] = (), full: bool = Fals
     sections = [_main(board)] if board.models else []
     if full and board.models:
         rows = [row.entry for row in board.models]
-        further = [_group(board, group) for group in (*GROUPS, Group("further", "further scores", ungrouped()))]
+        further = [_group(board, group) for group in groups() if group != MAIN]
         further += [blocks_section(board), _transfer(board, boards), _physics(board, rows), _cost(board, rows)]
         sections += [section for section in further if section is not None]
     if board.floors:
@@ -94,13 +96,13 @@ def _main(board: Board) -> Section:
         notes.append(f"level of theory: {board.official.theory}")
     notes.append("given: what the model reads; evidence: how far the scores are backed (see `slembench verify --help`)")
     return with_columns(
-        Section(f"{board.title}: {MAIN.title}", "measured", (*columns, *ABOUT), rows, tuple(notes), MAIN.name)
+        Section(f"{board.title}: {groups()[MAIN].title}", "measured", (*columns, *ABOUT), rows, tuple(notes), MAIN)
     )
 
 
 def _main_metrics(board: Board) -> list[str]:
     official = [metric for metric in board.official.metrics if metric in catalogue()]
-    return list(dict.fromkeys([board.metric, *MAIN.metrics, *official]))
+    return list(dict.fromkeys([board.metric, *metrics_of(MAIN), *official]))
 
 
 def _main_row(board: Board, ranked: Ranked, floor: float) -> dict[str, Cell]:
@@ -119,19 +121,20 @@ def _main_row(board: Board, ranked: Ranked, floor: float) -> dict[str, Cell]:
     return row | cost(entry) | about(entry)
 
 
-def _group(board: Board, group: Group) -> Section | None:
-    """Table of a group; None where no entry has any of its scores or says why not."""
-    columns = (*NAMES, *(score_column(board, metric) for metric in group.metrics))
+def _group(board: Board, name: str) -> Section | None:
+    """Table of a group of scores; None where no entry has any of them or says why not."""
+    group, metrics = groups()[name], metrics_of(name)
+    columns = (*NAMES, *(score_column(board, metric) for metric in metrics))
     rows = []
     for ranked in board.models:
         cells: dict[str, Cell] = {}
-        for metric in group.metrics:
+        for metric in metrics:
             cells |= score_cell(board, ranked.entry, metric)
         rows.append({"rank": str(ranked.rank or "-"), **identity(ranked.entry), **cells})
-    if not any(metric in row for row in rows for metric in group.metrics):
+    if not any(metric in row for row in rows for metric in metrics):
         return None
     notes = (group.note,) if group.note else ()
-    return with_columns(Section(f"{board.title}: {group.title}", "measured", columns, tuple(rows), notes, group.name))
+    return with_columns(Section(f"{board.title}: {group.title}", "measured", columns, tuple(rows), notes, name))
 
 
 def _transfer(board: Board, boards: Sequence[Board]) -> Section | None:

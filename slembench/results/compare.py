@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from slembench.core.errors import DataError
-from slembench.metrics.catalogue import find_metric
-from slembench.metrics.scores import structure_values
+from slembench.metrics.scores import ScoreName, structure_values
 from slembench.metrics.statistics import PairedDifference, paired_bootstrap
 from slembench.operators.orbitals import FloatArray
 from slembench.results.record import PER_STRUCTURE_FILE, RECORD_FILE, RunRecord, read_record, read_table
@@ -105,7 +104,7 @@ def compare(a: Side, b: Side, scores: Sequence[str] | None = None) -> list[Score
 
 def _difference(a: Side, b: Side, score: str, asked: bool) -> ScoreDifference | None:
     """One row; None for a score that has no paired difference, unless it was asked for by name."""
-    _, metric = find_metric(score)
+    metric = ScoreName.parse(score).definition
     try:
         ours, weight = numerators(a, score)
         theirs, _ = numerators(b, score)

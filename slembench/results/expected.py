@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
-from slembench.metrics.catalogue import find_metric
+from slembench.metrics.scores import ScoreName
 from slembench.results.record import RunRecord, ScoreValue
 
 EXPECTED_FILE = "expected.yaml"
@@ -156,7 +156,7 @@ def _finding(record: RunRecord, score: str, expected: ScoreValue, tolerance: flo
     found = record.scores.get(score)
     if found is None:
         return Finding(score, expected.unit, expected.value, None, "missing")
-    change = (found.value - expected.value) * (-1 if find_metric(score)[1].direction == "higher" else 1)
+    change = (found.value - expected.value) * (-1 if ScoreName.parse(score).definition.direction == "higher" else 1)
     verdict: Verdict = "as expected"
     if abs(change) > tolerance * abs(expected.value):
         verdict = "worse" if change > 0 else "better"

@@ -17,6 +17,7 @@ from typing import Literal
 
 from slembench.core.errors import DataError
 from slembench.core.files import sha256, write_text
+from slembench.metrics.scores import ScoreName
 from slembench.results.record import RECORD_FILE, RunRecord, read_record
 
 INDEX_FILE = "index.csv"
@@ -148,7 +149,7 @@ def index_entry(folder: Path, root: Path) -> IndexEntry:
 
 def headline(record: RunRecord) -> str:
     """Headline scores of a record as text, every digit of them."""
-    names = [".".join((operator, *HEADLINE)) for operator in record.targets]
+    names = [str(ScoreName(operator, *HEADLINE)) for operator in record.targets]
     return " ".join(f"{name}={record.scores[name].value!r}" for name in names if name in record.scores)
 
 

@@ -12,6 +12,7 @@ from slembench.figures.picture import Picture
 from slembench.figures.power_laws import Series, power_law_picture
 from slembench.figures.style import with_unit
 from slembench.metrics.scaling import PowerLaw, learning_curve
+from slembench.metrics.scores import ScoreName
 from slembench.operators import SYMBOLS
 from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
@@ -30,8 +31,8 @@ def data_efficiency(results: Results) -> list[Part]:
         models = _by_model(points)
         tables = [_curve_table(data, split, score, models) for score in scores]
         pictures = []
-        for operator in dict.fromkeys(score.split(".")[0] for score in scores):
-            score = next(name for name in scores if name.startswith(f"{operator}."))
+        first = {ScoreName.parse(score).operator: score for score in reversed(scores)}
+        for score in sorted(first.values(), key=scores.index):
             pictures.append(_curve_picture(data, split, score, models))
         parts.append(Part(tables=tuple(tables), pictures=tuple(pictures)))
     return parts
@@ -144,8 +145,8 @@ def _reach_picture(data: str, split: str, score: str, points: Sequence[Point]) -
 
 def axis(score: str, unit: str) -> str:
     """Label of an axis with a score on it."""
-    operator, metric, *_ = score.split(".")
-    return with_unit(f"{SYMBOLS.get(operator, operator)} {metric}", unit)
+    name = ScoreName.parse(score)
+    return with_unit(f"{SYMBOLS.get(name.operator, name.operator)} {name.metric}", unit)
 
 
 def picture_name(*parts: Any) -> str:

@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slembench.core.errors import ConfigError
-from slembench.metrics.catalogue import catalogue, find_metric
+from slembench.metrics.catalogue import catalogue
+from slembench.metrics.scores import ScoreName, score_names
 
 Limit = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -79,13 +80,13 @@ def read_gate(path: Path) -> dict[str, Bound]:
 
 def _bound(path: Path, name: str, limits: Any) -> Bound:
     try:
-        form = catalogue()[name].form if name in catalogue() else find_metric(name)[1].form
+        metric = catalogue().get(name) or ScoreName.parse(name).definition
     except ConfigError as error:
         raise ConfigError(f"gate {path}: key {name!r}: {error}") from error
-    if form not in ("check", "run") and "." not in name:
-        scores = [score for op in catalogue()[name].operators for score in catalogue()[name].score_names(name, op)]
+    if metric.form not in ("check", "run") and name in catalogue():
+        scores = [score for op in metric.operators for score in score_names(metric, op)]
         wanted = f"; name one score, such as {scores[0]}" if scores else ", which is no single number"
-        raise ConfigError(f"gate {path}: key {name!r}: is a metric with the form {form!r}{wanted}")
+        raise ConfigError(f"gate {path}: key {name!r}: is a metric with the form {metric.form!r}{wanted}")
     try:
         return Bound.model_validate(limits)
     except ValidationError as error:

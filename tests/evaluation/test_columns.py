@@ -12,6 +12,7 @@ from slembench.evaluation.floors import floor_predictions
 from slembench.evaluation.sources import EnsembleSource
 from slembench.metrics.catalogue import catalogue
 from slembench.metrics.kpath import band_path
+from slembench.metrics.scores import score_names
 from slembench.predictions import PredictionHeader
 
 MESH = np.array([(a / 3, b / 3, 0) for a in range(3) for b in range(3)])
@@ -135,7 +136,7 @@ def test_every_metric_has_a_score_or_a_reason(crystals, molecules):
         result = evaluate(dataset, Given(dataset, operators))
         for operator in operators:
             for name, metric in catalogue().items():
-                names = metric.score_names(name, operator)
+                names = [str(score) for score in score_names(metric, operator)]
                 if names and system in metric.systems:
                     held = any(score in result.scores for score in names)
                     assert held != (f"{operator}.{name}" in result.unavailable), (operator, name)

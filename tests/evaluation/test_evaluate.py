@@ -10,8 +10,7 @@ import scipy.linalg
 from slembench.core.errors import DataError, PredictionError
 from slembench.evaluation import evaluate, main_scores, official_scores
 from slembench.evaluation.floors import floor_predictions
-from slembench.metrics.catalogue import find_metric
-from slembench.metrics.scores import scores_from_table
+from slembench.metrics.scores import ScoreName, scores_from_table
 from slembench.operators.units import HARTREE_EV
 from slembench.predictions import PredictionHeader
 
@@ -48,7 +47,8 @@ def errors(dataset, given, op, structure):
 
 def test_perfect_prediction_scores_zero(crystals):
     result = evaluate(crystals, Given(crystals, noise=0.0))
-    errors = {name: score.value for name, score in result.scores.items() if find_metric(name)[1].direction == "lower"}
+    lower = {name for name in result.scores if ScoreName.parse(name).definition.direction == "lower"}
+    errors = {name: score.value for name, score in result.scores.items() if name in lower}
     assert len(errors) > 60
     assert max(errors.values()) < 1e-12
     assert {why for why in result.unavailable.values() if "not asked" not in why and "challenging" not in why} == {
@@ -97,8 +97,8 @@ def test_scores_follow_from_the_table_alone(crystals, tmp_path):
     assert again == result.scores
     assert unavailable.items() <= result.unavailable.items()
     for name, score in result.scores.items():
-        operator, metric = find_metric(name)
-        assert score.unit == metric.unit_of(operator, "eV")
+        parts = ScoreName.parse(name)
+        assert score.unit == parts.definition.unit_of(parts.operator, "eV")
 
 
 def test_identity_of_all_diag_and_off(molecules):

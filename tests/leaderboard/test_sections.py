@@ -5,8 +5,6 @@ import pytest
 
 import slembench
 from slembench.leaderboard.boards import BoardKey
-from slembench.leaderboard.groups import GROUPS, HEADINGS, MAIN, ungrouped
-from slembench.metrics.catalogue import catalogue
 from slembench.results.index import add_entries, retire
 from slembench.results.record import Cost, Hardware, PhysicsCheck, TrainingSummary, write_table
 
@@ -17,14 +15,6 @@ def sections(add_run, **options):
     board = slembench.board(runs=[add_run.root], committed=False)
     found = board.sections(full=True, **options)
     return {section.group: section for section in found if section.kind != "published" and ", test, " in section.title}
-
-
-def test_every_score_of_the_catalogue_stands_in_one_group():
-    metrics = [metric for group in (MAIN, *GROUPS) for metric in group.metrics]
-    assert len(metrics) == len(set(metrics))
-    assert set(metrics) <= set(catalogue())
-    assert set(HEADINGS) <= set(catalogue())
-    assert ungrouped() == ()
 
 
 def test_blocks_are_summed_by_angular_momenta(add_run):

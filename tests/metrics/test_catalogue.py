@@ -5,12 +5,13 @@ from importlib import import_module
 import pytest
 
 from slembench.core.errors import ConfigError
-from slembench.metrics.catalogue import CATALOGUE, catalogue, find_metric, read_catalogue
+from slembench.metrics.catalogue import CATALOGUE, catalogue, groups, heading, metrics_of, read_catalogue
+from slembench.metrics.scores import score_names
 
 
 @pytest.mark.parametrize("name", catalogue())
 def test_entries_point_to_documented_functions(name):
-    module, function = catalogue()[name].function.split(":")
+    module, function = catalogue()[name].function.rsplit(".", 1)
     assert getattr(import_module(module), function).__doc__
 
 
@@ -21,31 +22,34 @@ def test_units_follow_the_operator():
     assert catalogue()["s_min_eig"].unit_of("overlap", "Hartree") == "1"
 
 
-def test_score_names():
-    assert catalogue()["mae_off"].score_names("mae_off", "density") == [
-        "density.mae_off.full.per_structure",
-        "density.mae_off.full.pooled",
-        "density.mae_off.reduced.per_structure",
-        "density.mae_off.reduced.pooled",
-    ]
-    assert catalogue()["gap_mae"].score_names("gap_mae", "hamiltonian") == ["hamiltonian.gap_mae"]
-    assert catalogue()["mae_block"].score_names("mae_block", "hamiltonian") == []
+def test_every_score_has_a_heading_and_one_group_and_nothing_else_has_one():
+    shown = [metric for group in groups() for metric in metrics_of(group)]
+    assert len(shown) == len(set(shown))
+    assert set(shown) == {name for name, metric in catalogue().items() if score_names(metric, metric.operators[0])}
+    assert all(catalogue()[name].heading == heading(name) for name in shown)
+    assert len({heading(name) for name in shown}) == len(shown)
 
 
-def test_find_metric():
-    assert find_metric("overlap.mae_all.full.pooled") == ("overlap", catalogue()["mae_all"])
-    for wrong in ("overlap.mae_all", "hamiltonian.mae.full.pooled", "mae_all", "hamiltonian.mae_all.full.median"):
-        with pytest.raises(ConfigError, match="no score"):
-            find_metric(wrong)
+def test_kind_and_parts_follow_the_name():
+    for name, metric in catalogue().items():
+        if metric.form == "elements":
+            assert metric.kind == name.split("_")[0]
+            expected = {"diag": ("onsite",), "off": ("offsite",)}.get(name.split("_")[1], ("onsite", "offsite"))
+            assert metric.parts == expected
+            assert (metric.gauge, metric.challenging) == (name == "mae_gauge", name == "mae_challenging_samples")
 
 
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ("  direction: lower", "  direction: down", "mae_all.direction"),
-        ("  direction: lower", "  direction: lower\n  colour: red", "mae_all.colour"),
-        ("  form: elements", "  form: elements\n  over: mean", "mae_all"),
-        ("  needs: []", "  needs: [T]", "mae_all.needs.0"),
+        ("  direction: lower", "  direction: down", "metrics.mae_all.direction"),
+        ("  direction: lower", "  direction: lower\n    colour: red", "metrics.mae_all.colour"),
+        ("  form: elements", "  form: elements\n    over: mean", "metrics.mae_all"),
+        ("  needs: []", "  needs: [T]", "metrics.mae_all.needs.0"),
+        ("    kind: mae\n", "", "metrics.mae_all"),
+        ("    group: main\n", "", "metrics.mae_all"),
+        ("    group: main\n", "    group: other\n", ""),
+        ("  main:\n", "  first:\n", ""),
     ],
 )
 def test_wrong_entries_are_named(tmp_path, old, new, key):

@@ -1,11 +1,12 @@
-"""Scores from a hand-made per-structure table."""
+"""Names of scores, and scores from a hand-made per-structure table."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from slembench.metrics.catalogue import find_metric
-from slembench.metrics.scores import scores_from_table, structure_values
+from slembench.core.errors import ConfigError
+from slembench.metrics.catalogue import catalogue
+from slembench.metrics.scores import ScoreName, score_names, scores_from_table, structure_values
 
 ROWS = [
     # onsite: abs, sq, count, max; offsite likewise
@@ -57,8 +58,8 @@ def test_by_hand(table):
 def test_every_score_is_in_the_catalogue_with_its_unit(table):
     scores, _ = scores_from_table(table)
     for name, score in scores.items():
-        operator, metric = find_metric(name)
-        assert score.unit == metric.unit_of(operator, "eV")
+        parts = ScoreName.parse(name)
+        assert score.unit == parts.definition.unit_of(parts.operator, "eV")
     assert scores["overlap.mae_all.full.pooled"].unit == "1"
 
 
@@ -95,3 +96,54 @@ def test_ratio_of_structure_values_is_the_score(table, score):
 def test_other_scores_are_no_ratio(table, score):
     with pytest.raises(KeyError, match="is not a mean"):
         structure_values(table, score)
+
+
+def test_names_are_read_and_written():
+    name = ScoreName.parse("density.rmse_off.reduced.per_structure")
+    assert name == ScoreName("density", "rmse_off", "reduced", "per_structure")
+    assert name.definition is catalogue()["rmse_off"]
+    assert ScoreName.parse("hamiltonian.gap_mae") == ScoreName("hamiltonian", "gap_mae")
+    for metric in catalogue().values():
+        for operator in metric.operators:
+            for score in score_names(metric, operator):
+                assert ScoreName.parse(str(score)) == score
+                assert score.definition is metric
+
+
+@pytest.mark.parametrize("text", ["mae_all", "overlap.mae_all.full", "a.b.c.d.e", "hamiltonian..full.pooled", "", "a."])
+def test_names_have_two_or_four_words(text):
+    with pytest.raises(ConfigError, match="no score"):
+        ScoreName.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "overlap.mae_all", "hamiltonian.mae.full.pooled", "hamiltonian.mae_all.full.median",
+        "kinetic.mae_all.full.pooled",
+        "overlap.gap_mae", "hamiltonian.gap_mae.full.pooled", "hamiltonian.mae_block", "hamiltonian.rotation",
+    ],
+)  # fmt: skip
+def test_names_that_no_score_can_have(text):
+    with pytest.raises(ConfigError, match="no score"):
+        ScoreName.parse(text).definition  # noqa: B018
+
+
+def test_scores_of_a_metric():
+    assert [str(name) for name in score_names(catalogue()["mae_off"], "density")] == [
+        "density.mae_off.full.per_structure",
+        "density.mae_off.full.pooled",
+        "density.mae_off.reduced.per_structure",
+        "density.mae_off.reduced.pooled",
+    ]
+    assert [str(name) for name in score_names(catalogue()["gap_mae"], "hamiltonian")] == ["hamiltonian.gap_mae"]
+    assert score_names(catalogue()["gap_mae"], "overlap") == []
+    assert score_names(catalogue()["mae_block"], "hamiltonian") == []
+
+
+def test_form_of_a_score():
+    assert str(ScoreName.of("overlap", "mae_all", "reduced", "pooled")) == "overlap.mae_all.reduced.pooled"
+    assert str(ScoreName.of("overlap", "s_min_eig", "reduced", "pooled")) == "overlap.s_min_eig"
+    assert ScoreName.parse("overlap.mae_all.reduced.pooled").is_in_form("reduced", "pooled")
+    assert not ScoreName.parse("overlap.mae_all.reduced.pooled").is_in_form("full", "pooled")
+    assert ScoreName.parse("overlap.s_min_eig").is_in_form("full", "pooled")

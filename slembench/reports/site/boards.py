@@ -11,9 +11,9 @@ from slembench.figures.cost import CostPoint, cost_picture
 from slembench.figures.style import svg_text
 from slembench.figures.tasks import TaskPoint, task_picture
 from slembench.leaderboard.boards import Board
-from slembench.leaderboard.groups import heading
 from slembench.leaderboard.overview import budget, by_budget, main_boards, overview
 from slembench.leaderboard.sections import board_sections, score_cell, score_column
+from slembench.metrics.catalogue import heading
 from slembench.operators import SYMBOLS
 from slembench.reports.site.addresses import Task
 from slembench.reports.site.writer import Site, numbered
