@@ -69,7 +69,8 @@ def save_model(case: str, folder: Path) -> None:
     """Checkpoint of a SLEM with random weights."""
     import torch
 
-    from slembench.models.slem.model import Slem, SlemConfig
+    from slembench.models.slem.config import SlemConfig
+    from slembench.models.slem.model import Slem
     from slembench.operators.orbitals import Basis
     from slembench.training.checkpoint import Checkpoint, model_description, save_checkpoint
 

@@ -18,7 +18,7 @@ from slembench.nn.tensor_products import BondProduct, reachable
 from slembench.nn.typed import PairRows, TypedMixing
 
 if TYPE_CHECKING:
-    from .model import DeepHE3Config
+    from .config import DeepHE3Config
 
 
 @dataclass(frozen=True)

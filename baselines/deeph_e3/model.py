@@ -12,42 +12,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
-from slembench.models.e3nn_weights import sampled_activation_factors
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
 from slembench.nn.graph_norm import GraphRows
 from slembench.nn.hermitian import HermitianHead, both_orders
-from slembench.nn.layers import ActivationFactors
 from slembench.nn.radial import GaussianBasis
 from slembench.nn.readout import OperatorFeatures
 from slembench.nn.typed import PairRows
 from slembench.operators.orbitals import Basis
 
 from .blocks import NodeUpdate, PairUpdate, Surroundings
-from .weights import load_public
-
-
-class DeepHE3Config(ModelConfig):
-    """Hyper-parameters of DeepH-E3; defaults are those of its public code."""
-
-    embedding: int = Field(64, ge=1, description="width of the node embedding and of the first pair states")
-    irreps_mid: str = Field("64x0e+32x1o+16x2e+8x3o+8x4e", description="e3nn irreps of node and pair states")
-    n_blocks: int = Field(3, ge=1, description="blocks of a node and a pair update")
-    harmonics_lmax: int = Field(4, ge=0, description="l of the spherical harmonics of the bond")
-    n_gaussians: int = Field(128, ge=2, description="Gaussians of the distance that the radial networks read")
-    gaussian_stop: float = Field(7.2, gt=0, description="Angstrom | where the last Gaussian stands")
-    embedding_stop: float = Field(
-        6.0, gt=0, description="Angstrom | where the last one of the first pair states stands"
-    )
-    activation_factors: ActivationFactors = Field(
-        ActivationFactors(), description="unit-variance factors of SiLU and sigmoid; imported weights need their own"
-    )
+from .config import DeepHE3Config
 
 
 class DeepHE3(OperatorModel):
@@ -107,9 +87,12 @@ class DeepHE3(OperatorModel):
         cls, file: Path, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str]
     ) -> DeepHE3:
         """Model with the weights of a checkpoint of the public code; see `weights.load_public`."""
-        model = cls(
-            config.model_copy(update={"activation_factors": sampled_activation_factors()}), basis, cutoffs, targets
-        )
+        from slembench.models.e3nn_weights import sampled_activation_factors
+
+        from .weights import load_public
+
+        factors = sampled_activation_factors()
+        model = cls(config.model_copy(update={"activation_factors": factors}), basis, cutoffs, targets)
         load_public(model, file)
         return model
 

@@ -11,16 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField, type_cutoffs
-from slembench.models.e3nn_weights import sampled_factor
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, NodeState, pair_frames
-from slembench.nn.functional import SOFTPLUS_FACTOR, Constants, shifted_softplus
+from slembench.nn.functional import Constants, shifted_softplus
 from slembench.nn.hermitian import Hermitised
 from slembench.nn.layers import ChannelMixing
 from slembench.nn.radial import BernsteinBasis
@@ -29,25 +27,8 @@ from slembench.nn.typed import PairRows
 from slembench.operators.orbitals import Basis
 
 from .blocks import Convolution, OnsiteLayer, PairLayer, Surroundings
+from .config import QHNetConfig
 from .expansion import Expansion
-from .weights import load_public
-
-
-class QHNetConfig(ModelConfig):
-    """Hyper-parameters of QHNet; defaults are those of its QH9 version."""
-
-    width: int = Field(128, ge=1, description="channels of every l of node and pair states")
-    bottleneck: int = Field(32, ge=1, description="channels of every l in front of the expansion to blocks")
-    lmax: int = Field(
-        4, ge=0, description="largest l of states and harmonics; the blocks need twice that of the shells"
-    )
-    n_layers: int = Field(5, ge=1, description="convolutions")
-    first_pair_layer: int = Field(3, ge=0, description="convolution (from 0) after which on-site and pair states begin")
-    max_radius: float = Field(15.0, gt=0, description="Angstrom | reach of the convolutions, within the pair cutoff")
-    n_radial: int = Field(16, ge=1, description="exponential Bernstein functions")
-    softplus_factor: float = Field(
-        SOFTPLUS_FACTOR, gt=0, description="unit-variance factor of the shifted softplus; imported weights need theirs"
-    )
 
 
 class QHNet(OperatorModel):
@@ -110,9 +91,12 @@ class QHNet(OperatorModel):
         cls, file: Path, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str]
     ) -> QHNet:
         """Model with the weights of a checkpoint of the public code; see `weights.load_public`."""
-        model = cls(
-            config.model_copy(update={"softplus_factor": sampled_factor(shifted_softplus)}), basis, cutoffs, targets
-        )
+        from slembench.models.e3nn_weights import sampled_factor
+
+        from .weights import load_public
+
+        factor = sampled_factor(shifted_softplus)
+        model = cls(config.model_copy(update={"softplus_factor": factor}), basis, cutoffs, targets)
         load_public(model, file)
         return model
 

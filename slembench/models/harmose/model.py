@@ -11,15 +11,15 @@ loss, since stage 1 is exactly equivariant and the map between features and matr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from torch import nn
 
 from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
-from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField, Stage, Symmetry, type_cutoffs
+from slembench.models.contract import OperatorModel, ReceptiveField, Stage, Symmetry, type_cutoffs
+from slembench.models.harmose.config import HarmoseConfig
 from slembench.models.registry import load_model_class
 from slembench.nn.frames import NodeState
 from slembench.nn.radial import GaussianBasis, polynomial_envelope
@@ -27,27 +27,6 @@ from slembench.nn.readout import OperatorFeatures
 from slembench.nn.transformer import Neighbourhood, TransformerLayer
 from slembench.operators.orbitals import Basis
 from slembench.operators.rotations import wigner_d
-
-
-class HarmoseConfig(ModelConfig):
-    """Hyper-parameters of both stages and of the cascade."""
-
-    stage1: str = Field("deeph-e3", description="equivariant model of stage 1, as --model names one")
-    stage1_settings: dict[str, Any] = Field(default_factory=dict, description="its hyper-parameters")
-    stage1_only: bool = Field(False, description="leave stage 2 out")
-    stage1_share: float = Field(
-        0.6, ge=0, lt=1, description="part of the training budget for stage 1 alone; it is frozen after it"
-    )
-    joint_share: float | None = Field(
-        None, gt=0, lt=1, description="part of the budget after which both are trained together; null: never"
-    )
-    later_lr_factor: float = Field(1.0, gt=0, description="factor on the learning rate once stage 1 alone is over")
-    width: int = Field(128, ge=1, description="of stage 2's node and pair states")
-    heads: int = Field(8, ge=1, description="of its attention; divides the width")
-    n_layers: int = Field(2, ge=1, description="its layers")
-    n_gaussians: int = Field(32, ge=2, description="Gaussians of the distance that it reads")
-    envelope_power: int = Field(6, ge=2, description="p of the polynomial envelope that ends it at the cutoff")
-    random_rotations: bool = Field(True, description="rotate its input at random in every training step")
 
 
 class Harmose(OperatorModel):

@@ -10,15 +10,12 @@ import torch
 from torch import nn
 
 from slembench.models.contract import ReceptiveField
+from slembench.models.lem.config import LemConfig
 from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, ResidualShares, State, Surroundings
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
 from slembench.nn.update import Residual, SO2Update
-
-
-class LemConfig(PairFrameConfig):
-    """Hyper-parameters of LEM."""
 
 
 class Lem(PairFrameModel):

@@ -13,14 +13,11 @@ from torch import nn
 
 from slembench.models.contract import ReceptiveField
 from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, ResidualShares, State, Surroundings
+from slembench.models.slem.config import SlemConfig
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
 from slembench.nn.update import Residual, SO2Update
-
-
-class SlemConfig(PairFrameConfig):
-    """Hyper-parameters of SLEM."""
 
 
 class Slem(PairFrameModel):

@@ -6,7 +6,8 @@ import torch
 
 from slembench.core.errors import ConfigError
 from slembench.data.graph import build_graph
-from slembench.models.harmose.model import Harmose, HarmoseConfig
+from slembench.models.harmose.config import HarmoseConfig
+from slembench.models.harmose.model import Harmose
 from slembench.operators.rotations import random_rotation, wigner_d
 from slembench.suite.checks import contract_report
 

@@ -7,7 +7,8 @@ import torch
 from slembench.core.errors import ConfigError
 from slembench.data.graph import build_graph
 from slembench.models.graphs import attach_frames
-from slembench.models.slem.model import Slem, SlemConfig
+from slembench.models.slem.config import SlemConfig
+from slembench.models.slem.model import Slem
 from slembench.operators.rotations import random_rotation
 from slembench.suite.checks import contract_report, equivariance_error, outside_gradient, predict_blocks
 
