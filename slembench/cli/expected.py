@@ -73,15 +73,17 @@ def _model_folder(record: RunRecord) -> Path:
 def _write(record: RunRecord, home: Path, tolerance: float, scores: list[str] | None) -> Path:
     from slembench.data import load_card
     from slembench.evaluation import official_scores
-    from slembench.results.expected import EXPECTED_FILE, Expected, expected_run, read_expected, write_expected
+    from slembench.models.facts import EXPECTED_FILE
+    from slembench.results.expected import Expected, expected_run, read_expected, write_expected
 
     names = scores or official_scores(load_card(record.dataset), list(record.scores))
     entry = expected_run(record, names, tolerance)
     description = (
         "Scores on held-out structures of one run with one seed; not tuned on them. The tolerance is relative."
     )
-    runs = read_expected(home).runs if (home / EXPECTED_FILE).is_file() else {}
-    return write_expected(home, Expected(description=description, runs={**runs, record.dataset: entry}))
+    before = read_expected(home) if (home / EXPECTED_FILE).is_file() else Expected(description=description, runs={})
+    changed = {"description": description, "runs": {**before.runs, record.dataset: entry}}
+    return write_expected(home, before.model_copy(update=changed))
 
 
 def _show(title: str, findings: list[Finding]) -> None:

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict
 
 from slembench.core.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel
+from slembench.models.facts import RECIPE_FILE
 from slembench.models.registry import load_model_class, shipped_folders
 from slembench.training.config import TrainConfig, validated
 
-RECIPE_FILE = "recipe.yaml"
 PARTS = ("model", "training", "targets")
 """Keys of a recipe that a variant and a dotted change may touch."""
 

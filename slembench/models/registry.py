@@ -19,10 +19,13 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from slembench.core.assets import asset_path, list_assets
 from slembench.core.errors import ConfigError
-from slembench.models.contract import OperatorModel
+
+if TYPE_CHECKING:
+    from slembench.models.contract import OperatorModel
 
 REFERENCE = Path(__file__).resolve().parent
 """Folder of the reference models, ``slembench/models``: every folder in it that holds a ``model.py`` is one."""
@@ -117,6 +120,8 @@ def _forget(package: str) -> None:
 
 
 def _only_model(module: ModuleType, where: str) -> type[OperatorModel]:
+    from slembench.models.contract import OperatorModel
+
     if hasattr(module, "MODEL"):
         return _checked(module.MODEL, where)
     own = [
@@ -142,6 +147,8 @@ def _from_reference(reference: str) -> type[OperatorModel]:
 
 
 def _checked(value: object, where: str) -> type[OperatorModel]:
+    from slembench.models.contract import OperatorModel  # loads torch, which names and folders do not need
+
     if not (inspect.isclass(value) and issubclass(value, OperatorModel)):
         raise ConfigError(f"{where}: is not a subclass of slembench.models.contract.OperatorModel")
     return value

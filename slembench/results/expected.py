@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.metrics.scores import ScoreName
+from slembench.models.facts import EXPECTED_FILE, ModelFacts
 from slembench.results.record import RunRecord, ScoreValue
-
-EXPECTED_FILE = "expected.yaml"
 
 Verdict = Literal["as expected", "better", "worse", "missing"]
 
@@ -61,11 +60,13 @@ class Expected(_Part):
     """Content of the file.
 
     Attributes:
-        description: how the values came about.
+        description: how the values of the runs came about.
         runs: data set -> run.
+        measured: size, receptive field and symmetry errors of the untrained model (`slembench.suite.facts`), or None.
     """
 
     description: str
+    measured: ModelFacts | None = None
     runs: dict[str, ExpectedRun]
 
 
@@ -125,7 +126,8 @@ def expected_run(record: RunRecord, scores: Sequence[str], tolerance: float) -> 
 
 def write_expected(folder: str | Path, expected: Expected) -> Path:
     """Write the file of a model's folder atomically; returns its path."""
-    text = yaml.safe_dump(expected.model_dump(mode="json"), sort_keys=False, width=120, allow_unicode=True)
+    content = expected.model_dump(mode="json", exclude=None if expected.measured else {"measured"})
+    text = yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True)
     return write_text(Path(folder) / EXPECTED_FILE, text)
 
 
