@@ -22,7 +22,7 @@ variable SLEMBENCH_DATA (default: the data folder of the user) are listed too.
     slembench data list --json
 """
 
-INFO_HELP = """Show the card of a data set: units, shells, level of theory, splits, noise floor, checks.
+INFO_HELP = """Show the card of a data set: units, shells, level of theory, splits, numerical noise, checks.
 
 Of an official set that is not on this machine: address, size, checksum, licence, split rule, and what could not be
 confirmed. With --verify every structure is read and looked through and every checksum compared.

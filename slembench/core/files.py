@@ -63,7 +63,7 @@ def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def held(path: str | Path, work: str) -> Iterator[None]:
+def file_lock(path: str | Path, work: str) -> Iterator[None]:
     """Only one process at a time is in this block for ``path``; the mark goes with the process, however that ends.
 
     Args:

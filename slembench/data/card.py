@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from ase.data import atomic_numbers
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
@@ -157,7 +157,7 @@ class Card(_Part):
         rounding: operator -> quantum to which stored values were rounded (a power of two, unit of the operator).
         challenging: hardest test structures and blocks under a reference baseline.
         scf: protocol of self-consistent runs from predictions; absent where none are made.
-        noise_floor: measured size of what no model can learn, with what was measured.
+        numerical_noise: measured size of what no model can learn, with what was measured.
         checks: results of the verification that every structure went through.
     """
 
@@ -183,7 +183,10 @@ class Card(_Part):
     scf: ScfProtocol | None = None
     licence: str
     origin: Origin
-    noise_floor: dict[str, float | str] = {}
+    # cards written before the key was renamed say "noise_floor"
+    numerical_noise: Annotated[
+        dict[str, float | str], Field(validation_alias=AliasChoices("numerical_noise", "noise_floor"))
+    ] = {}
     citation: str
     redistribution: bool
     checks: dict[str, float | int | str] = {}

@@ -5,15 +5,13 @@ The layout of QHNet and its descendants; of H 2s1p and C 3s2p1d the blocks are 1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from slembench.core.errors import DataError
-from slembench.data.sample import Sample
 from slembench.operators.orbitals import Basis, FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -105,28 +103,6 @@ class MoleculeBlocks:
     positions: FloatArray
     pair_index: IntArray
     values: FloatArray
-
-
-def padded_samples(samples: Iterable[Sample], operator: str, layout: PaddedLayout) -> PaddedBlocks:
-    """Padded blocks of one operator of some molecules; missing blocks are zero, missing directions completed.
-
-    Args:
-        samples: molecules.
-        operator: "hamiltonian", "overlap", "density".
-        layout: of a basis with their elements.
-
-    Raises:
-        DataError: a sample without the operator, or one that couples to other cells.
-    """
-    parts = []
-    for sample in samples:
-        if operator not in sample.operators:
-            raise DataError(f"structure {sample.id!r}: key {operator!r}: operator is missing")
-        half = sample.operators[operator].triangle()
-        if half.pair_shift.any():
-            raise DataError(f"structure {sample.id!r}: key 'pair_shift': padded blocks are for molecules, not crystals")
-        parts.append(MoleculeBlocks(half.numbers, sample.atoms.positions, half.pair_index, half.values))
-    return padded_blocks(parts, layout)
 
 
 def padded_blocks(molecules: Sequence[MoleculeBlocks], layout: PaddedLayout) -> PaddedBlocks:

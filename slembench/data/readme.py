@@ -36,7 +36,7 @@ def card_tables(card: Card) -> list[str]:
         markdown_table("Level of theory", card.level_of_theory.model_dump(exclude_none=True)),
         markdown_table("Splits", {**card.counts.splits, "rule": card.splits.rule, "seed": card.splits.seed}),
         markdown_table("Challenging", _challenging(card)),
-        markdown_table("Noise floor", card.noise_floor),
+        markdown_table("Numerical noise", card.numerical_noise),
         markdown_table("Checks", card.checks),
     ]
 

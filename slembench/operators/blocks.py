@@ -7,7 +7,6 @@ Everything is vectorised over pairs; the only loops run over pairs of *elements*
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -155,10 +154,6 @@ class BlockMatrix:
     def pair_keys(self) -> IntArray:
         """(P,) int64 | one number for each (i, j, R), the same for equal triples in any operator."""
         return pair_keys(self.pair_index, self.pair_shift)
-
-    def pair_set_hash(self) -> str:
-        """sha256 of the sorted set of pairs; the same for any order."""
-        return hashlib.sha256(np.sort(self.pair_keys()).astype("<i8").tobytes()).hexdigest()
 
     @cached_property
     def reverse(self) -> IntArray:

@@ -15,9 +15,6 @@ RYDBERG_EV = HARTREE_EV / 2
 BOHR_ANGSTROM = 0.529177210544
 """Bohr radius in Angstrom (CODATA 2022)."""
 
-BOLTZMANN_EV = 8.617333262e-5
-"""Boltzmann constant in eV / K (exact in the SI of 2019)."""
-
 ABACUS_RYDBERG_EV = 13.605698
 """Rydberg energy in eV as ABACUS defines it; its matrices are in Ry of this size."""
 
@@ -41,27 +38,8 @@ def energy_factor(source: str, target: str) -> float:
     Raises:
         ValueError: an unknown unit word; the message names it and the known ones.
     """
-    return _factor(source, target, ENERGY_UNITS, "energy")
-
-
-def length_factor(source: str, target: str) -> float:
-    """Factor that turns a length in ``source`` units into ``target`` units.
-
-    Args:
-        source: one of `LENGTH_UNITS`.
-        target: one of `LENGTH_UNITS`.
-
-    Returns:
-        Dimensionless factor.
-
-    Raises:
-        ValueError: an unknown unit word; the message names it and the known ones.
-    """
-    return _factor(source, target, LENGTH_UNITS, "length")
-
-
-def _factor(source: str, target: str, table: dict[str, float], kind: str) -> float:
     for word in (source, target):
-        if word not in table:
-            raise ValueError(f"unknown {kind} unit {word!r}; use one of {', '.join(table)}")
-    return 1.0 if source == target else table[source] / table[target]
+        if word not in ENERGY_UNITS:
+            raise ValueError(f"unknown energy unit {word!r}; use one of {', '.join(ENERGY_UNITS)}")
+    # exactly 1 for equal words, so that converting to the same unit leaves every bit of the data as it is
+    return 1.0 if source == target else ENERGY_UNITS[source] / ENERGY_UNITS[target]

@@ -61,7 +61,7 @@ def dataset_pictures(dataset: Dataset) -> list[Picture]:
             "decay",
             "Block norm against distance",
             f"Root mean square element of every block of {letters} in {several}"
-            + ("; noise: the noise floor of the card." if _noise(card) else "."),
+            + ("; noise: the numerical noise of the card." if _noise(card) else "."),
             decay,
         ),
         _spectrum_picture(card, samples, several),
@@ -99,7 +99,7 @@ def _noise(card: Card) -> dict[str, float]:
     found: dict[str, float] = {}
     for operator in card.operators:
         key = f"{operator}_rms_{card.units.energy}" if operator == "hamiltonian" else f"{operator}_rms"
-        value = card.noise_floor.get(key)
+        value = card.numerical_noise.get(key)
         if isinstance(value, float):
             found[operator] = value
     return found

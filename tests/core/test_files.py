@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from slembench.core.errors import ConfigError, DataError
-from slembench.core.files import atomic_file, atomic_folder, held, sha256, write_text
+from slembench.core.files import atomic_file, atomic_folder, file_lock, sha256, write_text
 
 
 def names(folder):
@@ -71,13 +71,13 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
 
 
 def test_one_process_at_a_time_and_the_mark_goes(tmp_path):
-    with held(tmp_path / "set", "importing"):
-        with pytest.raises(DataError, match="another process is importing"), held(tmp_path / "set", "importing"):
+    with file_lock(tmp_path / "set", "importing"):
+        with pytest.raises(DataError, match="another process is importing"), file_lock(tmp_path / "set", "importing"):
             pass
-        with held(tmp_path / "other", "importing"):
+        with file_lock(tmp_path / "other", "importing"):
             pass
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(KeyError), held(tmp_path / "set", "importing"):
+    with pytest.raises(KeyError), file_lock(tmp_path / "set", "importing"):
         raise KeyError
-    with held(tmp_path / "set", "importing"):
+    with file_lock(tmp_path / "set", "importing"):
         pass

@@ -68,3 +68,13 @@ def test_file_that_is_no_card(tmp_path):
     (tmp_path / "card.yaml").write_text("name: [unclosed")
     with pytest.raises(DataError, match=r"card.yaml: not readable as YAML"):
         read_card(tmp_path)
+
+
+def test_cards_written_before_the_renaming_of_a_key(content):
+    assert "noise_floor" not in content
+    old = {key: value for key, value in content.items() if key != "numerical_noise"}
+    noise = {"measured": "again, shifted", "hamiltonian_rms_eV": 1e-4}
+    for key in ("noise_floor", "numerical_noise"):
+        assert parse_card(old | {key: noise}, "card.yaml").numerical_noise == noise
+    with pytest.raises(DataError, match="card.yaml: key 'numerical_noise': unknown key|key 'noise_floor': unknown key"):
+        parse_card(old | {"noise_floor": noise, "numerical_noise": noise}, "card.yaml")

@@ -30,7 +30,7 @@ def test_card_fits_data_and_readme(sets, name):
     assert data.card.checks["structures_verified"] == len(data)
     assert data.card.checks["max_eigenvalue_error_meV"] < 1
     assert ("density" in data.card.operators) == (name in WITH_DENSITY)
-    assert data.card.noise_floor["hamiltonian_mean_abs_eV"] < 1e-4
+    assert data.card.numerical_noise["hamiltonian_mean_abs_eV"] < 1e-4
 
 
 @pytest.mark.parametrize("name", NAMES)

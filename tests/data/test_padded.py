@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slembench.core.errors import DataError
-from slembench.data.padded import PaddedLayout, padded_samples
+from slembench.data.padded import MoleculeBlocks, PaddedLayout, padded_blocks
 from slembench.data.store import Header, SampleStore, write_samples
 
 SLOTS = {5: [0, 1, 2, 3, 4], 7: [0, 2, 3, 4, 5, 6, 7, 8, 9]}
@@ -14,6 +14,16 @@ SLOTS = {5: [0, 1, 2, 3, 4], 7: [0, 2, 3, 4, 5, 6, 7, 8, 9]}
 @pytest.fixture
 def samples(molecules):
     return [molecules.sample(name) for name in molecules.ids[:4]]
+
+
+def padded_of(samples, operator, layout):
+    """Padded blocks of samples in memory, whatever directions of the pairs they hold."""
+    halves = [sample.operators[operator].triangle() for sample in samples]
+    parts = [
+        MoleculeBlocks(half.numbers, sample.atoms.positions, half.pair_index, half.values)
+        for half, sample in zip(halves, samples)
+    ]
+    return padded_blocks(parts, layout)
 
 
 def by_loops(samples, name):
@@ -42,7 +52,7 @@ def test_blocks_equal_those_of_loops(molecules, samples, operator, tmp_path):
     header = Header(molecules.basis.to_dict(), "Hartree", "vacuum", ("hamiltonian", "overlap", "density"))
     write_samples(tmp_path / "m.parquet", samples, header)
     stored = SampleStore([tmp_path / "m.parquet"]).padded([sample.id for sample in samples], operator)
-    for batch in (padded_samples(samples, operator, PaddedLayout(molecules.basis)), stored):
+    for batch in (padded_of(samples, operator, PaddedLayout(molecules.basis)), stored):
         np.testing.assert_array_equal(batch.onsite, onsite)
         np.testing.assert_array_equal(batch.pair, pair)
         np.testing.assert_array_equal(batch.pair_index, index)
@@ -63,13 +73,13 @@ def onsite_masks(samples):
 def test_both_directions_and_missing_blocks(molecules, samples):
     """A stored triangle, all pairs, and a list without one pair."""
     layout, sample = PaddedLayout(molecules.basis), samples[0]
-    wanted = padded_samples([sample], "hamiltonian", layout)
+    wanted = padded_of([sample], "hamiltonian", layout)
     full = sample.operators["hamiltonian"].complete()
     assert (full.pair_index[:, 0] > full.pair_index[:, 1]).any()
-    again = padded_samples([_with(sample, full)], "hamiltonian", layout)
+    again = padded_of([_with(sample, full)], "hamiltonian", layout)
     np.testing.assert_array_equal(again.pair, wanted.pair)
     fewer = full.take(np.flatnonzero(full.pair_index.sum(axis=1) != 3))
-    less = padded_samples([_with(sample, fewer)], "hamiltonian", layout)
+    less = padded_of([_with(sample, fewer)], "hamiltonian", layout)
     gone = wanted.pair_index.sum(axis=1) == 3
     assert not less.pair[gone].any()
     np.testing.assert_array_equal(less.pair[~gone], wanted.pair[~gone])
@@ -82,15 +92,11 @@ def _with(sample, operator):
 
 
 def test_empty_batch(molecules):
-    batch = padded_samples([], "hamiltonian", PaddedLayout(molecules.basis))
+    batch = padded_of([], "hamiltonian", PaddedLayout(molecules.basis))
     assert (batch.onsite.shape, batch.pair_index.shape, batch.masks()[1].shape) == ((0, 10, 10), (0, 2), (0, 10, 10))
 
 
-def test_what_is_refused(crystals, molecules, samples, tmp_path):
-    with pytest.raises(DataError, match="structure 's00': key 'pair_shift': padded blocks are for molecules"):
-        padded_samples([crystals.sample("s00")], "hamiltonian", PaddedLayout(crystals.basis))
-    with pytest.raises(DataError, match="structure 's00': key 'force': operator is missing"):
-        padded_samples(samples, "force", PaddedLayout(molecules.basis))
+def test_what_is_refused(crystals, tmp_path):
     header = Header(crystals.basis.to_dict(), "eV", "vacuum", ("hamiltonian",))
     write_samples(tmp_path / "c.parquet", [crystals.sample("s00")], header)
     store = SampleStore([tmp_path / "c.parquet"])

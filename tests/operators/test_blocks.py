@@ -125,13 +125,6 @@ def test_truncation_by_value_and_by_distance():
         blocks.truncate(cutoff=2.0)
 
 
-def test_pair_set_hash_ignores_order():
-    _, blocks = random_crystal()
-    shuffled = blocks.take(np.random.default_rng(0).permutation(blocks.n_pairs))
-    assert shuffled.pair_set_hash() == blocks.pair_set_hash()
-    assert blocks.take(np.arange(3)).pair_set_hash() != blocks.pair_set_hash()
-
-
 def test_molecule_from_its_dense_matrix():
     matrix = np.random.default_rng(1).normal(size=(18, 18))
     matrix += matrix.T

@@ -33,12 +33,12 @@ from slembench.data.official_rules import (
 )
 from slembench.operators.orbitals import IntArray
 
-Given = IntArray | Literal["first"] | None
+RowSpec = IntArray | Literal["first"] | None
 """Official row numbers as the user knows them: an array, "first" for the first rows of the set, None if not at all."""
 
 
 @dataclass(frozen=True)
-class Copy:
+class LocalCopy:
     """What a file or folder holds of an official set.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Contents:
     groups: IntArray | None = None
 
 
-def open_copy(card: OfficialCard, path: Path, source: str | None = None, given: Given = None) -> Copy:
+def open_copy(card: OfficialCard, path: Path, source: str | None = None, given: RowSpec = None) -> LocalCopy:
     """Look through a copy of an official set and divide it by the official rule.
 
     Args:
@@ -94,7 +94,7 @@ def open_copy(card: OfficialCard, path: Path, source: str | None = None, given: 
     rows = _rows(card, path, contents, given)
     if contents.groups is not None:
         _check_order(path, rows, contents.groups)
-    return Copy(path, found.name, contents.ids, rows, _splits(card, path, rows, contents.atoms))
+    return LocalCopy(path, found.name, contents.ids, rows, _splits(card, path, rows, contents.atoms))
 
 
 def _contents(name: str, path: Path, elements: set[str]) -> _Contents:
@@ -145,7 +145,7 @@ def _sqlite_labels(path: Path, dynamic: bool) -> Iterator[tuple[int, int, int, i
         yield key, int.from_bytes(molecule, "little") if isinstance(molecule, bytes) else molecule, frame, atoms
 
 
-def _rows(card: OfficialCard, path: Path, contents: _Contents, given: Given) -> IntArray:
+def _rows(card: OfficialCard, path: Path, contents: _Contents, given: RowSpec) -> IntArray:
     count, total = len(contents.ids), card.splits.structures
     if total is not None and count > total:
         raise DataError(f"{path}: holds {count} structures, {card.name} has {total}; it is another set")

@@ -18,13 +18,13 @@ import numpy as np
 
 from slembench.core.assets import user_data_folder
 from slembench.core.errors import DataError
-from slembench.core.files import held, sha256, write_text
+from slembench.core.files import file_lock, sha256, write_text
 from slembench.data.card import Card, parse_card, write_card
 from slembench.data.convert import fit_to_card
 from slembench.data.dataset import Dataset
 from slembench.data.formats import read_samples
 from slembench.data.formats.parquet import common_header
-from slembench.data.official.copy import Copy, Given, open_copy
+from slembench.data.official.copy import LocalCopy, RowSpec, open_copy
 from slembench.data.official_card import OfficialCard, load_official
 from slembench.data.pairs import scored_pairs
 from slembench.data.readme import dataset_readme
@@ -77,7 +77,7 @@ class Plan:
     """
 
     official: OfficialCard
-    copy: Copy
+    copy: LocalCopy
     card: Card
     overlap: bool
     out: Path
@@ -95,7 +95,7 @@ def import_official(
     out: Path | None = None,
     *,
     source: str | None = None,
-    rows: Given = None,
+    rows: RowSpec = None,
     overlap: bool = False,
     tell: Callable[[str], None] = lambda text: None,
     track: Track = lambda parts, count: parts,
@@ -127,13 +127,13 @@ def import_official(
     if "train" not in members:
         raise DataError(f"{path}: none of its {len(copy.ids)} structures is in the training split of {name}")
     plan = Plan(official, copy, _provisional(official, copy, overlap), overlap, out)
-    with held(out, "importing into this folder"):
+    with file_lock(out, "importing into this folder"):
         files = _write_parts(plan, track)
         _finish(plan, files, members)
     return Dataset(out)
 
 
-def _provisional(official: OfficialCard, copy: Copy, overlap: bool) -> Card:
+def _provisional(official: OfficialCard, copy: LocalCopy, overlap: bool) -> Card:
     """Card without counts; shells and radii as the official card has them, or else as the structures do."""
     samples = Samples(copy)
     first = next(iter(samples))
@@ -164,7 +164,7 @@ def _provisional(official: OfficialCard, copy: Copy, overlap: bool) -> Card:
     return parse_card(content | measured, copy.path)
 
 
-def _extent(official: OfficialCard, copy: Copy) -> str:
+def _extent(official: OfficialCard, copy: LocalCopy) -> str:
     here, total = len(copy.ids), official.splits.structures
     if here == total:
         return f"All {here} {official.counted_in} of the set are here."
@@ -174,7 +174,7 @@ def _extent(official: OfficialCard, copy: Copy) -> str:
     return f"{part}, each in its official split; scores on a part are not those of the whole test set."
 
 
-def _overlap_adder(official: OfficialCard, copy: Copy) -> Callable[[Sample], Sample]:
+def _overlap_adder(official: OfficialCard, copy: LocalCopy) -> Callable[[Sample], Sample]:
     """Function that adds the overlap to a molecule of QH9."""
     if copy.format != "qh9" or "overlap" not in official.optional_operators:
         raise DataError(f"{copy.path}: the overlap is computed for QH9 files only; {copy.format} files hold their own")
@@ -187,7 +187,7 @@ def _overlap_adder(official: OfficialCard, copy: Copy) -> Callable[[Sample], Sam
 class Samples:
     """Samples of a copy, read anew each time that they are iterated."""
 
-    copy: Copy
+    copy: LocalCopy
 
     def __iter__(self) -> Iterator[Sample]:
         return iter(read_samples(self.copy.path, self.copy.format))

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_file
 from slembench.data.catalogue import load_dataset
-from slembench.data.official.copy import Given, open_copy
+from slembench.data.official.copy import RowSpec, open_copy
 from slembench.data.official_card import list_official, load_official
 from slembench.data.official_rules import official_indices
 
 
 def split_arrays(
-    name: str, source: Path | None = None, *, format_name: str | None = None, given: Given = None
+    name: str, source: Path | None = None, *, format_name: str | None = None, given: RowSpec = None
 ) -> dict[str, NDArray[Any]]:
     """Row numbers of every split.
 
@@ -55,7 +55,7 @@ def write_split(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read_rows(text: str | None) -> Given:
+def read_rows(text: str | None) -> RowSpec:
     """Official row numbers as they are given on the command line: "first", or an NPY file of integers.
 
     Raises:

@@ -17,7 +17,7 @@ from slembench.core.files import atomic_folder, sha256, write_text
 from slembench.data.card import parse_card, write_card
 from slembench.data.dataset import Dataset
 from slembench.data.readme import dataset_readme
-from slembench.data.recipes.noise import digits, noise_floor
+from slembench.data.recipes.noise import digits, numerical_noise
 from slembench.data.recipes.records import Record, read_record
 from slembench.data.recipes.verify import EMPTY_BANDS, Checks, Limits, verify_sample
 from slembench.data.sample import Sample
@@ -74,11 +74,6 @@ class Template(BaseModel):
     card: dict[str, Any]
 
 
-def list_templates() -> list[str]:
-    """Names of the data sets that can be generated, sorted."""
-    return list_named(TEMPLATES)
-
-
 def read_template(name: str) -> Template:
     """Template of a data set by name.
 
@@ -119,7 +114,7 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
     """Make the data set ``name`` from a recipe's work directory; nothing appears at ``out`` unless all checks pass.
 
     Args:
-        name: a name from `list_templates`.
+        name: of a template, one of `list_named`(`TEMPLATES`).
         workdir: holds ``structures/*.npz``.
         out: folder of the data set; replaced where it exists.
         progress: called with a line of text after every step.
@@ -153,7 +148,7 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
         progress(f"{len(files)} structures written, {(folder / DATA_FILE).stat().st_size / 1e6:.1f} MB")
         write_splits(folder / SPLIT_FILE, splits)
         content = _merge(
-            _card_content(template, first, files, splits, header), {"noise_floor": noise_floor(workdir)}
+            _card_content(template, first, files, splits, header), {"numerical_noise": numerical_noise(workdir)}
         ) | {
             "origin": {
                 "recipe": f"slembench data generate {name}",

@@ -88,7 +88,7 @@ class Crystal:
         return {symbol: round(2 * recipe.radius * BOHR_ANGSTROM, 2) for symbol, recipe in self.level.basis}
 
     def plan(self) -> Plan:
-        """Force sets and structures of each kind, and the first structure again, shifted, for the noise floor.
+        """Force sets and structures of each kind, and the first structure again, shifted, for the numerical noise.
 
         Raises:
             ConfigError: GPAW or phonopy is missing.

@@ -1,4 +1,4 @@
-"""Noise floor of a generated crystal: the same structure computed twice, the second time shifted against the grid.
+"""Numerical noise of a generated crystal: the same structure computed twice, the second time shifted against the grid.
 
 Operators do not depend on where a structure lies; what differs between the two is noise of the real-space grid that no
 model can learn.
@@ -20,8 +20,8 @@ from slembench.operators.orbitals import FloatArray, IntArray
 NOISE_FOLDER = "noise"
 
 
-def noise_floor(workdir: Path) -> dict[str, float | str]:
-    """Keys of the card's ``noise_floor`` from ``noise/<id>.npz`` beside ``structures/<id>.npz``; empty without them.
+def numerical_noise(workdir: Path) -> dict[str, float | str]:
+    """The card's ``numerical_noise`` from ``noise/<id>.npz`` beside ``structures/<id>.npz``; empty without them.
 
     Raises:
         DataError: damaged files, or two calculations that do not belong to one structure.

@@ -12,7 +12,7 @@ from slembench.core.files import atomic_folder, write_text
 from slembench.data.card import Card, parse_card, write_card
 from slembench.data.dataset import Dataset
 from slembench.data.readme import dataset_readme
-from slembench.data.recipes.assemble import SPLIT_FILE, list_named, read_named
+from slembench.data.recipes.assemble import SPLIT_FILE, read_named
 from slembench.data.splits import Splits, write_splits
 
 RULES = Path(__file__).parent / "resplits"
@@ -34,11 +34,6 @@ class Resplit(BaseModel):
     card: dict[str, Any]
 
 
-def list_resplits() -> list[str]:
-    """Names of the data sets that are made of another one, sorted."""
-    return list_named(RULES)
-
-
 def read_resplit(name: str) -> Resplit:
     """Rule of a data set by name.
 
@@ -52,7 +47,7 @@ def resplit(name: str, source: Path, cache: Path | None = None) -> Dataset:
     """Make the data set ``name`` beside its source; it refers to the source's data files and copies none.
 
     Args:
-        name: a name from `list_resplits`.
+        name: of a rule, one of `list_named`(`RULES`).
         source: folder of the source data set.
         cache: see `Dataset`.
 

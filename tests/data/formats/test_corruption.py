@@ -29,8 +29,8 @@ COUNT = int(os.environ.get("SLEMBENCH_CORRUPTIONS", "300"))
 
 
 def sibling(name):
-    """Another test module of this folder, for its writers."""
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
+    """Another test module below this folder, such as ``qh9/test_database``, for its writers."""
+    spec = importlib.util.spec_from_file_location(name.replace("/", "."), HERE / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -108,30 +108,30 @@ def qh9_sqlite(dynamic):
 
 def qh9_lmdb(tmp_path, qh9_records, **_):
     records = [{**record, "pos": record["pos"] * 1.8897259886} for record in qh9_records]
-    return sibling("test_qh9").write_lmdb(tmp_path / "QH9.lmdb", records), ["data.mdb"]
+    return sibling("qh9/test_database").write_lmdb(tmp_path / "QH9.lmdb", records), ["data.mdb"]
 
 
 def deeptb_lmdb(tmp_path, molecules, **_):
-    module = sibling("test_deeptb_lmdb")
+    module = sibling("deeptb/test_lmdb")
     records = [module.record_of(molecules.sample(f"s0{k}"), triangle=k == 0) for k in range(3)]
     return module.write(tmp_path / "data.1.lmdb", records), ["data.mdb"]
 
 
 def molecule_database(kind):
     def build(tmp_path, **_):
-        module = sibling("test_molecule_databases")
+        module = sibling("molecules/test_databases")
         return module.write(kind, tmp_path / "methanol.db", [module.METHANOL]), [""]
 
     return build
 
 
 def checkpoint(tmp_path, **_):
-    sibling("test_pyscf_chk").run(tmp_path / "water.chk", basis="sto-3g")
+    sibling("molecules/test_pyscf").run(tmp_path / "water.chk", basis="sto-3g")
     return tmp_path / "water.chk", [""]
 
 
 def abacus(tmp_path, crystals, **_):
-    sibling("test_abacus").write_run(tmp_path / "BN", small_crystal(crystals))
+    sibling("abacus/test_reader").write_run(tmp_path / "BN", small_crystal(crystals))
     files = [f"OUT.ABACUS/data-{kind}-sparse_SPIN0.csr" for kind in ("HR", "SR", "DMR")]
     return tmp_path / "BN", [*files, *files, "STRU", "OUT.ABACUS/running_scf.log", "INPUT"]
 

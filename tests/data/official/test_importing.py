@@ -10,7 +10,7 @@ import yaml
 
 from slembench.core.assets import asset_path
 from slembench.core.errors import DataError
-from slembench.core.files import held
+from slembench.core.files import file_lock
 from slembench.data import load_dataset
 from slembench.data.formats import write_samples
 from slembench.data.official import importing as official_import
@@ -263,5 +263,8 @@ def test_real_molecules(real_files, shelf):
 
 
 def test_two_imports_into_one_folder_at_once(stable, shelf):
-    with held(shelf / "qh9-stable-id", "importing"), pytest.raises(DataError, match="another process is importing"):
+    with (
+        file_lock(shelf / "qh9-stable-id", "importing"),
+        pytest.raises(DataError, match="another process is importing"),
+    ):
         import_official("qh9-stable-id", stable)

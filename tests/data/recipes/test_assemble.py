@@ -12,7 +12,7 @@ import slembench.data.recipes.assemble as assembly
 from slembench.core.errors import DataError
 from slembench.core.files import sha256
 from slembench.data import load_dataset
-from slembench.data.recipes.assemble import Template, assemble, divide, list_templates, read_template
+from slembench.data.recipes.assemble import Template, assemble, divide, list_named, read_template
 from slembench.data.recipes.records import read_record
 from slembench.data.recipes.verify import band_error, far_overlap
 
@@ -38,7 +38,7 @@ TEMPLATE = {
         "official": {"average": "pooled", "counting": "full", "metrics": ["mae_all"]},
         "bands": {"kmesh": [3, 3, 1], "window_eV": 5.0},
         "redistribution": True,
-        "noise_floor": {"measured": "never"},
+        "numerical_noise": {"measured": "never"},
     },
 }
 
@@ -245,11 +245,11 @@ def test_template_with_an_unknown_key(workdir):
 
 
 def test_shipped_templates():
-    assert "mos2-mini" in list_templates()
+    assert "mos2-mini" in list_named(assembly.TEMPLATES)
     plan = read_template("mos2-mini").splits
     assert plan.shares == {"train": 50, "val": 6, "test": 28}
     folder = Path(assembly.__file__).parent / "templates"
-    assert len(list(folder.glob("*.yaml"))) == len(list_templates())
+    assert len(list(folder.glob("*.yaml"))) == len(list_named(assembly.TEMPLATES))
 
 
 def test_readme_is_made_from_the_card(workdir, tmp_path):

@@ -1,4 +1,4 @@
-"""Noise floor of a structure computed twice: a known noise under a shift, wrapped atoms and another order of pairs."""
+"""Noise of a structure computed twice: a known noise under a shift, wrapped atoms and another order of pairs."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 from slembench.core.errors import DataError
 from slembench.data import load_dataset
-from slembench.data.recipes.noise import noise_floor
+from slembench.data.recipes.noise import numerical_noise
 
 SHIFT = np.array([0.05, 0.03, 0.04])
 
@@ -73,7 +73,7 @@ def twice(tmp_path, sample):
 
 def test_known_noise_is_found(twice, sample):
     workdir, _, _ = twice
-    found = noise_floor(workdir)
+    found = numerical_noise(workdir)
     assert found["measured"] == (
         f"{sample.id} computed again after a rigid shift by (0.05, 0.03, 0.04) Angstrom against the grid"
     )
@@ -84,7 +84,7 @@ def test_known_noise_is_found(twice, sample):
 
 
 def test_without_a_second_calculation_nothing_is_said(tmp_path):
-    assert noise_floor(tmp_path) == {}
+    assert numerical_noise(tmp_path) == {}
 
 
 @pytest.mark.parametrize("key", ["positions", "pair_shift", "numbers"])
@@ -97,4 +97,4 @@ def test_another_structure_is_refused(twice, key):
         changed[3] = changed[3] + 1
     np.savez(file, **(moved | {key: changed}))
     with pytest.raises(DataError, match=file.stem):
-        noise_floor(workdir)
+        numerical_noise(workdir)

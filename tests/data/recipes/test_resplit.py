@@ -5,7 +5,8 @@ import yaml
 
 import slembench.data.recipes.resplit as resplitting
 from slembench.core.errors import DataError
-from slembench.data.recipes.resplit import by_size, list_resplits, read_resplit, resplit
+from slembench.data.recipes.assemble import list_named
+from slembench.data.recipes.resplit import RULES, by_size, read_resplit, resplit
 
 SIZES = {"train": (1, 4), "val": (5, 5), "test": (6, 9)}
 
@@ -70,6 +71,6 @@ def test_unknown_rules_and_keys(rule):
 
 
 def test_shipped_rule():
-    assert list_resplits() == ["qh9-mini-ood"]
+    assert list_named(RULES) == ["qh9-mini-ood"]
     sizes = read_resplit("qh9-mini-ood").sizes
     assert sizes["train"][1] < sizes["val"][0] <= sizes["val"][1] < sizes["test"][0]

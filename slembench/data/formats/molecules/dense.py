@@ -83,7 +83,7 @@ def check_symmetric(matrix: FloatArray, size: int, place: str) -> None:
         raise DataError(f"{place}: is not symmetric, by {difference:.1e} (largest value {largest:.1e}); it is damaged")
 
 
-def told_order(
+def infer_orbital_order(
     overlap: FloatArray,
     numbers: IntArray,
     positions: FloatArray,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.core.errors import DataError
-from slembench.data.formats.molecules.dense import check_symmetric, database_notes, dense_sample, told_order
+from slembench.data.formats.molecules.dense import check_symmetric, database_notes, dense_sample, infer_orbital_order
 from slembench.data.formats.safe.sqlite import SqliteFile, sqlite_files
 from slembench.data.sample import Sample, SampleInfo
 from slembench.operators.orbitals import SHELL_LETTERS, FloatArray, IntArray
@@ -96,7 +96,7 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
             key = f"{place}: key 'S'"
             if "overlap" not in matrices:
                 raise DataError(f"{key}: missing; the order of orbitals cannot be told without the overlap")
-            convention = told_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
+            convention = infer_orbital_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
         info = SampleInfo(
             energy_unit="Hartree",
             energy_zero="vacuum",

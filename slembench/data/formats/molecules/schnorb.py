@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.core.errors import DataError
-from slembench.data.formats.molecules.dense import check_symmetric, database_notes, dense_sample, told_order
+from slembench.data.formats.molecules.dense import check_symmetric, database_notes, dense_sample, infer_orbital_order
 from slembench.data.formats.safe.sqlite import SqliteFile, sqlite_files
 from slembench.data.sample import Sample, SampleInfo
 from slembench.operators.orbitals import SHELL_LETTERS, FloatArray
@@ -99,7 +99,7 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
         matrices = {key: _matrix(fields, key, size, place) for key in ("hamiltonian", "overlap")}
         if convention is None:
             key = f"{place}: key 'overlap'"
-            convention = told_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
+            convention = infer_orbital_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
         energy = None if shifted or "energy" not in fields else float(_values(fields, "energy", place).ravel()[0])
         info = SampleInfo(
             energy_unit="Hartree",
