@@ -3,6 +3,16 @@
 ``M_ij(R) = <orbital of i in cell 0 | M | orbital of j in cell R>`` (j displaced by +R), row-major blocks
 laid end to end in one flat array; ``M(k) = sum_R exp(2 pi i k.R) M(R)``; ``M_ij(R) = M_ji(-R)^dagger``.
 Everything is vectorised over pairs; the only loops run over pairs of *elements*.
+
+Example:
+    A chain of one s orbital per cell: on-site energy 1, hopping -1 to the next cell, so E(k) = 1 - 2 cos(2 pi k).
+
+    >>> import numpy as np
+    >>> chain = BlockMatrix(
+    ...     Basis.parse({"H": "1s"}), np.array([1]), np.zeros((2, 2), int), np.array([[0, 0, 0], [1, 0, 0]]),
+    ...     np.array([1.0, -1.0]))
+    >>> chain.at_k(np.array([[0.0, 0, 0], [0.25, 0, 0], [0.5, 0, 0]])).real.round(12).ravel()
+    array([-1.,  1.,  3.])
 """
 
 from __future__ import annotations
@@ -31,6 +41,9 @@ class BlockMatrix:
         pair_index: (P, 2) int64 | atoms i, j of each block.
         pair_shift: (P, 3) int64 | lattice translation R of atom j.
         values: (sum n_i n_j,) float64 or complex128 | blocks, row-major, in pair order; unit is the owner's.
+
+    Raises:
+        ValueError: shapes that do not fit one another, or atom numbers out of range.
     """
 
     basis: Basis
@@ -63,7 +76,13 @@ class BlockMatrix:
     def zeros(
         cls, basis: Basis, numbers: IntArray, pair_index: IntArray, pair_shift: IntArray, dtype: type = np.float64
     ) -> BlockMatrix:
-        """All-zero operator on a given list of pairs (shapes as in the class)."""
+        """All-zero operator on a given list of pairs (shapes as in the class).
+
+        Example:
+            >>> basis, pairs = Basis.parse({"H": "1s", "O": "1s1p"}), np.array([[0, 0], [0, 1], [1, 1]])
+            >>> BlockMatrix.zeros(basis, np.array([8, 1]), pairs, np.zeros((3, 3), int)).shapes.tolist()
+            [[4, 4], [4, 1], [1, 1]]
+        """
         sizes = basis.sizes(numbers)
         pairs = np.asarray(pair_index, dtype=np.int64).reshape(-1, 2)
         total = int((sizes[pairs[:, 0]] * sizes[pairs[:, 1]]).sum())
@@ -71,7 +90,19 @@ class BlockMatrix:
 
     @classmethod
     def from_dense(cls, basis: Basis, numbers: IntArray, matrix: Values) -> BlockMatrix:
-        """Operator of a molecule from its dense matrix (n, n) in canonical order; all N * N pairs, R = 0."""
+        """Operator of a molecule from its dense matrix (n, n) in canonical order; all N * N pairs, R = 0.
+
+        Raises:
+            ValueError: a matrix of another size than the basis needs.
+
+        Example:
+            >>> overlap = np.array([[1.0, 0.6], [0.6, 1.0]])
+            >>> blocks = BlockMatrix.from_dense(Basis.parse({"H": "1s"}), np.array([1, 1]), overlap)
+            >>> blocks.pair_index.tolist(), blocks.values.tolist()
+            ([[0, 0], [0, 1], [1, 0], [1, 1]], [1.0, 0.6, 0.6, 1.0])
+            >>> blocks.dense().tolist()
+            [[1.0, 0.6], [0.6, 1.0]]
+        """
         n_atoms = len(numbers)
         pairs = np.stack(np.divmod(np.arange(n_atoms**2), n_atoms), axis=1)
         empty = cls.zeros(basis, numbers, pairs, np.zeros((n_atoms**2, 3), np.int64))
@@ -116,7 +147,7 @@ class BlockMatrix:
     def pair_type_groups(self) -> Iterator[tuple[int, int, IntArray]]:
         """Pairs grouped by (element of i, element of j): yields (Z_i, Z_j, pair numbers (p,))."""
         z = self.numbers[self.pair_index]
-        key = z[:, 0] * 1000 + z[:, 1]
+        key = z[:, 0] * 1000 + z[:, 1]  # atomic numbers have at most three digits
         for code in np.unique(key).tolist():
             yield code // 1000, code % 1000, np.flatnonzero(key == code)
 
@@ -157,11 +188,13 @@ class BlockMatrix:
 
     @cached_property
     def reverse(self) -> IntArray:
-        """(P,) int64 | number of the pair (j, i, -R), or -1 where it is not in the list."""
+        """(P,) int64 | number of the pair (j, i, -R), or -1 where it is not in the list; itself for on-site pairs."""
         return lookup(self.pair_keys(), pair_keys(self.pair_index[:, ::-1], -self.pair_shift))
 
     def take(self, pairs: IntArray) -> BlockMatrix:
         """Only the pairs with the given numbers (p,), in that order."""
+        # the values of chosen pair p stand at offset[p] + 0 .. length[p] - 1: one running number for all of them, plus
+        # for each pair the distance between its old and its new first value
         lengths = np.diff(self.offsets)[pairs]
         starts = np.concatenate([[0], np.cumsum(lengths)])
         index = np.arange(starts[-1]) + np.repeat(self.offsets[:-1][pairs] - starts[:-1], lengths)
@@ -175,6 +208,7 @@ class BlockMatrix:
         new = replace(
             self, pair_index=self.pair_index[:, ::-1], pair_shift=-self.pair_shift, values=np.empty_like(self.values)
         )
+        # a transposed block has as many columns as this one has rows, and begins at the same offset
         target = self.offsets[self.element_pair] + columns * self.shapes[self.element_pair, 0] + rows
         new.values[target] = self.values.conj()
         return new
@@ -189,14 +223,29 @@ class BlockMatrix:
         return full.take(np.flatnonzero(full.in_triangle()))
 
     def complete(self) -> BlockMatrix:
-        """Both directions of every pair; what is missing comes from Hermiticity, what is there stays as it is."""
+        """Both directions of every pair; what is missing comes from Hermiticity, what is there stays as it is.
+
+        Example:
+            >>> half = BlockMatrix(Basis.parse({"H": "1s"}), np.array([1]), np.zeros((2, 2), int),
+            ...                    np.array([[0, 0, 0], [1, 0, 0]]), np.array([1.0, -1.0]))
+            >>> half.complete().pair_shift[:, 0].tolist(), half.complete().values.tolist()
+            ([0, 1, -1], [1.0, -1.0, -1.0])
+        """
         missing = np.flatnonzero(self.reverse < 0)
         if not len(missing):
             return self
         return concatenate([self, self.take(missing).transposed()])
 
     def hermitise(self) -> BlockMatrix:
-        """(M + M^dagger) / 2 on the completed pair list."""
+        """(M + M^dagger) / 2 on the completed pair list.
+
+        Example:
+            >>> basis, matrix = Basis.parse({"H": "1s"}), np.array([[1.0, 2.0], [4.0, 1.0]])
+            >>> rounded = BlockMatrix.from_dense(basis, np.array([1, 1]), matrix)
+            >>> rounded.hermiticity_error(), rounded.hermitise().dense().tolist()
+            (2.0, [[1.0, 3.0], [3.0, 1.0]])
+        """
+        # two orders have to agree: `transposed` keeps the pair order but holds the reverse pairs, `reverse` sorts them
         full = self.complete()
         return full.with_values((full.values + full.transposed().take(full.reverse).values) / 2)
 
@@ -223,6 +272,7 @@ class BlockMatrix:
         found = lookup(self.pair_keys(), wanted)
         missing, present = np.flatnonzero(found < 0), np.flatnonzero(found >= 0)
         extra = np.setdiff1d(np.arange(self.n_pairs), found[present])
+        # scatter what is there into zeros; blocks of one pair have one shape in both lists, so lengths agree
         result = BlockMatrix.zeros(self.basis, self.numbers, pair_index, pair_shift, dtype=self.values.dtype.type)
         source, target = self.take(found[present]), result.offsets
         lengths = np.diff(result.offsets)[present]
@@ -249,6 +299,9 @@ class BlockMatrix:
             cutoff: distance in the unit of ``positions``; needs the two that follow.
             positions: (N, 3) | any length unit.
             cell: (3, 3) | the same unit | rows are lattice vectors.
+
+        Raises:
+            ValueError: a cutoff without positions or cell.
         """
         largest = np.maximum.reduceat(np.abs(self.values), self.offsets[:-1]) if self.n_pairs else np.zeros(0)
         keep = (largest >= threshold) | self.onsite
@@ -261,9 +314,17 @@ class BlockMatrix:
     # -- other forms --------------------------------------------------------------------------------------
 
     def dense(self) -> Values:
-        """(n, n) matrix of a molecule or of the Gamma point: the sum over R of the completed blocks."""
+        """(n, n) matrix of a molecule or of the Gamma point: the sum over R of the completed blocks.
+
+        Example:
+            >>> chain = BlockMatrix(Basis.parse({"H": "1s"}), np.array([1]), np.zeros((2, 2), int),
+            ...                     np.array([[0, 0, 0], [1, 0, 0]]), np.array([1.0, -1.0]))
+            >>> chain.dense()  # 1 - 1 - 1: the hoppings to both neighbours fall on the same element
+            array([[-1.]])
+        """
         full = self.complete()
         matrix = np.zeros((self.n_orbitals,) * 2, dtype=self.values.dtype)
+        # add.at, not +=: in a crystal several R fall on one element, and += would keep the last of them only
         np.add.at(matrix, (full.element_rows, full.element_columns), full.values)
         return matrix
 
@@ -275,7 +336,18 @@ class BlockMatrix:
 
         Returns:
             (n_k, n, n) complex128, Hermitian to rounding for a Hermitian operator.
+
+        Example:
+            Two atoms a cell, hopping -1 within the cell and -0.5 to the next one: E = +- |1 + 0.5 exp(2 pi i k)|.
+
+            >>> chain = BlockMatrix(Basis.parse({"H": "1s"}), np.array([1, 1]), np.array([[0, 1], [1, 0]]),
+            ...                     np.array([[0, 0, 0], [1, 0, 0]]), np.array([-1.0, -0.5]))
+            >>> np.linalg.eigvalsh(chain.at_k([[0.0, 0, 0], [0.5, 0, 0]])).round(12)
+            array([[-1.5,  1.5],
+                   [-0.5,  0.5]])
         """
+        # One sparse product for all k: rows of `cells` are the translations, columns the n * n elements of M(R), so
+        # that phases (n_k, n_R) times it is the sum over R; only elements that some block holds are stored.
         full, n = self.complete(), self.n_orbitals
         shifts, cell_of_pair = np.unique(full.pair_shift, axis=0, return_inverse=True)
         phases = np.exp(2j * np.pi * np.atleast_2d(kpoints) @ shifts.T)
@@ -290,6 +362,7 @@ class BlockMatrix:
         full, n = self.complete(), self.n_orbitals
         shifts, cell_of_pair = np.unique(full.pair_shift, axis=0, return_inverse=True)
         cell_of_value = cell_of_pair.reshape(-1)[full.element_pair]
+        # values sorted by translation, each translation a run of them; stable, to keep the order within a matrix
         order = np.argsort(cell_of_value, kind="stable")
         bounds = np.searchsorted(cell_of_value[order], np.arange(len(shifts) + 1))
         parts = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:])]
@@ -303,6 +376,15 @@ class BlockMatrix:
 
         Args:
             rotation: (3, 3) orthogonal matrix Q acting on Cartesian column vectors; may be improper.
+
+        Example:
+            An s and a p orbital along x, <s| M |p> = (y 0, z 0, x 1); a quarter turn about z takes x to y.
+
+            >>> block = BlockMatrix(Basis.parse({"H": "1s", "He": "1p"}), np.array([1, 2]), np.array([[0, 1]]),
+            ...                     np.zeros((1, 3), int), np.array([0.0, 0.0, 1.0]))
+            >>> quarter = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+            >>> block.rotate(quarter).values.round(12) + 0.0
+            array([1., 0., 0.])
         """
         from slembench.operators.rotations import wigner_d  # imports torch and e3nn, which nothing else here needs
 
@@ -373,12 +455,18 @@ def pair_keys(pair_index: IntArray, pair_shift: IntArray) -> IntArray:
 
     Raises:
         ValueError: a translation or an atom number beyond both ranges.
+
+    Example:
+        >>> keys = pair_keys(np.array([[0, 1], [1, 0], [0, 1]]), np.array([[0, 0, 1], [0, 0, -1], [0, 0, 1]]))
+        >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
+        (True, False)
     """
     shift, index = np.asarray(pair_shift, dtype=np.int64), np.asarray(pair_index, dtype=np.int64)
     atom, cell = index.max(axis=1, initial=0), np.abs(shift).max(axis=1, initial=0)
     large = (atom >= 1 << 16) | (cell > 511)
     if large.any() and (atom[large].max() >= 1 << 22 or cell[large].max() > 31):
         raise ValueError("pair keys hold 65,536 atoms with translations up to 511 cells, or 4,194,304 with up to 31")
+    # a narrow key for nearly all pairs; the wide one is negative, so that the two kinds cannot be taken for each other
     keys = _packed(index, shift, 16, 10)
     if large.any():
         keys[large] = -1 - _packed(index[large], shift[large], 22, 6)
@@ -387,6 +475,7 @@ def pair_keys(pair_index: IntArray, pair_shift: IntArray) -> IntArray:
 
 def _packed(index: IntArray, shift: IntArray, atom_bits: int, cell_bits: int) -> IntArray:
     """Atoms and translations side by side in one non-negative integer."""
+    # each component of R is shifted by half its range to be non-negative; the sums stay below 2^63
     half, size = 1 << (cell_bits - 1), 1 << cell_bits
     cell = ((shift[:, 0] + half) * size + shift[:, 1] + half) * size + shift[:, 2] + half
     return np.asarray((index[:, 0] << (atom_bits + 3 * cell_bits)) | (index[:, 1] << (3 * cell_bits)) | cell)
@@ -406,6 +495,7 @@ def in_triangle(pair_index: IntArray, pair_shift: IntArray) -> NDArray[np.bool_]
     """(P,) bool | pairs (P, 2), (P, 3) of the stored triangle: i < j, or i = j and R lexicographically >= 0."""
     i, j = pair_index.T
     x, y, z = pair_shift.T
+    # R = 0 counts as forward: on-site blocks belong to the triangle, whole
     forward = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z >= 0))))
     return np.asarray((i < j) | ((i == j) & forward))
 
@@ -415,6 +505,7 @@ def lookup(keys: IntArray, wanted: IntArray) -> IntArray:
     if not len(keys):
         return np.full(len(wanted), -1, dtype=np.int64)
     order = np.argsort(keys, kind="stable")
+    # searchsorted gives len(keys) for a key beyond the last one: held at the end, where the comparison fails
     position = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
     candidate = order[position]
     return np.where(keys[candidate] == wanted, candidate, -1)

@@ -1,4 +1,4 @@
-"""Irreps layout of operator blocks: what a model predicts for one atom or one pair, and how blocks come of it.
+"""Operator blocks as irreps features: what a model predicts for an atom or a pair, and its conversion to blocks.
 
 All elements share the united shell list of the basis (`Basis.union`). A pair (i, j, R) carries the shell pairs
 a <= b of that list; the blocks with a > b are those of (j, i, -R), by Hermiticity. Each shell pair l1 (x) l2 is
@@ -65,6 +65,15 @@ class OperatorLayout:
         shell_pairs: (n, 2) int64 | pairs a <= b of united shells, lexicographic.
         classes: irreps classes, L ascending, natural parity first.
         n_features: length F of the feature vector, equal to the number of elements of all shell pairs.
+
+    Example:
+        One s and one p shell: the pairs ss, sp and pp hold 1 + 3 + 9 elements and couple to these (L, parity):
+
+        >>> layout = OperatorLayout(Basis.parse({"B": "1s1p"}))
+        >>> layout.shell_pairs.tolist(), layout.n_features
+        ([[0, 0], [0, 1], [1, 1]], 13)
+        >>> [(c.l, c.parity, c.n_paths) for c in layout.classes]
+        [(0, 1, 2), (1, -1, 1), (1, 1, 1), (2, 1, 1)]
     """
 
     def __init__(self, basis: Basis) -> None:
@@ -152,7 +161,10 @@ class OperatorLayout:
 
     @cached_property
     def transpose_sign(self) -> FloatArray:
-        """(F,) | +-1: shells (b, a) of the reverse pair, coupled to L, are the features of (a, b) times this."""
+        """(F,) | +-1: shells (b, a) of the reverse pair, coupled to L, are the features of (a, b) times this.
+
+        Clebsch-Gordan coefficients change by (-1)^(l1 + l2 - L) when l1 and l2 are exchanged: +1 for natural parity.
+        """
         return np.concatenate([np.full((2 * c.l + 1) * c.n_paths, 1.0 if c.natural else -1.0) for c in self.classes])
 
     # -- features <-> elements -----------------------------------------------------------------------------
@@ -160,6 +172,7 @@ class OperatorLayout:
     @cached_property
     def _couplings(self) -> list[tuple[IntArray, IntArray, FloatArray]]:
         """For each (l1, l2): features (n, d), elements (n, d), orthogonal matrix (d features, d elements)."""
+        # one matrix product for all shell pairs of the same (l1, l2)
         by_type: dict[tuple[int, int], list[int]] = {}
         for row, (a, b) in enumerate(self.shell_pairs.tolist()):
             by_type.setdefault((self.shells[a], self.shells[b]), []).append(row)
@@ -175,6 +188,8 @@ class OperatorLayout:
         return result
 
     def _torch_couplings(self, like: torch.Tensor) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], ...]:
+        # Products are made type by type and joined in that order; `order` and `back` bring the result into the order of
+        # elements and features. Kept per device and dtype, as building them costs more than using them.
         key = (like.device, like.dtype)
         cache = self.__dict__.setdefault("_torch_cache", {})
         if key not in cache:
@@ -193,6 +208,8 @@ class OperatorLayout:
 
     def to_elements(self, features: torch.Tensor) -> torch.Tensor:
         """Matrix elements of the shell pairs a <= b from their coupled features; orthogonal, differentiable.
+
+        ``block[m1, m2] = sum_(L, M) C[m1, m2, L M] feature[L M]`` for each shell pair.
 
         Args:
             features: (..., F) | any unit.
@@ -269,10 +286,22 @@ class OperatorLayout:
 
         Raises:
             ValueError: a pair without its reverse.
+
+        Example:
+            >>> layout = OperatorLayout(Basis.parse({"B": "1s1p"}))
+            >>> one = BlockMatrix.from_dense(layout.basis, np.array([5]), np.diag([-3.0, 1.0, 1.0, 1.0]))
+            >>> no_pairs = np.zeros((0, 2), int), np.zeros((0, 3), int)
+            >>> onsite, pair = layout.to_features(one, *no_pairs)
+            >>> onsite.round(3).tolist()[0][:2]  # the scalars: ss, and the trace of pp over sqrt(3)
+            [-3.0, 1.732]
+            >>> layout.to_blocks(one.numbers, onsite, pair, *no_pairs).dense().diagonal().round(12)
+            array([-3.,  1.,  1.,  1.])
         """
         n_atoms = len(numbers)
         index = np.concatenate([np.repeat(np.arange(n_atoms), 2).reshape(-1, 2), pair_index])
         shift = np.concatenate([np.zeros((n_atoms, 3), np.int64), pair_shift])
+        # Features hold the shell pairs a <= b of every directed pair. `half` has those elements and zeros elsewhere;
+        # its transpose on the reverse pair brings those with a > b. A shell with itself (a = b) is in both: half each.
         features = torch.from_numpy(np.concatenate([onsite, pair]).astype(np.float64))
         elements = self.to_elements(features).numpy() * self.half_weight
         half = BlockMatrix.zeros(self.basis, numbers, index, shift)
@@ -292,6 +321,7 @@ class OperatorLayout:
 
 
 def _irrep_classes(shells: Sequence[int], shell_pairs: IntArray) -> tuple[IrrepClass, ...]:
+    # sorted by (L, unnatural): within one L the polar tensors, parity (-1)^L, come before the axial ones
     table: dict[tuple[int, bool], list[tuple[int, int]]] = {}
     for a, b in shell_pairs.tolist():
         l1, l2 = shells[a], shells[b]

@@ -1,4 +1,4 @@
-"""Shells per element, and every source's orbital order and sign convention against ours.
+"""Shells per element, and every program's orbital order and signs against the canonical convention.
 
 Canonical convention: real spherical harmonics, m = -l..l within a shell (p = y, z, x;
 d = xy, yz, z2, xz, x2-y2), positive Cartesian lobes (no Condon-Shortley sign), shells grouped by l,
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 SHELL_LETTERS = "spdfghi"
 
+# used all over the package for annotations
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
@@ -28,6 +29,16 @@ class Basis:
 
     Attributes:
         shells: atomic number -> tuple of l, one entry a shell, ascending.
+
+    Raises:
+        ValueError: no atomic number, an element without shells, or l that are not ascending or beyond i (6).
+
+    Example:
+        >>> basis = Basis({8: (0, 0, 1, 1, 2), 1: (0, 0, 1)})
+        >>> basis.elements, basis.size(8), basis.lmax
+        ((1, 8), 13, 2)
+        >>> basis.sizes([8, 1, 1])
+        array([13,  5,  5])
     """
 
     shells: Mapping[int, tuple[int, ...]]
@@ -53,11 +64,20 @@ class Basis:
 
         Raises:
             ValueError: unknown element, or a string that is not of the form ``3s2p2d``.
+
+        Example:
+            >>> Basis.parse({"Mo": "3s2p2d", "S": [0, 0, 1, 1, 2]}).shells
+            {16: (0, 0, 1, 1, 2), 42: (0, 0, 0, 1, 1, 2, 2)}
         """
         return cls({_atomic_number(symbol): _shell_list(symbol, shells) for symbol, shells in spec.items()})
 
     def to_dict(self) -> dict[str, str]:
-        """Chemical symbol -> shell string such as ``3s2p2d``; the inverse of `parse`."""
+        """Chemical symbol -> shell string such as ``3s2p2d``; the inverse of `parse`.
+
+        Example:
+            >>> Basis({6: (0, 0, 0, 1, 1, 2)}).to_dict()
+            {'C': '3s2p1d'}
+        """
         return {
             chemical_symbols[z]: "".join(f"{ls.count(l)}{SHELL_LETTERS[l]}" for l in sorted(set(ls)))
             for z, ls in self.shells.items()
@@ -75,7 +95,10 @@ class Basis:
 
     @cached_property
     def union(self) -> tuple[int, ...]:
-        """United shell list: for each l as many shells as the richest element has, ascending l."""
+        """United shell list: for each l as many shells as the richest element has, ascending l.
+
+        The one order in which shells of different elements are put into arrays of one shape (`union_index`).
+        """
         counts = [max(ls.count(l) for ls in self.shells.values()) for l in range(self.lmax + 1)]
         return tuple(l for l, count in enumerate(counts) for _ in range(count))
 
@@ -101,6 +124,7 @@ class Basis:
 
     @cached_property
     def _size_table(self) -> IntArray:
+        # indexed by atomic number: one look-up for all atoms of a structure; -1 marks elements without shells
         table = np.full(len(chemical_symbols), -1, dtype=np.int64)
         for z in self.elements:
             table[z] = self.size(z)
@@ -172,10 +196,17 @@ class OrbitalConvention:
 
         Raises:
             ValueError: an l that this convention does not define.
+
+        Example:
+            PySCF has p as x, y, z and the canonical order is y, z, x:
+
+            >>> CONVENTIONS["pyscf"].index([0, 1])[0].tolist()
+            [0, 2, 3, 1]
         """
         starts = np.concatenate([[0], np.cumsum([2 * l + 1 for l in source_shells])])
         index: list[IntArray] = []
         sign: list[int] = []
+        # stable: shells of one l keep the source's order, which is that of zeta
         for shell in sorted(range(len(source_shells)), key=lambda s: source_shells[s]):
             l = source_shells[shell]
             if l not in self.order:
@@ -195,11 +226,12 @@ def _positive(lmax: int = 6) -> dict[int, tuple[int, ...]]:
 
 def _from_zero(lmax: int = 6) -> dict[int, tuple[int, ...]]:
     """The source has m = 0, +1, -1, +2, -2 ..."""
+    # m > 0 stands at 2m - 1, m <= 0 at -2m
     return {l: tuple(2 * m - 1 if m > 0 else -2 * m for m in range(-l, l + 1)) for l in range(lmax + 1)}
 
 
 def _odd_flipped(lmax: int = 6) -> dict[int, tuple[int, ...]]:
-    """The source has a factor (-1)^m."""
+    """The source keeps the Condon-Shortley factor (-1)^m in its real harmonics."""
     return {l: tuple(-1 if m % 2 else 1 for m in range(-l, l + 1)) for l in range(lmax + 1)}
 
 
@@ -209,8 +241,12 @@ CONVENTIONS: dict[str, OrbitalConvention] = {
         OrbitalConvention("canonical", _natural(), _positive(), "m = -l..l, this project's own"),
         OrbitalConvention("deeph-new", _natural(), _positive(), "m = -l..l; s-p direction test on real files"),
         OrbitalConvention("deeptb", _natural(), _positive(), "m = -l..l; s-p direction test on real files"),
+        # each entry was checked on files of the program, by a rule that its own documentation cannot get wrong: the
+        # overlap of s with p points from atom to atom, rotated structures have rotated overlaps, or two programs' files
+        # of one calculation agree element by element
         OrbitalConvention(
             "openmx",
+            # canonical d = xy, yz, z2, xz, x2-y2 are numbers 2, 4, 0, 3, 1 of z2, x2-y2, xy, xz, yz
             {0: (0,), 1: (1, 2, 0), 2: (2, 4, 0, 3, 1), 3: (6, 4, 2, 0, 1, 3, 5)},
             _positive(3),
             "p = x,y,z; d = 3z2-r2,x2-y2,xy,xz,yz; also of legacy DeepH; equal to deeph-new on a real file",
@@ -247,6 +283,11 @@ def canonical_index(
 
     Raises:
         ValueError: unknown convention, or an element without shells.
+
+    Example:
+        >>> index, sign = canonical_index(np.array([1, 6]), {1: [0], 6: [0, 1]}, "abacus")
+        >>> index.tolist(), sign.tolist()  # ABACUS: m = 0, 1, -1 with a factor (-1)^m
+        ([0, 1, 4, 2, 3], [1.0, 1.0, -1.0, 1.0, -1.0])
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"unknown orbital convention {convention!r}; known: {', '.join(CONVENTIONS)}")
@@ -272,6 +313,7 @@ def _shell_list(symbol: str, shells: str | Sequence[int]) -> tuple[int, ...]:
     parts = re.findall(r"(\d+)([spdfghi])", shells)
     if not parts or "".join(n + l for n, l in parts) != shells:
         raise ValueError(f"basis: shells of {symbol} must look like '3s2p2d', got {shells!r}")
+    # a card may come from anybody: "999999999s" must not become a tuple of that length
     if any(len(n) > 2 for n, _ in parts):
         raise ValueError(f"basis: shells of {symbol}: more than 99 of one l in {shells[:40]!r}")
     return tuple(sorted(SHELL_LETTERS.index(letter) for count, letter in parts for _ in range(int(count))))

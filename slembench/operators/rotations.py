@@ -26,7 +26,12 @@ def spherical_harmonics(l: int, vectors: FloatArray) -> FloatArray:
 
     Returns:
         (..., 2l + 1); the mean square over the sphere of every component is 1.
+
+    Example:
+        >>> (spherical_harmonics(1, [0.0, 0.0, 2.0]) / np.sqrt(3)).round(12)  # p = y, z, x
+        array([0., 1., 0.])
     """
+    # e3nn's polar axis is y: its (x, y, z) are our (y, z, x)
     points = torch.as_tensor(np.asarray(vectors, dtype=np.float64)[..., [1, 2, 0]].copy())
     values: FloatArray = o3.spherical_harmonics(l, points, normalize=True, normalization="component").numpy()
     return values
@@ -35,12 +40,15 @@ def spherical_harmonics(l: int, vectors: FloatArray) -> FloatArray:
 @cache
 def _sphere_quadrature(degree: int) -> tuple[FloatArray, FloatArray]:
     """Points (K, 3) and weights (K,) of an exact mean over the sphere, for polynomials up to ``degree``."""
+    # Gauss-Legendre in cos(theta), n points exact to degree 2n - 1; equidistant in phi, degree + 1 points exact for all
+    # exp(i m phi) with |m| <= degree
     cosines, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     phi = 2 * np.pi * np.arange(degree + 1) / (degree + 1)
     sines = np.sqrt(1 - cosines**2)
     points = np.stack(
         [np.outer(sines, np.cos(phi)), np.outer(sines, np.sin(phi)), np.outer(cosines, np.ones_like(phi))], axis=-1
     )
+    # leggauss weights sum to 2, the length of [-1, 1]
     return points.reshape(-1, 3), np.repeat(weights / 2 / len(phi), len(phi))
 
 
@@ -56,10 +64,20 @@ def wigner_d(l: int, rotation: FloatArray) -> FloatArray:
 
     Raises:
         ValueError: Q is not orthogonal to 1e-6.
+
+    Example:
+        >>> quarter = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # about z: x -> y, y -> -x
+        >>> wigner_d(1, quarter).round(12) + 0.0  # of p = y, z, x
+        array([[ 0.,  0.,  1.],
+               [ 0.,  1.,  0.],
+               [-1.,  0.,  0.]])
+        >>> wigner_d(1, -np.eye(3)).round(12).diagonal()  # parity (-1)^l under inversion
+        array([-1., -1., -1.])
     """
     rotation = np.asarray(rotation, dtype=np.float64)
     if not np.allclose(rotation @ np.swapaxes(rotation, -1, -2), np.eye(3), atol=1e-6):
         raise ValueError("rotation is not an orthogonal matrix")
+    # D_mn = <Y_m(Q x) Y_n(x)> over the sphere, as the Y_n are orthonormal there; a product of two has degree 2l
     points, weights = _sphere_quadrature(2 * l)
     rotated = spherical_harmonics(l, np.einsum("...ab,kb->...ka", rotation, points))
     return np.asarray(np.einsum("k,...km,kn->...mn", weights, rotated, spherical_harmonics(l, points)))
@@ -76,9 +94,19 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> FloatArray:
 
     Returns:
         (2 l1 + 1, 2 l2 + 1, 2 l3 + 1) float64; over all l3 the matrix (m1 m2, l3 m3) is orthogonal. Read-only.
+
+    Example:
+        >>> (clebsch_gordan(1, 1, 0)[:, :, 0] * np.sqrt(3)).round(12)  # p x p -> s is the scalar product
+        array([[1., 0., 0.],
+               [0., 1., 0.],
+               [0., 0., 1.]])
+        >>> every = np.concatenate([clebsch_gordan(1, 2, l).reshape(15, -1) for l in (1, 2, 3)], axis=1)
+        >>> bool(np.allclose(every @ every.T, np.eye(15)))
+        True
     """
+    # a 3j symbol is normalised to sum of squares 1; times sqrt(2 l3 + 1) each of the 2 l3 + 1 columns has norm 1
     table: FloatArray = o3.wigner_3j(l1, l2, l3, dtype=torch.float64).numpy() * np.sqrt(2 * l3 + 1)
-    table.setflags(write=False)
+    table.setflags(write=False)  # the cache hands out one array to everybody
     return table
 
 

@@ -37,6 +37,10 @@ def energy_factor(source: str, target: str) -> float:
 
     Raises:
         ValueError: an unknown unit word; the message names it and the known ones.
+
+    Example:
+        >>> round(energy_factor("Hartree", "eV"), 6), energy_factor("eV", "meV")
+        (27.211386, 1000.0)
     """
     for word in (source, target):
         if word not in ENERGY_UNITS:
