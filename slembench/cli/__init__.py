@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from slembench._version import __version__
 from slembench.core.errors import SlembenchError
+from slembench.core.logging import configure
 
 AREAS = (
     "data", "models", "train", "predict", "checkpoint", "evaluate", "floors", "rescore", "scf", "compare", "exponents",
@@ -75,6 +76,7 @@ def build_app() -> typer.Typer:
         ] = False,
     ) -> None:
         """Options that stand before the command."""
+        configure()
 
     for area in AREAS:
         import_module(f"slembench.cli.{area}").register(app)
