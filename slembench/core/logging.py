@@ -7,29 +7,20 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
 
 LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
 """Verbosity of a command -> lowest level that is shown."""
 
 
-class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is when a message comes, not to what it was when the handler was made.
+class StderrHandler(logging.Handler):
+    """Writes a line to what ``sys.stderr`` is when a message comes, not to what it was when the handler was made.
 
     A progress bar puts a proxy there that prints lines above the bar, and tests capture it.
     """
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)  # that of StreamHandler would keep today's stream
-
-    @property
-    def stream(self) -> TextIO:
-        """Standard error of this moment."""
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, value: TextIO) -> None:
-        raise AttributeError("the stream is always sys.stderr")
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the message, at once."""
+        print(self.format(record), file=sys.stderr, flush=True)
 
 
 class PlainFormatter(logging.Formatter):

@@ -5,7 +5,7 @@ All bars of a process share one display, so a bar may be opened while another on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def progress(items: Iterable[Item], description: str, total: float | None = None
         >>> [n**2 for n in progress(range(4), "squares")]
         [0, 1, 4, 9]
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with ProgressBar(description, total, show=show) as bar:
         for item in items:
