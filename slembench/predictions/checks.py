@@ -1,10 +1,9 @@
-"""Every check that a predictions file goes through when it is opened.
+"""Checks of a predictions file: `check_file` of every file that is opened, `check_untrusted` of submitted ones first.
 
-What a predictions file from a stranger must satisfy before any of its content is read.
-
-A small HDF5 file can name other files, declare petabytes, or unpack to more than it holds. Allowed is what NumPy
-arrays written plainly with h5py give: hard links, data stored in the file itself, no filters, nothing declared that is
-not stored.
+`check_file` verifies attributes, dataset types and shapes, offsets, pairs, finite values and the checksum. It reads the
+content, and a small HDF5 file can name other files (links, external and virtual storage), declare petabytes, or
+decompress to more than it holds. `check_untrusted` therefore admits only what NumPy arrays written plainly with h5py
+give: hard links, data stored in the file itself, no filters, no dataset larger than what is stored.
 """
 
 from __future__ import annotations
@@ -38,6 +37,12 @@ from slembench.predictions.format import (
 
 Result = TypeVar("Result")
 
+ATTRIBUTE_BYTES = 1 << 14
+"""Longest attribute, bytes of text."""
+
+IDS_AT_ONCE = 1 << 28
+"""Most bytes of ids read at a time, even if every id refers to the whole file."""
+
 
 def check_file(path: Path, file: h5py.File) -> tuple[PredictionHeader, list[str]]:
     """Header and ids of an open predictions file after all of it has been checked.
@@ -49,6 +54,7 @@ def check_file(path: Path, file: h5py.File) -> tuple[PredictionHeader, list[str]
     operators = _check_datasets(path, file)
     _check_offsets(path, file, operators)
     ids = [str(i) for i in file["ids"].asstr()[:]]
+    # offsets hold from here on, so that every index below can be traced to its structure and named
     repeated = [i for i, count in Counter(ids).items() if count > 1]
     if repeated:
         raise PredictionError(f"{path}: key 'ids': structure {repeated[0]!r} stands there more than once")
@@ -58,6 +64,27 @@ def check_file(path: Path, file: h5py.File) -> tuple[PredictionHeader, list[str]
     if "checksum" in file.attrs and str(file.attrs["checksum"]) != checksum(file):
         raise PredictionError(f"{path}: attribute 'checksum' does not match the content; write the file again")
     return header, ids
+
+
+def check_untrusted(path: Path, max_bytes: int, max_structures: int) -> None:
+    """Refuse a predictions file that is not plain; `slembench.predictions.read_predictions` may follow.
+
+    Args:
+        path: the file.
+        max_bytes: largest size of the file.
+        max_structures: largest number of ids.
+
+    Raises:
+        PredictionError: too large, not HDF5, a link that is not a hard link, an unknown key, data stored outside the
+            file or through a filter, a shape that declares more than is stored, or text of excessive length; names the
+            key.
+    """
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise PredictionError(f"{path}: {size} bytes, more than the {max_bytes} that this data set can need")
+    file = reading(path, lambda: h5py.File(path, "r"))
+    with file:
+        reading(path, lambda: _check(path, file, size, max_structures))
 
 
 def reading(path: Path, action: Callable[[], Result]) -> Result:
@@ -152,7 +179,7 @@ def _values_per_structure(path: Path, file: h5py.File, basis: Basis, ids: list[s
         np.asarray(file[key][:], dtype=np.int64)
         for key in ("atom_offsets", "pair_offsets", "numbers", "pair_index", "pair_shift")
     )
-    owner = np.repeat(np.arange(len(ids)), np.diff(pairs))
+    owner = np.repeat(np.arange(len(ids)), np.diff(pairs))  # structure of each pair
     unknown = np.flatnonzero(~np.isin(numbers, basis.elements))
     if len(unknown):
         structure = ids[int(np.searchsorted(atoms, unknown[0], side="right")) - 1]
@@ -161,6 +188,7 @@ def _values_per_structure(path: Path, file: h5py.File, basis: Basis, ids: list[s
     if outside.any():
         found = f"structure {ids[owner[outside][0]]!r} has a pair {index[outside][0].tolist()} beyond its atoms"
         raise PredictionError(f"{path}: key 'pair_index': {found}")
+    # sorted by structure, then key: a pair that is there twice stands beside itself
     keys = pair_keys(index, shift)
     order = np.lexsort((keys, owner))
     same = np.flatnonzero((np.diff(keys[order]) == 0) & (np.diff(owner[order]) == 0))
@@ -168,6 +196,7 @@ def _values_per_structure(path: Path, file: h5py.File, basis: Basis, ids: list[s
         pair = order[same[0]]
         found = f"pair {index[pair].tolist()} with shift {shift[pair].tolist()}"
         raise PredictionError(f"{path}: key 'pair_index': structure {ids[owner[pair]]!r} has {found} twice")
+    # atoms are numbered within their structure: the structure's first atom makes them positions in `numbers`
     sizes = basis.sizes(numbers)[index + atoms[owner, None]].prod(axis=1)
     return np.bincount(owner, weights=sizes, minlength=len(ids)).astype(np.int64)
 
@@ -179,6 +208,7 @@ def _check_values(path: Path, file: h5py.File, op: str, ids: list[str], expected
         m = wrong[0]
         found = f"{offsets[m + 1] - offsets[m]} values, its pairs and the basis need {expected[m]}"
         raise PredictionError(f"{path}: key {key!r}: structure {ids[m]!r} has {found}")
+    # in portions: one operator of a large split need not fit into memory
     for start in range(0, len(file[key]), CHUNK):
         bad = np.flatnonzero(~np.isfinite(file[key][start : start + CHUNK]))
         if len(bad):
@@ -187,33 +217,6 @@ def _check_values(path: Path, file: h5py.File, op: str, ids: list[str], expected
                 f"{path}: key {key!r}: structure {ids[m]!r} holds a value that is NaN or infinite; "
                 "fill it in, or leave the structure out of all arrays"
             )
-
-
-ATTRIBUTE_BYTES = 1 << 14
-"""Longest attribute, bytes of text."""
-
-IDS_AT_ONCE = 1 << 28
-"""Bytes of ids read at a time, at most, whatever the file refers to."""
-
-
-def check_untrusted(path: Path, max_bytes: int, max_structures: int) -> None:
-    """Refuse a predictions file that is not plain; `slembench.predictions.read_predictions` may follow.
-
-    Args:
-        path: the file.
-        max_bytes: largest size of the file.
-        max_structures: largest number of ids.
-
-    Raises:
-        PredictionError: too large, not HDF5, a link that is not a hard link, an unknown key, data stored outside the
-            file or through a filter, a shape that declares more than is stored, or text without measure; names the key.
-    """
-    size = path.stat().st_size
-    if size > max_bytes:
-        raise PredictionError(f"{path}: {size} bytes, more than the {max_bytes} that this data set can need")
-    file = reading(path, lambda: h5py.File(path, "r"))
-    with file:
-        reading(path, lambda: _check(path, file, size, max_structures))
 
 
 def _check(path: Path, file: h5py.File, size: int, max_structures: int) -> None:
@@ -227,7 +230,8 @@ def _check(path: Path, file: h5py.File, size: int, max_structures: int) -> None:
 
 
 def _datasets(path: Path, file: h5py.File) -> list[str]:
-    """Full names of the datasets; every link is looked at before it is followed."""
+    """Full names of the datasets; the type of every link is known before it is followed."""
+    # not `visititems`, which passes over soft and external links without a word
     names: list[str] = []
     groups: list[tuple[str, set[str]]] = [("", {"ids", *INTEGERS, "operators"})]
     while groups:
@@ -259,6 +263,7 @@ def _declared(path: Path, name: str, dataset: h5py.Dataset) -> int:
         raise PredictionError(f"{where} is compressed or filtered; write it without filters")
     if dataset.shape is None:
         raise PredictionError(f"{where} has no shape")
+    # Python integers: a product of declared dimensions may not overflow into something small
     declared = math.prod(dataset.shape) * dataset.id.get_type().get_size()
     if declared > dataset.id.get_storage_size():
         raise PredictionError(f"{where}: shape {dataset.shape} declares more than the file stores")
@@ -271,16 +276,18 @@ def _attributes(path: Path, file: h5py.File) -> None:
         value = file.attrs[key] if math.prod(attribute.shape) == 1 else None
         if value is None or len(str(value)) > ATTRIBUTE_BYTES:
             raise PredictionError(f"{path}: attribute {key!r} is no single word or number of reasonable length")
+        # checked before it is parsed: 100 shells of an l, or nested JSON, cost time and memory out of proportion to their length
         if key == "basis" and (re.search(r"\d{3}", str(value)) or re.search(r"[\[{].*[\[{]", str(value))):
             raise PredictionError(f'{path}: attribute \'basis\': write it as {{"Mo": "4s2p2d1f"}}, found {value!r:.80}')
 
 
 def _ids(path: Path, ids: h5py.Dataset, size: int, max_structures: int) -> None:
-    """Few, and of measured length: several ids may refer to the same stored text."""
+    """Check number and length of the ids; variable-length texts in HDF5 are references, and may share their target."""
     if ids.ndim != 1 or len(ids) > max_structures:
         raise PredictionError(f"{path}: key 'ids' has shape {ids.shape}; the data set has {max_structures} structures")
     if h5py.check_string_dtype(ids.dtype) is None:
         return
+    # each of the ids may be as long as the file, as they may all point to one stored text
     step = max(1, IDS_AT_ONCE // max(size, 1))
     for start in range(0, len(ids), step):
         longest = max(map(len, ids[start : start + step]))

@@ -1,7 +1,4 @@
-"""What a predictions file says of itself, and the interface of anything that can be scored.
-
-Names and types of the datasets of a predictions file, and its checksum.
-"""
+"""Format of a predictions file: its attributes, datasets and checksum; and the interface of all that can be scored."""
 
 from __future__ import annotations
 
@@ -22,9 +19,19 @@ PREDICTIONS_FILE = "predictions.h5"
 """Name of the predictions file in a run's folder and in a submission."""
 
 
+FORMAT = "slembench-predictions"
+VERSION = 1
+CONVENTION = "slembench"
+INTEGERS = {"numbers": 1, "atom_offsets": 1, "pair_index": 2, "pair_shift": 3, "pair_offsets": 1}
+"""Integer dataset -> columns (1: one-dimensional)."""
+
+CHUNK = 1 << 22
+"""Rows read at a time when a whole file is gone through."""
+
+
 @dataclass(frozen=True)
 class PredictionHeader:
-    """What a predictions file says of itself.
+    """Attributes of a predictions file.
 
     Attributes:
         dataset: name of the data set.
@@ -45,7 +52,17 @@ class PredictionHeader:
     length_unit: str = "Angstrom"
 
     def check_units(self, where: str) -> None:
-        """Raise PredictionError, naming ``where``, if a unit word is unknown."""
+        """Compare the unit words with the known ones.
+
+        Raises:
+            PredictionError: an unknown word; names ``where``.
+
+        Example:
+            >>> header = PredictionHeader("h2", "", "test", "mine", Basis.parse({"H": "1s"}), "Hartrees")
+            >>> header.check_units("mine.h5")
+            Traceback (most recent call last):
+            slembench.core.errors.PredictionError: mine.h5: attribute 'energy_unit' is 'Hartrees'; use one of eV, ...
+        """
         for key, word, known in (
             ("energy_unit", self.energy_unit, ENERGY_UNITS),
             ("length_unit", self.length_unit, LENGTH_UNITS),
@@ -73,16 +90,6 @@ class PredictionSource(Protocol):
         """Operators of one structure, float64."""
 
 
-FORMAT = "slembench-predictions"
-VERSION = 1
-CONVENTION = "slembench"
-INTEGERS = {"numbers": 1, "atom_offsets": 1, "pair_index": 2, "pair_shift": 3, "pair_offsets": 1}
-"""Integer dataset -> columns (1: one-dimensional)."""
-
-CHUNK = 1 << 22
-"""Rows read at a time when a whole file is gone through."""
-
-
 def checksum(file: h5py.File) -> str:
     """sha256 over all datasets of an open predictions file.
 
@@ -90,6 +97,7 @@ def checksum(file: h5py.File) -> str:
     ``pair_index int64 (720, 2);``; dtype "utf-8" for the ids), then its little-endian bytes (ids: each one's UTF-8
     bytes and a zero byte).
     """
+    # over content, not over the file: HDF5 files of equal content differ in chunks, free space and order of creation
     digest = hashlib.sha256()
     for name in sorted(dataset_names(file)):
         dataset = file[name]

@@ -19,10 +19,10 @@ from slembench.predictions.format import PredictionHeader
 
 
 class Predictions:
-    """An open predictions file; operators are read from it one structure at a time. Made by `read_predictions`.
+    """An open predictions file; operators are read from it one structure at a time. Opened by `read_predictions`.
 
     Attributes:
-        attrs: what the file says of itself.
+        attrs: its attributes: data set, split, model, basis and units.
         ids: structure ids, in file order.
         operators: names of the operators it holds.
         checksum: sha256 of its content, as stored in it; "" where its writer left it out.
@@ -55,7 +55,7 @@ class Predictions:
         """
         if structure not in self._number:
             raise PredictionError(f"{self.path}: no structure {structure!r} in this file")
-        m = self._number[structure]
+        m = self._number[structure]  # row of the offset tables
         numbers = self._file["numbers"][self._atoms[m] : self._atoms[m + 1]]
         rows = slice(self._pairs[m], self._pairs[m + 1])
         index, shift = self._file["pair_index"][rows], self._file["pair_shift"][rows]
@@ -67,7 +67,7 @@ class Predictions:
     def _operator_values(self, operator: str, m: int) -> NDArray[np.float64]:
         offsets = self._values[operator]
         values = self._file[f"operators/{operator}/values"][offsets[m] : offsets[m + 1]]
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(values, dtype=np.float64)  # float32 files are scored in float64
 
     def close(self) -> None:
         """Close the file."""
@@ -86,7 +86,7 @@ def read_predictions(path: str | Path) -> Predictions:
     """Open a predictions file after checking all of it.
 
     Args:
-        path: an HDF5 file of the layout above, from `PredictionWriter` or from anyone else.
+        path: an HDF5 file in the format of `slembench.predictions`, from `PredictionWriter` or any other program.
 
     Returns:
         The open file; use it in a ``with`` block or close it.
@@ -103,5 +103,5 @@ def read_predictions(path: str | Path) -> Predictions:
     try:
         return reading(path, lambda: Predictions(path, file, *check_file(path, file)))
     except BaseException:
-        file.close()
+        file.close()  # also after an interrupt: an open handle would block a writer of the same file
         raise

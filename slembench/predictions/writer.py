@@ -1,7 +1,4 @@
-"""Writing a predictions file, one structure at a time.
-
-A predictions file of a data set for programs that use h5py alone: empty, to be filled in, or with the reference.
-"""
+"""Writing predictions files one structure at a time, and templates of them for programs that use h5py alone."""
 
 from __future__ import annotations
 
@@ -33,6 +30,9 @@ from slembench.predictions.format import (
     checksum,
 )
 
+Structure = tuple[str, IntArray, Mapping[str, BlockMatrix]]
+"""Id, (N,) atomic numbers and the reference operators, whose pairs are to be predicted."""
+
 
 class PredictionWriter:
     """Writes a predictions file structure by structure; the file appears, whole, when the ``with`` block ends well.
@@ -46,6 +46,17 @@ class PredictionWriter:
 
     Raises:
         PredictionError: an unknown unit word, or no such folder.
+
+    Example:
+        >>> from slembench.predictions import read_predictions
+        >>> basis, numbers = Basis.parse({"H": "1s"}), np.array([1, 1])
+        >>> matrix = BlockMatrix.from_dense(basis, numbers, np.array([[-1.0, -0.5], [-0.5, -1.0]]))
+        >>> about = dict(dataset="h2", dataset_fingerprint="", split="test", model="mine", energy_unit="Hartree")
+        >>> with PredictionWriter("predictions.h5", basis=basis, **about) as writer:
+        ...     writer.add("h2-0", numbers, {"hamiltonian": matrix})
+        >>> with read_predictions("predictions.h5") as predictions:
+        ...     predictions.ids, predictions["h2-0"]["hamiltonian"].dense().tolist()
+        (['h2-0'], [[-1.0, -0.5], [-0.5, -1.0]])
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class PredictionWriter:
         self._seen: set[str] = set()
         self._operators: tuple[str, ...] | None = None
         self._open: str | None = None
+        # a name of its own for every process: two runs that write one file do not write into each other's
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         self._file = h5py.File(self._temporary, "w")
         self._create("ids", h5py.string_dtype())
@@ -80,6 +92,7 @@ class PredictionWriter:
 
     def _create(self, name: str, dtype: Any, width: int = 1) -> None:
         tail = (width,) if width > 1 else ()
+        # resizable datasets are stored in chunks; 2^15 values are 256 kB, small tables do not need as much
         chunks = ((1 << 15 if name.endswith("values") else 1 << 10), *tail)
         self._file.create_dataset(name, shape=(0, *tail), maxshape=(None, *tail), dtype=dtype, chunks=chunks)
 
@@ -141,6 +154,7 @@ class PredictionWriter:
         if self._open is None:
             raise PredictionError(f"{self.path}: begin a structure before its blocks are written")
         where = f"{self.path}: structure {self._open!r}"
+        # a pair (i, j) has n_i * n_j values
         wanted = int(self._sizes[pair_index].prod(axis=1).sum())
         for name, flat in values.items():
             if np.shape(flat) != (wanted,):
@@ -152,7 +166,7 @@ class PredictionWriter:
         _append(self._file["pair_shift"], pair_shift)
 
     def end(self) -> None:
-        """Close the open structure."""
+        """Close the open structure: offsets, numbers and, last, its id."""
         for name in self._operators or ():
             length = len(self._file[f"operators/{name}/values"])
             _append(self._file[f"operators/{name}/offsets"], np.array([length], dtype=np.int64))
@@ -226,26 +240,6 @@ class PredictionWriter:
             self.abort()
 
 
-def _one_pair_list(operators: Mapping[str, BlockMatrix]) -> dict[str, BlockMatrix]:
-    """All operators on the united pair list; absent blocks are zero."""
-    union, *others = operators.values()
-    if all(np.array_equal(union.pair_keys(), matrix.pair_keys()) for matrix in others):
-        return dict(operators)
-    for matrix in others:
-        union = union + matrix * 0.0
-    return {name: matrix.align(union.pair_index, union.pair_shift)[0] for name, matrix in operators.items()}
-
-
-def _append(dataset: h5py.Dataset, rows: NDArray[Any]) -> None:
-    start = len(dataset)
-    dataset.resize(start + len(rows), axis=0)
-    dataset[start:] = rows
-
-
-Structure = tuple[str, IntArray, Mapping[str, BlockMatrix]]
-"""Id, (N,) atomic numbers and the reference operators, whose pairs are to be predicted."""
-
-
 def write_template(
     path: str | Path,
     structures: Iterable[Structure],
@@ -296,12 +290,29 @@ def write_template(
     return Path(path)
 
 
+def _one_pair_list(operators: Mapping[str, BlockMatrix]) -> dict[str, BlockMatrix]:
+    """All operators on the united pair list; absent blocks are zero."""
+    union, *others = operators.values()
+    if all(np.array_equal(union.pair_keys(), matrix.pair_keys()) for matrix in others):
+        return dict(operators)
+    # a sum stands on the pairs of both terms; zero times a matrix adds pairs and no values
+    for matrix in others:
+        union = union + matrix * 0.0
+    return {name: matrix.align(union.pair_index, union.pair_shift)[0] for name, matrix in operators.items()}
+
+
+def _append(dataset: h5py.Dataset, rows: NDArray[Any]) -> None:
+    start = len(dataset)
+    dataset.resize(start + len(rows), axis=0)
+    dataset[start:] = rows
+
+
 def _emptied(blocks: BlockMatrix) -> BlockMatrix:
     return blocks.with_values(np.zeros_like(blocks.values))
 
 
 def _erase(path: Path, operators: Sequence[str]) -> None:
-    """All values NaN, and no checksum."""
+    """Set all values to NaN, which the reader refuses until they are filled in, and drop the checksum they break."""
     with h5py.File(path, "r+") as file:
         del file.attrs["checksum"]
         for operator in operators:
