@@ -8,7 +8,7 @@ Example:
     ('S', 'Mo')
     >>> dataset = load_dataset("mos2-mini")
     >>> dataset.splits
-    ['train', 'val', 'test']
+    ['train', 'val', 'test', 'test_3x3']
 """
 
 from __future__ import annotations

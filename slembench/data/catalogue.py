@@ -56,6 +56,11 @@ def load_card(name_or_path: str | Path) -> Card:
 
     Raises:
         DataError: no such data set, or a card that is refused.
+
+    Example:
+        >>> card = load_card("mos2-mini")
+        >>> card.basis["Mo"], card.units.energy, card.counts.splits["train"]
+        ('3s2p2d', 'eV', 50)
     """
     return read_card(dataset_folder(name_or_path))
 
@@ -71,6 +76,14 @@ def load_dataset(name_or_path: str | Path) -> Dataset:
 
     Raises:
         DataError: no such data set, or anything `Dataset` refuses.
+
+    Example:
+        >>> dataset = load_dataset("water-qz-mini")
+        >>> dataset
+        Dataset('water-qz-mini', revision 1, 40 structures)
+        >>> sample = dataset.sample(dataset.split("test")[0])
+        >>> sample.atoms.get_chemical_formula(), sample.operators["hamiltonian"].dense().shape
+        ('H2O', (117, 117))
     """
     from slembench.data.dataset import Dataset  # heavy (Arrow, torch); names and cards do without
 

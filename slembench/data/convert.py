@@ -1,4 +1,4 @@
-"""From one format to another, one structure in memory at a time."""
+"""Conversion between file formats, one structure in memory at a time."""
 
 from __future__ import annotations
 
@@ -90,6 +90,8 @@ def fit_to_card(sample: Sample, card: Card, where: str) -> Sample:
     """
     place = f"{where}: structure {sample.id!r}"
     basis = Basis.parse(card.basis)
+    # shells must be equal, not only as many: 3s2p of one basis set are other functions than 3s2p of another, but that
+    # no file tells; shells that differ are the error that can be found
     for z in sorted(set(sample.atoms.numbers.tolist())):
         if basis.shells.get(z) != sample.basis.shells[z]:
             here = Basis({z: sample.basis.shells[z]}).to_dict()
@@ -97,6 +99,7 @@ def fit_to_card(sample: Sample, card: Card, where: str) -> Sample:
     missing = [name for name in card.operators if name not in sample.operators]
     if missing:
         raise DataError(f"{place}: key {missing[0]!r}: missing, and data set {card.name} needs it")
+    # S and D are dimensionless; the Hamiltonian, the total energy and the Fermi level change with the unit
     factor = energy_factor(sample.info.energy_unit, card.units.energy)
     energy, level = sample.info.energy, sample.info.fermi_level
     info = replace(

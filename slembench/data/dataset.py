@@ -118,10 +118,12 @@ class Dataset:
         Raises:
             DataError: a scored pair has no block, or a block is not scored; names the pair and its distance.
         """
+        # the pair set that is scored follows from positions and cutoffs alone; what is stored must be exactly that
         index, shift = scored_pairs(sample.atoms, self.cutoffs)
         scored = np.sort(pair_keys(index, shift))
         checked: BlockMatrix | None = None
         for key, operator in sample.operators.items():
+            # operators of one structure share their pair arrays in memory: compared once
             if checked and operator.pair_index is checked.pair_index and operator.pair_shift is checked.pair_shift:
                 continue
             both = np.union1d(operator.pair_keys(), pair_keys(operator.pair_index[:, ::-1], -operator.pair_shift))
@@ -152,6 +154,7 @@ class Dataset:
         Raises:
             DataError: no such split.
         """
+        # ids with their pair sets: a change of a cutoff changes what is scored, and with it the hash
         whole = hashlib.sha256()
         for identifier in sorted(self.split(name)):
             index, shift = self.pairs(self._store.sample(identifier))

@@ -22,7 +22,7 @@ from slembench.operators.blocks import lookup, pair_keys
 
 DATA_FILE = "data.parquet"
 QUICK = 3
-"""Level of zstd for a file that is made for one purpose and can be made again."""
+"""zstd level of a temporary file: fast, a few per cent larger than the level of shipped files."""
 
 
 def derive(
@@ -51,6 +51,7 @@ def derive(
         DataError: ids that the source does not have or in two splits, a folder of something else in the way, or a
             source whose files belong to yet another data set.
     """
+    # several jobs of a study may ask for the same derived set at once: whoever comes first makes it, others open it
     if (out / CARD_FILE).is_file():
         return Dataset(out, cache)
     chosen = {name: list(ids) for name, ids in (splits or {n: source.split(n) for n in source.splits}).items()}
@@ -81,6 +82,7 @@ def derive(
 def _link_files(source: Dataset, folder: Path) -> None:
     """Links to the source's data files, under the same names."""
     for file in source.card.origin.files:
+        # a resplit set refers to files of the set beside it, which a link from here would not name rightly
         if ".." in Path(file).parts:
             raise DataError(f"{source.root}: key 'origin.files': {file} lies outside its folder; derive from its owner")
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +102,7 @@ def _write_shorter(source: Dataset, ids: list[str], factor: float, folder: Path,
             index, shift = scored_pairs(sample.atoms, cutoffs)
             kept = np.sort(pair_keys(index, shift))
             operators = {}
+            # pairs of the stored triangle that the shorter cutoffs still score; on-site blocks are always among them
             for name, matrix in sample.operators.items():
                 inside = lookup(kept, matrix.pair_keys()) >= 0
                 operators[name] = matrix.take(np.flatnonzero(inside))
@@ -111,6 +114,7 @@ def _write_shorter(source: Dataset, ids: list[str], factor: float, folder: Path,
     write_samples(folder / DATA_FILE, shorter(), header, QUICK)
     content["cutoffs"] = {symbol: factor * radius for symbol, radius in card.cutoffs.items()}
     content["counts"] |= counts
+    # an S with its long-range part cut off may have negative eigenvalues: no generalised eigenproblem, no bands
     content.pop("bands", None)
     content["origin"] = {
         "recipe": f"{source.name} with {factor:g} times its cutoffs",

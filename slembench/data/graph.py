@@ -1,7 +1,7 @@
-"""Graphs of structures: pairs under the element cutoffs, their vectors and frames, and the targets as irreps.
+"""Graphs of structures: pairs within the element cutoffs (edges), their vectors, and the targets as irreps features.
 
-A graph is built once per structure and kept; batches are torch-geometric's. Pairs are off-site, both directions,
-sorted by (i, j, R); on-site blocks belong to the nodes.
+A graph is built once per structure and cached; batches are torch-geometric's. Edges are off-site pairs in both
+directions, sorted by (i, j, R); on-site blocks belong to the nodes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class OperatorGraph(Data):  # type: ignore[misc]
     """
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
+        # in a batch, pair numbers are shifted by the pairs of the structures before, not by their atoms
         if key == "reverse":
             return self["pair_type"].shape[0]
         return super().__inc__(key, value, *args, **kwargs)
@@ -59,15 +60,25 @@ def build_graph(
 
     Raises:
         DataError: see `offsite_pairs`; ValueError: an element the basis does not know.
+
+    Example:
+        >>> from slembench.operators.orbitals import Basis
+        >>> chain = ase.Atoms("BN", positions=[[0, 0, 0], [0, 0, 1.4]], cell=[9, 9, 2.6], pbc=[False, False, True])
+        >>> graph = build_graph(chain, {5: 1.6, 7: 1.6}, OperatorLayout(Basis.parse({"B": "1s1p", "N": "1s1p"})))
+        >>> graph.pair_index.tolist(), graph.pair_shift[:, 2].tolist(), graph.reverse.tolist()
+        ([[0, 0, 1, 1], [1, 1, 0, 0]], [-1, 0, 0, 1], [3, 2, 1, 0])
+        >>> graph.pair_vector[:, 2]
+        tensor([-1.2000,  1.4000, -1.4000,  1.2000])
     """
     numbers = np.asarray(atoms.numbers, dtype=np.int64)
-    layout.basis.sizes(numbers)
+    layout.basis.sizes(numbers)  # raises for an element without shells
     positions, cell = np.asarray(atoms.positions), np.asarray(atoms.cell)
     index, shift = offsite_pairs(atoms, cutoffs)
     table = {z: s for s, z in enumerate(layout.basis.elements)}
     species = np.array([table[z] for z in numbers.tolist()], dtype=np.int64)
     vectors = pair_vectors(positions, cell, index, shift)
     keys, reverse_keys = pair_keys(index, shift), pair_keys(index[:, ::-1], -shift)
+    # number of each reverse pair by bisection; both directions are always there (`offsite_pairs`)
     order = np.argsort(keys)
     graph = OperatorGraph(
         numbers=torch.from_numpy(numbers),

@@ -1,4 +1,4 @@
-"""What a file of another program holds: structures, shells, reach, Hermiticity, electrons, units, with the evidence."""
+"""Report on a file of another program: structures, shells, range of the blocks, Hermiticity, electrons, units."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def inspect_path(path: Path, name: str | None = None, limit: int = 10, **options
 
 
 def inspect_sample(sample: Sample) -> StructureReport:
-    """Everything that a sample says about itself."""
+    """Report of one structure: operators, electrons, smallest overlap eigenvalue, energy unit."""
     operators, atoms = sample.operators, sample.atoms
     return StructureReport(
         id=sample.id,
@@ -139,6 +139,7 @@ def inspect_sample(sample: Sample) -> StructureReport:
 def _inspect_operator(operator: BlockMatrix, sample: Sample) -> OperatorReport:
     full = operator.complete()
     length = np.linalg.norm(full.vectors(sample.atoms.positions, sample.atoms.cell.array), axis=1)
+    # formats that store dense matrices, or a fixed list of pairs, hold blocks of zeros: they do not count for the reach
     there = np.zeros(full.n_pairs, dtype=bool)
     there[full.element_pair[full.values != 0]] = True
     return OperatorReport(
@@ -158,6 +159,7 @@ def _overlap_minimum(overlap: BlockMatrix) -> float | None:
 def _electrons(operators: Mapping[str, BlockMatrix]) -> float | None:
     if not {"density", "overlap"} <= set(operators):
         return None
+    # Tr(D S) = sum_R sum_ij D_ij(R) S_ij(R), both directions of every pair; a block that S lacks contributes nothing
     pair = on_common_pairs({name: operators[name] for name in ("density", "overlap")})
     return float((pair["density"].values * pair["overlap"].values).sum())
 

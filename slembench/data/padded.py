@@ -1,4 +1,4 @@
-"""Blocks of many molecules in arrays of one shape: each padded with zeros to the united shells of the basis.
+"""Blocks of many molecules in arrays of one shape: each padded with zeros to the united shells (`Basis.union`).
 
 The layout of QHNet and its descendants; of H 2s1p and C 3s2p1d the blocks are 14 x 14, hydrogen in slots 0, 1, 3, 4, 5.
 """
@@ -33,6 +33,7 @@ class PaddedLayout:
         self.slots: dict[int, IntArray] = {}
         for z in basis.elements:
             self.slots[z] = np.concatenate([np.arange(starts[p], starts[p + 1]) for p in basis.union_index(z)])
+        # elements with equal shells (C, N, O, F of def2-SVP) are one kind: their blocks are moved together
         different = sorted({tuple(slots.tolist()) for slots in self.slots.values()})
         self.kinds = [np.array(slots) for slots in different]
         self.kind = np.full(max(self.slots) + 1, -1)
@@ -42,6 +43,7 @@ class PaddedLayout:
         there = np.zeros((len(self.kinds), self.width), dtype=bool)
         for kind, slots in enumerate(self.kinds):
             there[kind, slots] = True
+        # (kind, kind, W, W) flattened to one row a pair of kinds
         self._masks = (there[:, None, :, None] & there[None, :, None, :]).reshape(-1, self.width, self.width)
 
     def masks(self, rows: IntArray, columns: IntArray) -> BoolArray:
@@ -113,10 +115,11 @@ def padded_blocks(molecules: Sequence[MoleculeBlocks], layout: PaddedLayout) -> 
     owner = np.repeat(np.arange(len(counts)), [len(part.pair_index) for part in molecules])
     local = np.concatenate([np.zeros((0, 2), np.int64), *(part.pair_index for part in molecules)])
     values = np.concatenate([np.zeros(0), *(part.values for part in molecules)])
+    # atoms numbered through the batch
     i, j = (local + atoms.first[owner, None]).T
     kind = layout.kind[numbers]
     sizes = np.array([len(slots) for slots in layout.kinds])[kind]
-    ends = np.cumsum(sizes[i] * sizes[j])
+    ends = np.cumsum(sizes[i] * sizes[j])  # each block's end in the joined values
     own = i == j
     onsite, pair = (np.zeros((n, layout.width, layout.width)) for n in (len(numbers), len(atoms.pair_index)))
     groups = (kind[i] * len(layout.kinds) + kind[j]) * 2 + own
@@ -130,6 +133,7 @@ def padded_blocks(molecules: Sequence[MoleculeBlocks], layout: PaddedLayout) -> 
         else:
             ours = owner[group], *local[group].T
             pair[atoms.pair_number(ours[0], ours[1], ours[2])] = blocks
+            # the other direction by Hermiticity; molecules are real, so the transpose will do
             pair[atoms.pair_number(ours[0], ours[2], ours[1])] = blocks.transpose(0, 2, 1)
     positions = np.concatenate([np.zeros((0, 3)), *(part.positions for part in molecules)])
     return PaddedBlocks(layout, numbers, positions, atoms.molecule, atoms.pair_index, onsite, pair)
@@ -157,6 +161,7 @@ class MoleculeAtoms:
         columns = np.repeat(np.arange(len(self.molecule)), others)
         rank = np.arange(len(columns)) - np.repeat(np.cumsum(others) - others, others)
         rows = rank + self.first[self.molecule[columns]]
+        # rows skip the column's own atom: numbers from it on move up by one
         self.pair_index = np.stack([rows + (rows >= columns), columns], axis=1)
 
     def pair_number(self, molecule: IntArray, row: IntArray, column: IntArray) -> IntArray:
@@ -167,6 +172,7 @@ class MoleculeAtoms:
 
 def _blocks_at(values: FloatArray, ends: IntArray, shape: tuple[int, int]) -> FloatArray:
     """(n, rows, columns) | copies of the blocks of one shape that end at ``ends`` (n,) of contiguous values."""
+    # every window of `size` values as a row of a strided view; indexing it copies the wanted ones in one go
     size, step = shape[0] * shape[1], values.itemsize
     windows = as_strided(values, (len(values) - size + 1, size), (step, step), writeable=False)
     return np.asarray(windows[ends - size]).reshape(-1, *shape)

@@ -13,7 +13,7 @@ from slembench.core.errors import DataError
 from slembench.operators.orbitals import FloatArray, IntArray
 
 CLOSEST = 1e-3
-"""Two atoms nearer than this (Angstrom) are one atom given twice."""
+"""Smallest distance of two atoms, Angstrom; below it an atom was given twice."""
 
 
 def offsite_pairs(atoms: ase.Atoms, cutoffs: Mapping[int, float]) -> tuple[IntArray, IntArray]:
@@ -28,10 +28,16 @@ def offsite_pairs(atoms: ase.Atoms, cutoffs: Mapping[int, float]) -> tuple[IntAr
 
     Raises:
         DataError: an element without a radius, or two atoms at one place.
+
+    Example:
+        >>> chain = ase.Atoms("H", cell=[9, 9, 2.0], pbc=[False, False, True])
+        >>> offsite_pairs(chain, {1: 4.5})[1][:, 2]  # neighbours at 2 and 4 Angstrom
+        array([-2, -1,  1,  2])
     """
     index, shift, distance, limit = _neighbours(atoms, cutoffs)
     within = distance <= limit
     index, shift = index[within], shift[within]
+    # lexsort takes its most significant key last: i, then j, then R
     order = np.lexsort((*shift.T[::-1], index[:, 1], index[:, 0]))
     return index[order], shift[order]
 
@@ -62,6 +68,7 @@ def _neighbours(
     if missing:
         raise DataError(f"key 'cutoffs': no radius for element {chemical_symbols[missing[0]]}")
     radii = np.array([cutoffs[z] for z in atoms.numbers.tolist()])
+    # one search with the largest cutoff; each pair is then held against its own, (r_i + r_j) / 2
     search = NeighborList(cutoff=float(radii.max(initial=0.0)) + margin, full_list=True)
     index, shift, distance = search.compute(
         points=np.ascontiguousarray(atoms.positions), box=atoms.cell.array.copy(), periodic=atoms.pbc, quantities="PSd"

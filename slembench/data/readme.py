@@ -11,7 +11,7 @@ from slembench.data.store import size_report
 
 
 def dataset_readme(card: Card, data_file: Path) -> str:
-    """Markdown text.
+    """README.md of a data set as Markdown text.
 
     Args:
         card: the data set's card.
@@ -64,6 +64,7 @@ def _challenging(card: Card) -> dict[str, Any]:
 
 
 def _exponent(quantum: float) -> int:
+    """K of a quantum 2^k, exactly: the length of the binary number, no logarithm that could be off by one ulp."""
     return len(f"{int(1 / quantum):b}") * -1 + 1 if quantum < 1 else len(f"{int(quantum):b}") - 1
 
 

@@ -1,4 +1,4 @@
-"""One structure with its operators: what every reader makes and every data set hands out."""
+"""One structure with its operators: returned by every reader and every data set."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from slembench.core.errors import DataError
 from slembench.operators.blocks import BlockMatrix, pair_keys
 from slembench.operators.orbitals import Basis
 
+# units in which samples are handed out; readers convert Ry to one of them
 ENERGY_WORDS = ("eV", "Hartree")
 
 
@@ -51,6 +52,14 @@ class Sample:
         operators: "hamiltonian", "overlap", "density" -> blocks in canonical orbital order. A data set gives one
             triangle of the pairs (`BlockMatrix.complete` makes both); values may be read-only.
         info: scalars.
+
+    Example:
+        >>> from slembench.operators import SYMBOLS
+        >>> basis, atoms = Basis.parse({"H": "1s"}), ase.Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
+        >>> overlap = BlockMatrix.from_dense(basis, atoms.numbers, np.array([[1.0, 0.66], [0.66, 1.0]]))
+        >>> sample = Sample("h2", atoms, basis, {"overlap": overlap}, SampleInfo(electrons=2.0))
+        >>> [SYMBOLS[name] for name in check_sample(sample, "h2.xyz").operators]
+        ['S']
     """
 
     id: str
@@ -61,7 +70,7 @@ class Sample:
 
 
 def check_sample(sample: Sample, where: str) -> Sample:
-    """The sample itself, once its contents have been looked through.
+    """Check the contents of a sample; returns the sample itself.
 
     Args:
         sample: what a reader made.
@@ -116,6 +125,7 @@ def on_common_pairs(operators: dict[str, BlockMatrix]) -> dict[str, BlockMatrix]
     parts = list(full.values())
     index = np.concatenate([part.pair_index for part in parts])
     shift = np.concatenate([part.pair_shift for part in parts])
+    # the first place of each distinct pair, in order: pairs of the first operator, then what the others add
     first = np.sort(np.unique(pair_keys(index, shift), return_index=True)[1])
     return {name: operator.align(index[first], shift[first])[0] for name, operator in full.items()}
 

@@ -1,4 +1,4 @@
-"""Which structures train, validate and test: a JSON file of ids, its checks, and the nested training partitions."""
+"""Train, validation and test splits: a JSON file of structure ids, its checks, and nested training partitions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,13 @@ def read_splits(path: str | Path, known: Collection[str]) -> Splits:
 
 
 def write_splits(path: str | Path, splits: Mapping[str, Sequence[str]]) -> Path:
-    """Write splits as JSON, one id a line, atomically; returns the path."""
+    """Write splits as JSON, one id a line, atomically; returns the path.
+
+    Example:
+        >>> path = write_splits("splits.json", {"train": ["a", "b"], "test": ["c"]})
+        >>> read_splits(path, known=["a", "b", "c"])
+        {'train': ['a', 'b'], 'test': ['c']}
+    """
     return write_text(Path(path), json.dumps({name: list(ids) for name, ids in splits.items()}, indent=1) + "\n")
 
 
@@ -59,12 +65,18 @@ def check_splits(splits: Mapping[str, Sequence[str]], known: Collection[str], wh
 
     Raises:
         DataError: an id twice in one split, in two splits, or not in the data set; names the splits and the ids.
+
+    Example:
+        >>> check_splits({"train": ["a", "b"], "test": ["b"]}, ["a", "b"], "splits.json")
+        Traceback (most recent call last):
+        slembench.core.errors.DataError: splits.json: key 'test': also in split 'train': 'b'
     """
     existing = set(known)
     owner: dict[str, str] = {}
     for name, ids in splits.items():
         _refuse(where, name, "listed twice", [i for i, count in Counter(ids).items() if count > 1])
         _refuse(where, name, "not in the data set", [i for i in ids if i not in existing])
+        # a test structure in the training split is the leak that makes every score worthless
         for other in dict.fromkeys(owner[i] for i in ids if i in owner):
             _refuse(where, name, f"also in split {other!r}", [i for i in ids if owner.get(i) == other])
         owner.update(dict.fromkeys(ids, name))
@@ -85,6 +97,13 @@ def partition(ids: Sequence[str], percent: int, seed: int) -> list[str]:
 
     Raises:
         DataError: another percentage.
+
+    Example:
+        >>> ids = [f"s{k}" for k in range(10)]
+        >>> partition(ids, 40, seed=1)
+        ['s2', 's9', 's6', 's4']
+        >>> set(partition(ids, 20, seed=1)) <= set(partition(ids, 40, seed=1))
+        True
     """
     if percent not in PARTITIONS:
         raise DataError(f"partition {percent} % does not exist; use one of {', '.join(map(str, PARTITIONS))}")
@@ -93,6 +112,7 @@ def partition(ids: Sequence[str], percent: int, seed: int) -> list[str]:
 
 def shuffled(ids: Sequence[str], seed: int) -> list[str]:
     """The sorted ids in the order of one seeded permutation (frozen stream of `numpy.random.RandomState`)."""
+    # sorted first: the permutation must not depend on the order in which a file lists the ids
     ordered = sorted(ids)
     return [ordered[k] for k in np.random.RandomState(seed).permutation(len(ordered))]
 

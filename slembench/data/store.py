@@ -31,7 +31,7 @@ GROUP_BYTES = 1 << 26
 """Operator values held in memory before they are written as one row group."""
 
 LEVEL = 19
-"""Of zstd, for files that are written once and shipped."""
+"""zstd level of files that are written once and shipped."""
 
 
 def write_samples(path: str | Path, samples: Iterable[Sample], header: Header, level: int = LEVEL) -> None:
@@ -76,8 +76,11 @@ def writer_options(operators: Sequence[str] = ("hamiltonian",), level: int = LEV
     return {
         "compression": "zstd",
         "compression_level": level,
+        # integers repeat: atomic numbers, cells; not the operators, every value of which would be an entry of its own
         "use_dictionary": ["numbers.list.element", "pair_i.list.element", "pair_shift.list.element", "group"],
+        # the k-th bytes of all float64 of a page stand together: signs and exponents compress, rounded low bytes vanish
         "column_encoding": {f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in ("positions", "cell", *operators)},
+        # one page for a whole row group: the longer the streams of equal bytes, the better they compress
         "data_page_size": 2 * GROUP_BYTES,
         "write_page_checksum": True,
     }
@@ -88,7 +91,12 @@ def round_values(values: NDArray[np.float64], quantum: float) -> NDArray[np.floa
 
     Raises:
         DataError: a quantum that is not a power of two.
+
+    Example:
+        >>> round_values(np.array([0.3, -0.123]), 2.0**-4)
+        array([ 0.3125, -0.125 ])
     """
+    # frexp gives mantissa 0.5 for powers of two and for nothing else
     if quantum <= 0 or np.frexp(quantum)[0] != 0.5:
         raise DataError(f"key 'rounding': {quantum} is not a power of two")
     return np.asarray(np.round(values / quantum) * quantum)
@@ -135,6 +143,7 @@ class SampleStore:
         for file, (header, _) in zip(self._files, headers, strict=True):
             if header != self.header:
                 raise DataError(f"{file}: header differs from that of {self._files[0]}: {header} and {self.header}")
+        # row -> file by bisection, for messages
         self._first_row = np.cumsum([0, *(rows for _, rows in headers)]).tolist()
         self._rows = StoredRows(_memory_map(self._files, cache), self.header, self._file)
         self.basis, self.ids = self._rows.basis, self._rows.ids
@@ -220,8 +229,8 @@ def _to_row(sample: Sample, header: Header, where: str) -> dict[str, Any]:
 
 
 def _memory_map(files: Sequence[Path], cache: str | Path | None) -> pa.Table:
-    """Arrow table over the files, by `datasets`, memory-mapped from its cache; no cast is made on the way."""
-    import datasets
+    """Arrow table over the files, by `datasets`, memory-mapped from its cache; columns keep their types."""
+    import datasets  # a second of start-up, and names of its own for "data set"
 
     shown = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()

@@ -1,4 +1,7 @@
-"""Rows of the project's Parquet files: their header and columns, and how a row becomes a sample or padded blocks."""
+"""Rows of the project's Parquet files: header and columns, and their conversion to samples or padded blocks.
+
+Used by `slembench.data.store` (random access through a memory map) and by the reader of files that somebody hands in.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ METADATA_KEY = b"slembench"
 FORMAT = "slembench-samples"
 VERSION = 1
 
+# list column -> type of its elements; arrays are stored flat, in row-major order
 ARRAYS = {
     "numbers": pa.int16(),
     "positions": pa.float64(),
@@ -149,8 +153,10 @@ class StoredRows:
         index = np.empty((len(first), 2), dtype=np.int64)
         index[:, 0], index[:, 1] = first, self._array("pair_j", row, len(first))
         shift = self._array("pair_shift", row, 3 * len(first)).reshape(-1, 3).astype(np.int64)
+        # before anything is indexed with them: a negative number would silently mean an atom from the end
         if index.size and (index.min() < 0 or index.max() >= len(numbers)):
             raise DataError(f"{place}: key 'pair_i': atom numbers must lie in 0..{len(numbers) - 1}")
+        # values of an operator: the sum over pairs of n_i n_j
         sizes = self.basis.sizes(numbers)
         return numbers, positions, index, shift, int((sizes[index[:, 0]] * sizes[index[:, 1]]).sum())
 
@@ -186,6 +192,7 @@ def stream_samples(file: Path) -> Iterator[Sample]:
         for group in range(source.num_row_groups):
             try:
                 table = source.read_row_group(group)
+                # full: offsets of list columns are compared with the lengths of their values; else Arrow trusts them
                 table.validate(full=True)
             except (OSError, ValueError, pa.ArrowException) as error:
                 raise DataError(f"{file}: not readable as Parquet (damaged): {one_line(error)}") from error
@@ -238,7 +245,7 @@ def one_line(error: BaseException) -> str:
 
 
 class _ListColumn:
-    """Cells of a list column as views of the memory map; the offsets of each chunk are looked at, not copied."""
+    """Cells of a list column as views of the memory map, without copying values or offsets."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
         self._chunks = column.chunks
@@ -255,11 +262,13 @@ class _ListColumn:
 
     def cell(self, row: int) -> NDArray[Any] | None:
         """Values of one row; None where it, or one of them, is missing."""
+        # chunk of the row, then its place in the chunk
         number = bisect_right(self._ends, row)
         place = row - (self._ends[number - 1] if number else 0)
         part = self._parts[number]
         if part is not None:
             offsets, values = part
+            # a slice of a NumPy view: no copy, read-only as the map is
             return values[offsets[place] : offsets[place + 1]]
         cell = self._chunks[number][place]
         if not cell.is_valid or cell.values.null_count:

@@ -276,7 +276,7 @@ def _attributes(path: Path, file: h5py.File) -> None:
         value = file.attrs[key] if math.prod(attribute.shape) == 1 else None
         if value is None or len(str(value)) > ATTRIBUTE_BYTES:
             raise PredictionError(f"{path}: attribute {key!r} is no single word or number of reasonable length")
-        # checked before it is parsed: 100 shells of an l, or nested JSON, cost time and memory out of proportion to their length
+        # before it is parsed: 100 shells of an l, or nested JSON, cost time and memory far beyond their length
         if key == "basis" and (re.search(r"\d{3}", str(value)) or re.search(r"[\[{].*[\[{]", str(value))):
             raise PredictionError(f'{path}: attribute \'basis\': write it as {{"Mo": "4s2p2d1f"}}, found {value!r:.80}')
 
