@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from ase.data import atomic_numbers
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
+from slembench.core.config import StrictModel, parse_config, read_yaml
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.operators import Operator
@@ -24,18 +25,14 @@ Mesh = tuple[int, int, int]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Units(_Part):
+class Units(StrictModel):
     """Units of every number in the data set."""
 
     energy: Literal["eV", "Hartree"]
     length: Literal["Angstrom"]
 
 
-class LevelOfTheory(_Part):
+class LevelOfTheory(StrictModel):
     """How the reference operators were computed.
 
     Attributes:
@@ -57,7 +54,7 @@ class LevelOfTheory(_Part):
     convergence: str | None = None
 
 
-class SplitRule(_Part):
+class SplitRule(StrictModel):
     """How the data set was split; the ids themselves stand in ``file`` (relative to the card)."""
 
     rule: str
@@ -65,7 +62,7 @@ class SplitRule(_Part):
     file: str
 
 
-class Official(_Part):
+class Official(StrictModel):
     """The numbers that a leaderboard shows first for this data set (definitions in the metrics documentation)."""
 
     average: Literal["pooled", "per_structure"]
@@ -73,7 +70,7 @@ class Official(_Part):
     metrics: tuple[str, ...]
 
 
-class Bands(_Part):
+class Bands(StrictModel):
     """Where band energies of crystals are scored.
 
     Attributes:
@@ -88,7 +85,7 @@ class Bands(_Part):
     path_spacing: Positive = 0.1
 
 
-class Challenging(_Part):
+class Challenging(StrictModel):
     """Structures and blocks on which a reference baseline is worst, so that every model is scored on the same ones.
 
     Attributes:
@@ -99,10 +96,10 @@ class Challenging(_Part):
 
     baseline: str
     samples: tuple[str, ...] = ()
-    blocks: dict[Operator, tuple[str, str, str, str]] = {}
+    blocks: dict[Operator, tuple[str, str, str, str]] = Field(default_factory=dict)
 
 
-class ScfProtocol(_Part):
+class ScfProtocol(StrictModel):
     """How one-shot energies and self-consistent runs from predictions are made, and what they are compared with.
 
     Attributes:
@@ -128,7 +125,7 @@ class ScfProtocol(_Part):
     max_cycles: int = 50
 
 
-class Counts(_Part):
+class Counts(StrictModel):
     """Structures in all and in each split, atoms, scored pairs (both directions, on-site included), values stored."""
 
     structures: int
@@ -138,14 +135,14 @@ class Counts(_Part):
     values: int
 
 
-class Origin(_Part):
+class Origin(StrictModel):
     """Where the data come from: the recipe or address, and the sha256 of every data file (relative to the card)."""
 
     recipe: str
     files: Annotated[dict[str, str], Field(min_length=1)]
 
 
-class Card(_Part):
+class Card(StrictModel):
     """A data set's card. Energies in ``units.energy`` unless a key says otherwise, lengths in Angstrom.
 
     Attributes:
@@ -174,7 +171,7 @@ class Card(_Part):
     level_of_theory: LevelOfTheory
     convention: str
     operators: tuple[Operator, ...]
-    rounding: dict[Operator, Positive] = {}
+    rounding: dict[Operator, Positive] = Field(default_factory=dict)
     counts: Counts
     splits: SplitRule
     official: Official
@@ -184,12 +181,12 @@ class Card(_Part):
     licence: str
     origin: Origin
     # cards written before the key was renamed say "noise_floor"
-    numerical_noise: Annotated[
-        dict[str, float | str], Field(validation_alias=AliasChoices("numerical_noise", "noise_floor"))
-    ] = {}
+    numerical_noise: dict[str, float | str] = Field(
+        default_factory=dict, validation_alias=AliasChoices("numerical_noise", "noise_floor")
+    )
     citation: str
     redistribution: bool
-    checks: dict[str, float | int | str] = {}
+    checks: dict[str, float | int | str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -232,10 +229,7 @@ def parse_card(content: Any, file: str | Path) -> Card:
     """
     if not isinstance(content, dict):
         raise DataError(f"{file}: a card must be a mapping of keys to values, found {type(content).__name__}")
-    try:
-        return Card.model_validate(content)
-    except ValidationError as error:
-        raise DataError("; ".join(_problem(file, item) for item in error.errors())) from error
+    return parse_config(Card, content, file, DataError)
 
 
 def read_card(folder: str | Path) -> Card:
@@ -247,33 +241,10 @@ def read_card(folder: str | Path) -> Card:
     path = Path(folder) / CARD_FILE
     if not path.is_file():
         raise DataError(f"{path}: no such file; a data set is a folder with a {CARD_FILE}")
-    try:
-        content = load_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not readable as YAML: {error}") from error
-    return parse_card(content, path)
-
-
-def load_yaml(path: Path) -> Any:
-    """Content of a YAML file, plain values only; parsed by libyaml, tenfold faster than in Python, where it is there.
-
-    Raises:
-        yaml.YAMLError: not YAML, or a tag that asks for anything but plain values.
-    """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    return parse_card(read_yaml(path, DataError), path)
 
 
 def write_card(card: Card, folder: str | Path) -> Path:
     """Write ``card`` as ``folder``/card.yaml, atomically; returns the path."""
     content = card.model_dump(mode="json", exclude_none=True)
     return write_text(Path(folder) / CARD_FILE, yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True))
-
-
-def _problem(file: str | Path, item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"]) or "(whole card)"
-    if item["type"] == "extra_forbidden":
-        return f"{file}: key {key!r}: unknown key; remove it or correct its spelling"
-    if item["type"] == "missing":
-        return f"{file}: key {key!r}: missing; add it"
-    return f"{file}: key {key!r}: {item['msg']}"

@@ -9,11 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from slembench.core.assets import asset_roots, list_assets
+from slembench.core.config import StrictModel, parse_config, read_yaml
 from slembench.core.errors import DataError
-from slembench.data.card import CARD_FILE, LevelOfTheory, Official, Positive, Units, load_yaml
+from slembench.data.card import CARD_FILE, LevelOfTheory, Official, Positive, Units
 from slembench.data.official_rules import SplitRule
 from slembench.operators import Operator
 from slembench.operators.orbitals import CONVENTIONS, Basis
@@ -22,11 +23,7 @@ FIRST_LINE = "kind: official"
 """First line of such a card, by which it is told from that of a data set whose data are at hand."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RemoteFile(_Part):
+class RemoteFile(StrictModel):
     """One published file.
 
     Attributes:
@@ -47,7 +44,7 @@ class RemoteFile(_Part):
     checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")] | None = None
 
 
-class Publication(_Part):
+class Publication(StrictModel):
     """Where a set is published.
 
     Attributes:
@@ -61,7 +58,7 @@ class Publication(_Part):
     file: RemoteFile
 
 
-class OfficialCard(_Part):
+class OfficialCard(StrictModel):
     """Card of an official set; keys of the same name mean what they mean in `slembench.data.card.Card`.
 
     Attributes:
@@ -132,7 +129,7 @@ def load_official(name: str) -> OfficialCard:
     folder = _folder(name)
     if folder is None:
         raise DataError(f"no official data set {name!r}; there are: {', '.join(list_official())}")
-    return parse_official(load_yaml(folder / CARD_FILE), folder / CARD_FILE)
+    return parse_official(read_yaml(folder / CARD_FILE, DataError), folder / CARD_FILE)
 
 
 def parse_official(content: Any, file: str | Path) -> OfficialCard:
@@ -141,11 +138,7 @@ def parse_official(content: Any, file: str | Path) -> OfficialCard:
     Raises:
         DataError: every unknown, missing or wrong key, with the file.
     """
-    try:
-        return OfficialCard.model_validate(content)
-    except ValidationError as error:
-        problems = (f"key {'.'.join(map(str, item['loc']))!r}: {item['msg']}" for item in error.errors())
-        raise DataError("; ".join(f"{file}: {problem}" for problem in problems)) from error
+    return parse_config(OfficialCard, content, file, DataError)
 
 
 def _folder(name: str) -> Path | None:

@@ -11,8 +11,9 @@ import random
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from slembench.core.config import StrictModel
 from slembench.core.errors import DataError
 from slembench.operators.orbitals import IntArray
 
@@ -20,7 +21,7 @@ Indices = dict[str, IntArray]
 """Split -> (n,) int64 official row numbers, in the order of the release."""
 
 
-class _Rule(BaseModel):
+class _Rule(StrictModel):
     """What every rule has.
 
     Attributes:
@@ -30,10 +31,8 @@ class _Rule(BaseModel):
         statement: the rule in words, and where it is stated.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    counts: dict[str, int] = {}
-    sha256: dict[str, str] = {}
+    counts: dict[str, int] = Field(default_factory=dict)
+    sha256: dict[str, str] = Field(default_factory=dict)
     published: bool = True
     statement: str
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from slembench.core.config import read_yaml
 from slembench.core.errors import ConfigError
 from slembench.core.files import sha256, write_text
 from slembench.harness.recipe import Settings
@@ -61,7 +62,7 @@ def claim_folder(folder: Path, request: dict[str, Any], fresh: bool) -> None:
     if fresh and path.is_file():
         shutil.rmtree(folder)
     if path.is_file():
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+        stored = read_yaml(path)
         key = _first_difference(stored, request)
         if key:
             raise ConfigError(

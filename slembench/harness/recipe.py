@@ -13,28 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from slembench.core.config import StrictModel, parse_config, read_yaml
 from slembench.core.errors import ConfigError
 from slembench.models.contract import ModelConfig, OperatorModel
 from slembench.models.facts import RECIPE_FILE
 from slembench.models.registry import load_model_class, shipped_folders
-from slembench.training.config import TrainConfig, validated
+from slembench.training.config import TrainConfig
 
 PARTS = ("model", "training", "targets")
 """Keys of a recipe that a variant and a dotted change may touch."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Changes(_Part):
+class _Changes(StrictModel):
     """What a variant changes."""
 
     description: str = ""
-    model: dict[str, Any] = {}
-    training: dict[str, Any] = {}
+    model: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
     targets: tuple[str, ...] | None = None
 
 
@@ -46,7 +43,7 @@ class Recipe(_Changes):
         variants: name -> changes.
     """
 
-    variants: dict[str, _Changes] = {}
+    variants: dict[str, _Changes] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,13 +101,13 @@ def load_settings(
     if seed is not None:
         values = merged(values, {"training": {"seed": seed}})
     where = str(file) if file is not None else f"model {model}"
-    final = validated(_Changes, values, where)
+    final = parse_config(_Changes, values, where)
     return Settings(
         source=model,
         variant=variant,
         kind=kind,
-        model=validated(kind.Config, final.model, f"{where}: model"),
-        training=validated(TrainConfig, final.training, f"{where}: training"),
+        model=parse_config(kind.Config, final.model, f"{where}: model"),
+        training=parse_config(TrainConfig, final.training, f"{where}: training"),
         targets=final.targets,
     )
 
@@ -130,13 +127,10 @@ def read_recipe(file: Path) -> Recipe:
     Raises:
         ConfigError: no such file, not YAML, or an unknown key; names file and key.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file}: not readable as YAML: {error}") from error
+    content = read_yaml(file)
     if not isinstance(content, dict):
         raise ConfigError(f"{file}: a recipe must be a mapping of keys to values")
-    return validated(Recipe, content, str(file))
+    return parse_config(Recipe, content, str(file))
 
 
 def parse_changes(changes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from slembench.core.config import read_yaml
 from slembench.core.errors import ConfigError, DataError
 from slembench.core.files import sha256
 from slembench.core.progress import bar
@@ -118,10 +117,7 @@ def _records(folder: Path) -> list[Path]:
 
 def _config(folder: Path) -> Mapping[str, Any]:
     path = folder / CONFIG_FILE
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: not readable: {error}") from error
+    content = read_yaml(path)
     lacking = [key for key in ("dataset", "targets", "partition") if key not in (content or {})]
     if lacking:
         raise ConfigError(f"{path}: key {lacking[0]!r} is missing; this is not the folder of a run")

@@ -6,10 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import model_validator
 
-from slembench.core.errors import ConfigError
+from slembench.core.config import StrictModel, load_yaml
 from slembench.operators import OPERATORS
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
@@ -23,7 +22,7 @@ SCORE_FORMS = ("elements", "structures", "split")
 """Forms of metrics that make a score of a record."""
 
 
-class Group(BaseModel):
+class Group(StrictModel):
     """Scores that one table of a board shows.
 
     Attributes:
@@ -31,13 +30,11 @@ class Group(BaseModel):
         note: what a reader must know.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     title: str
     note: str = ""
 
 
-class Metric(BaseModel):
+class Metric(StrictModel):
     """One metric.
 
     Attributes:
@@ -63,8 +60,6 @@ class Metric(BaseModel):
         function: dotted path of the function that computes it for every board.
         source: where the definition comes from.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     title: str
@@ -113,15 +108,13 @@ class Metric(BaseModel):
         return energy_unit if self.unit == "energy" or operator == "hamiltonian" else "1"
 
 
-class Catalogue(BaseModel):
+class Catalogue(StrictModel):
     """Content of ``catalogue.yaml``.
 
     Attributes:
         groups: tables of a board, in order; name -> title and note.
         metrics: name -> metric.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     groups: dict[str, Group]
     metrics: dict[str, Metric]
@@ -152,13 +145,7 @@ def read_catalogue(path: Path) -> Catalogue:
     Raises:
         ConfigError: not YAML, an unknown or missing key, or a wrong value; names file, metric and key.
     """
-    try:
-        return Catalogue.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"{path}: key {'.'.join(map(str, first['loc']))!r}: {first['msg']}") from error
+    return load_yaml(Catalogue, path)
 
 
 @lru_cache(maxsize=1)

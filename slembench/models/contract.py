@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from slembench.core.config import StrictModel
 from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.nn.frames import NodeState
@@ -28,10 +28,8 @@ Symmetry = Literal["O3", "SO3", "none"]
 """Group under which a model is exactly equivariant: rotations and inversion, rotations alone, or neither."""
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(StrictModel):
     """Base of all model configurations; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)

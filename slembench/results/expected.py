@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.metrics.scores import ScoreName
@@ -22,11 +23,7 @@ from slembench.results.record import RunRecord, ScoreValue
 Verdict = Literal["as expected", "better", "worse", "missing"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ExpectedRun(_Part):
+class ExpectedRun(StrictModel):
     """One measured run.
 
     Attributes:
@@ -56,7 +53,7 @@ class ExpectedRun(_Part):
     created: str
 
 
-class Expected(_Part):
+class Expected(StrictModel):
     """Content of the file.
 
     Attributes:
@@ -87,15 +84,9 @@ def read_expected(folder: str | Path) -> Expected:
         DataError: no such file, not YAML, or an unknown, missing or ill-typed key; names file and key.
     """
     file = Path(folder) / EXPECTED_FILE
-    try:
-        return Expected.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file; `slembench expected RUN --write` makes one from a run") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{file}: not readable as YAML: {error}") from error
-    except ValidationError as error:
-        problems = "; ".join(f"key {'.'.join(map(str, e['loc']))!r}: {e['msg']}" for e in error.errors())
-        raise DataError(f"{file}: {problems}") from None
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; `slembench expected RUN --write` makes one from a run")
+    return load_yaml(Expected, file, DataError)
 
 
 def expected_run(record: RunRecord, scores: Sequence[str], tolerance: float) -> ExpectedRun:

@@ -8,10 +8,9 @@ import re
 from pathlib import Path
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from slembench.core.assets import asset_path
+from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import DataError
 
 COLUMNS = (
@@ -29,7 +28,7 @@ EVIDENCE = ("primary", "secondary", "poster")
 _SPREAD = re.compile(r"(?P<value>[0-9.]+)\+-(?P<spread>[0-9.]+)")
 
 
-class RelatedSet(BaseModel):
+class RelatedSet(StrictModel):
     """A published set shown beside a data set of this project.
 
     Attributes:
@@ -37,8 +36,6 @@ class RelatedSet(BaseModel):
         comparable: whether structures, reference operators, split and metric are the same.
         note: what differs.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     set: str
     comparable: bool
@@ -80,14 +77,7 @@ def related_sets(dataset: str, folder: str | Path | None = None) -> list[Related
         DataError: the file is missing, not YAML, or has unknown or missing keys.
     """
     path = Path(folder) / "related.yaml" if folder is not None else asset_path("results", "published", "related.yaml")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TypeAdapter(dict[str, list[RelatedSet]]).validate_python(content).get(dataset, [])
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not readable: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(f"{path}: key {'.'.join(map(str, first['loc']))!r}: {first['msg']}") from error
+    return load_yaml(dict[str, list[RelatedSet]], path, DataError).get(dataset, [])
 
 
 def _read(file: Path) -> pd.DataFrame:

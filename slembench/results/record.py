@@ -16,8 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 
+from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_file, write_text
 from slembench.evaluation import Evaluation
@@ -30,18 +31,14 @@ BLOCKS_FILE = "blocks.parquet"
 DISTANCES_FILE = "distances.parquet"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ScoreValue(_Part):
+class ScoreValue(StrictModel):
     """A score and its unit word ("1": dimensionless)."""
 
     value: float = Field(allow_inf_nan=False)
     unit: str
 
 
-class TrainingSummary(_Part):
+class TrainingSummary(StrictModel):
     """How a model was trained.
 
     Attributes:
@@ -65,7 +62,7 @@ class TrainingSummary(_Part):
     budget: str
 
 
-class Cost(_Part):
+class Cost(StrictModel):
     """What a run cost; absent where it was not measured.
 
     Attributes:
@@ -85,7 +82,7 @@ class Cost(_Part):
     pairs_per_atom: float | None = None
 
 
-class Hardware(_Part):
+class Hardware(StrictModel):
     """Where and in what precision it ran."""
 
     cpu: str
@@ -94,7 +91,7 @@ class Hardware(_Part):
     gpu: str | None = None
 
 
-class PhysicsCheck(_Part):
+class PhysicsCheck(StrictModel):
     """A physics check of the model; see `slembench.metrics.physics.Check`.
 
     Attributes:
@@ -114,7 +111,7 @@ class PhysicsCheck(_Part):
     structure: str
 
 
-class RunRecord(_Part):
+class RunRecord(StrictModel):
     """One run on one split.
 
     Attributes:
@@ -138,7 +135,7 @@ class RunRecord(_Part):
     name: str
     model: str
     model_kind: Literal["model", "floor"]
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default_factory=dict)
     dataset: str
     dataset_revision: int
     dataset_fingerprint: str
@@ -147,14 +144,14 @@ class RunRecord(_Part):
     targets: tuple[str, ...]
     training: TrainingSummary | None = None
     scores: dict[str, ScoreValue]
-    unavailable: dict[str, str] = {}
+    unavailable: dict[str, str] = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
-    physics: dict[str, PhysicsCheck] = {}
+    physics: dict[str, PhysicsCheck] = Field(default_factory=dict)
     cost: Cost = Cost()
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     hardware: Hardware | None = None
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 def score_values(evaluation: Evaluation) -> dict[str, ScoreValue]:
@@ -192,14 +189,7 @@ def read_checked(path: str | Path, kind: type[Checked]) -> Checked:
     Raises:
         DataError: no such file, not YAML, an unknown, missing or ill-typed key; names file and key.
     """
-    try:
-        return kind.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not readable: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "(whole record)"
-        raise DataError(f"{path}: key {key!r}: {first['msg']}") from error
+    return load_yaml(kind, path, DataError)
 
 
 SUMS = {"abs_sum", "sq_sum", "count"}

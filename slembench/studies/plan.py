@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import ConfigError
 from slembench.core.files import write_text
 
@@ -24,11 +25,7 @@ PLAN_FILE = "plan.yaml"
 Kind = Literal["data-efficiency", "transfer", "locality", "seeds"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Derived(_Part):
+class Derived(StrictModel):
     """A data set made of another one's structures; see `slembench.data.derive`.
 
     Attributes:
@@ -42,7 +39,7 @@ class Derived(_Part):
     cutoff_factor: float = Field(1.0, gt=0, le=1)
 
 
-class PlannedRun(_Part):
+class PlannedRun(StrictModel):
     """One run of a study.
 
     Attributes:
@@ -63,16 +60,16 @@ class PlannedRun(_Part):
     fingerprint: str
     model: str
     variant: str = ""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = Field(default_factory=dict)
     settings: str
     seed: int = 0
     partition: int = 100
     splits: tuple[str, ...]
     init_from: str = ""
-    labels: dict[str, str | int | float] = {}
+    labels: dict[str, str | int | float] = Field(default_factory=dict)
 
 
-class Plan(_Part):
+class Plan(StrictModel):
     """A study.
 
     Attributes:
@@ -85,7 +82,7 @@ class Plan(_Part):
     """
 
     study: Kind
-    derived: dict[str, Derived] = {}
+    derived: dict[str, Derived] = Field(default_factory=dict)
     runs: tuple[PlannedRun, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -138,10 +135,4 @@ def read_plan(folder: Path) -> Plan:
     path = folder / PLAN_FILE
     if not path.is_file():
         raise ConfigError(f"{folder}: no {PLAN_FILE} there; `slembench study KIND --out {folder}` writes one")
-    try:
-        return Plan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"{path}: " + "; ".join(problems)) from None
+    return load_yaml(Plan, path)

@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 from matplotlib.figure import Figure
 
+from slembench.core.config import read_yaml
 from slembench.core.files import write_text
 from slembench.figures.power_laws import Series, power_law_picture
 from slembench.figures.style import save
@@ -87,7 +88,7 @@ def write_scaling(folder: Path, out: Path) -> list[Path]:
         DataError: a table that is not readable.
     """
     table = read_measurements(folder / TABLE_FILE)
-    about = yaml.safe_load((folder / MACHINE_FILE).read_text(encoding="utf-8"))
+    about = read_yaml(folder / MACHINE_FILE)
     words = ", ".join(f"{name} {about['versions'][name]}" for name in ("torch", "e3nn", "python"))
     threads = int(table["threads"].max())
     text = [

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from slembench.core.config import StrictModel, parse_config
 from slembench.core.errors import SubmissionError
 from slembench.core.files import write_text
 from slembench.operators import Operator
@@ -25,11 +26,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SubmittedFile(_Part):
+class SubmittedFile(StrictModel):
     """A file of the submission: in the folder or at an address, never both.
 
     Attributes:
@@ -49,7 +46,7 @@ class SubmittedFile(_Part):
         return self
 
 
-class Training(_Part):
+class Training(StrictModel):
     """How the model came to be.
 
     Attributes:
@@ -63,7 +60,7 @@ class Training(_Part):
     n_train: int | None = Field(default=None, ge=0)
 
 
-class Submission(_Part):
+class Submission(StrictModel):
     """Content of ``submission.yaml``.
 
     Attributes:
@@ -100,7 +97,7 @@ class Submission(_Part):
     split_hash: Digest
     targets: Annotated[tuple[Operator, ...], Field(min_length=1)]
     scores: dict[str, ScoreValue]
-    unavailable: dict[str, str] = {}
+    unavailable: dict[str, str] = Field(default_factory=dict)
     missing: tuple[Text, ...] = ()
     per_structure: SubmittedFile
     predictions: SubmittedFile | None = None
@@ -146,12 +143,7 @@ def read_submission(folder: str | Path) -> Submission:
 
 def submission_of(content: Any, where: str) -> Submission:
     """Submission with the given content; a SubmissionError that names ``where`` and the key if it is not valid."""
-    try:
-        return Submission.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "(whole file)"
-        raise SubmissionError(f"{where}: key {key!r}: {first['msg']}") from error
+    return parse_config(Submission, content, where, SubmissionError)
 
 
 def write_submission(submission: Submission, folder: str | Path) -> Path:

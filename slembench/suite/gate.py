@@ -12,9 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from slembench.core.config import StrictModel, parse_config, read_yaml
 from slembench.core.errors import ConfigError
 from slembench.metrics.catalogue import catalogue
 from slembench.metrics.scores import ScoreName, score_names
@@ -22,15 +22,13 @@ from slembench.metrics.scores import ScoreName, score_names
 Limit = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Bound(BaseModel):
+class Bound(StrictModel):
     """Limits of one metric.
 
     Attributes:
         min: smallest value that is passed; max: largest one. One of them at least.
         unit: unit word of the limits; where it is given it must be that of the value.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     min: Limit | None = None
     max: Limit | None = None
@@ -67,12 +65,7 @@ def read_gate(path: Path) -> dict[str, Bound]:
     Raises:
         ConfigError: no such file, not YAML, no such metric, or limits that are none; names file and key.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"gate {path}: not readable: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"gate {path}: not YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
     if not isinstance(content, dict) or not content:
         raise ConfigError(f"gate {path}: must map metrics to limits, such as 'rotation: {{max: 1.0e-8}}'")
     return {str(name): _bound(path, str(name), limits) for name, limits in content.items()}
@@ -87,9 +80,4 @@ def _bound(path: Path, name: str, limits: Any) -> Bound:
         scores = [score for op in metric.operators for score in score_names(metric, op)]
         wanted = f"; name one score, such as {scores[0]}" if scores else ", which is no single number"
         raise ConfigError(f"gate {path}: key {name!r}: is a metric with the form {metric.form!r}{wanted}")
-    try:
-        return Bound.model_validate(limits)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([name, *map(str, first["loc"])])
-        raise ConfigError(f"gate {path}: key {key!r}: {first['msg']} (limits look like {{max: 0.05}})") from error
+    return parse_config(dict[str, Bound], {name: limits}, f"gate {path}")[name]

@@ -6,18 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from slembench.core.config import StrictModel
 from slembench.results.record import PhysicsCheck, RunRecord, read_checked, write_checked
 
 Area = Literal["contract", "physics", "accuracy", "cost"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TestedModel(_Part):
+class TestedModel(StrictModel):
     """What the model says of itself.
 
     Attributes:
@@ -38,7 +35,7 @@ class TestedModel(_Part):
     pair_reads: float | None = None
 
 
-class TestResult(_Part):
+class TestResult(StrictModel):
     """One test: its name, its area, how it ended and how long it took; ``note`` is the reason of a failure or skip."""
 
     name: str
@@ -48,7 +45,7 @@ class TestResult(_Part):
     note: str = ""
 
 
-class GateResult(_Part):
+class GateResult(StrictModel):
     """A limit of the gate file and the value it was compared with; no value where there is none."""
 
     min: float | None = None
@@ -58,7 +55,7 @@ class GateResult(_Part):
     passed: bool
 
 
-class SuiteRecord(_Part):
+class SuiteRecord(StrictModel):
     """One session.
 
     Attributes:
@@ -88,11 +85,11 @@ class SuiteRecord(_Part):
     workers: int
     outcomes: dict[str, int]
     tests: tuple[TestResult, ...]
-    contract: dict[str, float] = {}
-    physics: dict[str, PhysicsCheck] = {}
-    gate: dict[str, GateResult] = {}
+    contract: dict[str, float] = Field(default_factory=dict)
+    physics: dict[str, PhysicsCheck] = Field(default_factory=dict)
+    gate: dict[str, GateResult] = Field(default_factory=dict)
     run: RunRecord | None = None
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
 

@@ -20,12 +20,12 @@ from ase.data import atomic_numbers, chemical_symbols
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from slembench.core.config import parse_config
 from slembench.core.errors import ConfigError
 from slembench.core.files import atomic_folder
 from slembench.models.contract import OperatorModel
 from slembench.models.registry import load_model_class
 from slembench.operators.orbitals import Basis
-from slembench.training.config import validated
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def load_model(folder: Path) -> OperatorModel:
     checkpoint = load_checkpoint(folder)
     about = checkpoint.model
     kind = load_model_class(about["source"])
-    config = validated(kind.Config, about["config"], f"{folder}: model.json")
+    config = parse_config(kind.Config, about["config"], f"{folder}: model.json")
     cutoffs = {atomic_numbers[symbol]: radius for symbol, radius in about["cutoffs"].items()}
     model = kind(config, Basis.parse(about["basis"]), cutoffs, about["targets"]).to(getattr(torch, about["dtype"]))
     model.energy_unit = about.get("energy_unit")

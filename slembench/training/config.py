@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
     model_validator,
 )
 
-from slembench.core.errors import ConfigError
-
-Model = TypeVar("Model", bound=BaseModel)
+from slembench.core.config import StrictModel
 
 
-class _Section(BaseModel):
-    """Immutable part of a configuration that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OptimizerConfig(_Section):
+class OptimizerConfig(StrictModel):
     """Adam (L2 penalty added to the gradient) or AdamW (decoupled decay), as in `torch.optim`."""
 
     name: Literal["adam", "adamw"] = "adam"
@@ -37,7 +25,7 @@ class OptimizerConfig(_Section):
     amsgrad: bool = False
 
 
-class ScheduleConfig(_Section):
+class ScheduleConfig(StrictModel):
     """Factor on the learning rate; see `slembench.training.schedule`."""
 
     name: Literal["constant", "cosine", "plateau"] = "cosine"
@@ -47,7 +35,7 @@ class ScheduleConfig(_Section):
     plateau_patience: int = Field(10, ge=0, description="plateau: after more than so many validations without a gain")
 
 
-class OperatorWeight(_Section):
+class OperatorWeight(StrictModel):
     """Weight of one operator in the loss and of its on-site part within it."""
 
     weight: float = Field(1.0, gt=0)
@@ -56,7 +44,7 @@ class OperatorWeight(_Section):
     )
 
 
-class LevelsConfig(_Section):
+class LevelsConfig(StrictModel):
     """Losses on orbital energies and orbitals, beside that on matrix elements (`slembench.training.spectral_loss`)."""
 
     wavefunction: float = Field(0.0, ge=0, description="weight of the wavefunction alignment loss")
@@ -75,7 +63,7 @@ class LevelsConfig(_Section):
         return self
 
 
-class LossConfig(_Section):
+class LossConfig(StrictModel):
     """What is minimised; see `slembench.training.loss`."""
 
     name: Literal["mse", "l1", "huber", "l1_rmse"] = "l1_rmse"
@@ -92,7 +80,7 @@ class LossConfig(_Section):
         return values
 
 
-class TrainConfig(_Section):
+class TrainConfig(StrictModel):
     """One training run. At least one budget, ``max_steps``, ``max_cpu_s`` or ``max_wall_s``, must be given.
 
     Times are those of the loop, validation included, summed over resumed parts. CPU time is that of all threads of the
@@ -125,22 +113,3 @@ class TrainConfig(_Section):
         if self.max_steps is None and self.max_wall_s is None and self.max_cpu_s is None:
             raise ValueError("give max_steps, max_wall_s or max_cpu_s, else the training would never end")
         return self
-
-
-def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
-    """A pydantic model from plain values, or one error that names every wrong key.
-
-    Args:
-        model: the pydantic class.
-        values: nested mapping, as read from YAML.
-        where: what the values are, for the message, such as ``slembench/models/slem/recipe.yaml: training``.
-
-    Raises:
-        ConfigError: unknown key, wrong type or value out of range.
-    """
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors()]
-        known = ", ".join(model.model_fields)
-        raise ConfigError(f"{where}: " + "; ".join(problems) + f" (keys here: {known})") from None

@@ -64,7 +64,7 @@ def test_a_narrow_table_of_runs_loses_nothing(crystals, toy_folder, tmp_path):
     [
         (["--fractions", "1,x"], "--fractions 1,x: give numbers separated by commas"),
         (["--fractions", "0.3"], "each must be one of 1, 0.8, 0.6, 0.4, 0.2"),
-        (["--set", "training.steps=3"], "steps: Extra inputs"),
+        (["--set", "training.steps=3"], "steps': unknown key"),
         (["--split", "nothing"], "no split 'nothing'"),
         (["--seeds", "0,0"], "seeds: give each one once"),
     ],

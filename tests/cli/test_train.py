@@ -73,7 +73,7 @@ def test_train_then_predict_then_evaluate(crystals, toy_folder, tmp_path):
     ("arguments", "message"),
     [
         (["run", "--dataset", "{data}", "--model", "{model}"], "max_steps, max_wall_s or max_cpu_s"),
-        (["run", "--dataset", "{data}", "--model", "{model}", "--set", "training.steps=3"], "steps: Extra inputs"),
+        (["run", "--dataset", "{data}", "--model", "{model}", "--set", "training.steps=3"], "steps': unknown key"),
         (["train", "--dataset", "nowhere", "--model", "{model}", *STEPS], "no data set 'nowhere'"),
         (["train", "--dataset", "{data}", "--model", "nothing"], "no model 'nothing'"),
         (["train", "--dataset", "{data}", "--model", "{model}", *STEPS, "--partition", "30"], "partition 30 %"),

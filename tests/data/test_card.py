@@ -56,7 +56,7 @@ def test_missing_key_is_named(content):
     with pytest.raises(DataError) as caught:
         parse_card(content, "c")
     assert "c: key 'units': missing" in str(caught.value)
-    assert "c: key 'splits.seed': missing" in str(caught.value)
+    assert "key 'splits.seed': missing" in str(caught.value)
 
 
 def test_file_that_is_no_card(tmp_path):

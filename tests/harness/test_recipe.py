@@ -28,9 +28,9 @@ def test_changes_from_python_are_a_mapping(toy_folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["training.max_step=5"], r"recipe.yaml: training: max_step: Extra inputs .*max_steps"),
-        (["model.depth=5"], r"recipe.yaml: model: depth: Extra inputs .*width"),
-        (["training.optimizer.lr=fast"], r"training: optimizer.lr: .*valid number"),
+        (["training.max_step=5"], r"recipe.yaml: training: key 'max_step': unknown key.*max_steps"),
+        (["model.depth=5"], r"recipe.yaml: model: key 'depth': unknown key.*width"),
+        (["training.optimizer.lr=fast"], r"training: key 'optimizer.lr': .*valid number"),
         (["steps=5"], r"change 'steps': the key must begin with one of model, training, targets"),
         (["training.max_steps"], r"must look like training.max_steps=100"),
         (["model.width=[1"], r"the value is not YAML"),
@@ -50,7 +50,7 @@ def test_unknown_names_list_the_known_ones(toy_folder):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("train: {}", "train: Extra inputs"), ("- 1", "must be a mapping"), ("a: [", "not readable as YAML")],
+    [("train: {}", "key 'train': unknown key"), ("- 1", "must be a mapping"), ("a: [", "not readable as YAML")],
 )
 def test_broken_recipes_name_the_file(tmp_path, toy_folder, text, message):
     file = tmp_path / "other.yaml"

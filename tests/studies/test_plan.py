@@ -29,7 +29,7 @@ def test_the_file_reads_back_and_names_what_is_wrong(small_plan, tmp_path):
     assert all(f"# {key}" in path.read_text() for key in small_plan.keyed)
     text = path.read_text()
     for wrong, message in (
-        (text.replace("partition: 60", "portion: 60"), "runs.1.portion: Extra inputs"),
+        (text.replace("partition: 60", "portion: 60"), "key 'runs.1.portion': unknown key"),
         (text + text[text.index("- dataset") :].split("# ")[0], "the same as an earlier one"),
         ("runs: [", "not readable as YAML"),
     ):

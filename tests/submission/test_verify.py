@@ -236,7 +236,7 @@ CASES = {
     "yaml twice": (text(lambda t: t + "model: other\n"), "schema", "'model' is no word, or stands there twice"),
     "yaml number": (text(lambda t: t + "a: " + "9" * 9999 + "\n"), "schema", "not readable as YAML"),
     "yaml broken": (lambda f: (f / SUBMISSION_FILE).write_bytes(b"\xff\xfe\x00"), "schema", "not readable as YAML"),
-    "unknown key": (keys(rank=1), "schema", "key 'rank': Extra inputs"),
+    "unknown key": (keys(rank=1), "schema", "key 'rank': unknown key"),
     "nan score": (keys(scores={SCORE: {"value": float("nan"), "unit": "eV"}}), "schema", f"{SCORE}.value': .*finite"),
     "data set path": (keys(dataset="../../etc"), "schema", "key 'dataset': String should match"),
     "fingerprint": (keys(dataset_fingerprint="0" * 64), "data set", "key 'dataset_fingerprint'"),

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, Field
 
+from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_folder, sha256, write_text
 from slembench.data.card import parse_card, write_card
@@ -30,7 +30,7 @@ SPLIT_FILE = "splits/default.json"
 Content = TypeVar("Content", bound=BaseModel)
 
 
-class SplitPlan(BaseModel):
+class SplitPlan(StrictModel):
     """How the structures are divided.
 
     Attributes:
@@ -40,13 +40,11 @@ class SplitPlan(BaseModel):
         extra: split -> kind of cell that makes it up whole.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     seed: int
     main: str
     shares: dict[str, int]
-    more: dict[str, dict[str, int]] = {}
-    extra: dict[str, str] = {}
+    more: dict[str, dict[str, int]] = Field(default_factory=dict)
+    extra: dict[str, str] = Field(default_factory=dict)
 
     @property
     def divided(self) -> dict[str, dict[str, int]]:
@@ -54,7 +52,7 @@ class SplitPlan(BaseModel):
         return {self.main: self.shares, **self.more}
 
 
-class Template(BaseModel):
+class Template(StrictModel):
     """What a data set's card says before anything was measured, and how its structures are divided.
 
     Attributes:
@@ -65,12 +63,10 @@ class Template(BaseModel):
         card: keys of the card that are known beforehand.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     recipe: str
     cells: dict[str, str]
     splits: SplitPlan
-    limits: dict[str, float] = {}
+    limits: dict[str, float] = Field(default_factory=dict)
     card: dict[str, Any]
 
 
@@ -103,11 +99,7 @@ def read_named(folder: Path, name: str, model: type[Content], word: str) -> Cont
     path = folder / f"{name}.yaml"
     if not path.is_file():
         raise DataError(f"no {word} for data set {name!r}; there are {word}s for: {', '.join(list_named(folder))}")
-    try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        item = error.errors()[0]
-        raise DataError(f"{path}: key {'.'.join(map(str, item['loc']))!r}: {item['msg']}") from error
+    return load_yaml(model, path, DataError)
 
 
 def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None] = lambda text: None) -> Dataset:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from slembench.core.config import StrictModel
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_folder, write_text
 from slembench.data.card import Card, parse_card, write_card
@@ -18,7 +17,7 @@ from slembench.data.splits import Splits, write_splits
 RULES = Path(__file__).parent / "resplits"
 
 
-class Resplit(BaseModel):
+class Resplit(StrictModel):
     """How one data set is divided anew.
 
     Attributes:
@@ -26,8 +25,6 @@ class Resplit(BaseModel):
         sizes: split -> smallest and largest number of atoms.
         card: keys of the card that differ from the source's.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     source: str
     sizes: dict[str, tuple[int, int]]

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from pydantic import ValidationError
 from torch import nn
 
+from slembench.core.config import parse_config
 from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.models.contract import OperatorModel, ReceptiveField, Stage, Symmetry, type_cutoffs
@@ -201,11 +201,7 @@ def _stage1(config: HarmoseConfig, basis: Basis, cutoffs: Mapping[int, float], t
     kind = load_model_class(config.stage1)
     if issubclass(kind, Harmose):
         raise ConfigError("model harmose: stage1 must be an equivariant model, not harmose itself")
-    try:
-        settings = kind.Config(**config.stage1_settings)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"model harmose: stage1_settings of {config.stage1}: {problems}") from None
+    settings = parse_config(kind.Config, config.stage1_settings, f"model harmose: stage1_settings of {config.stage1}")
     return kind(settings, basis, cutoffs, targets)
 
 

@@ -10,8 +10,8 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 from e3nn import o3
 from e3nn.math import normalize2mom
-from pydantic import ValidationError
 
+from slembench.core.config import parse_config
 from slembench.core.errors import ConfigError
 from slembench.models.lem.model import Lem
 from slembench.models.pair_frame import PairFrameModel
@@ -57,12 +57,10 @@ def model_of(config: Mapping[str, Any], where: str) -> PairFrameModel:
     overlap = bool(common.get("overlap", False))
     kind = METHODS[method]
     try:
-        settings = kind.Config(**_settings(embedding), **(_head(prediction, where) if overlap else {}))
+        values = _settings(embedding) | (_head(prediction, where) if overlap else {})
     except KeyError as error:
         raise ConfigError(f"{where}: option embedding.{error.args[0]} is missing; dptb train writes it") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"{where}: {first['loc'][0]} = {first['input']!r}: {first['msg']}") from None
+    settings = parse_config(kind.Config, values, where)
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

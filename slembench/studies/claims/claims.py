@@ -5,15 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import DataError
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 Seeds = Annotated[tuple[str, ...], Field(min_length=1)]
 """Folders of the runs of one model that differ in their seed alone."""
@@ -21,7 +16,7 @@ Seeds = Annotated[tuple[str, ...], Field(min_length=1)]
 Bound = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Order(_Part):
+class Order(StrictModel):
     """Entries that are claimed to become worse from one to the next, on the same test structures.
 
     Attributes:
@@ -38,7 +33,7 @@ class Order(_Part):
     entries: tuple[Seeds, ...] = Field(min_length=2)
 
 
-class Growth(_Part):
+class Growth(StrictModel):
     """A model whose error is claimed to stay flat when training structures are taken away, and others' to grow.
 
     Attributes:
@@ -71,7 +66,7 @@ class Growth(_Part):
         return self
 
 
-class Transfer(_Part):
+class Transfer(StrictModel):
     """An entry whose error on other structures is claimed to stay within a factor of that on the test split.
 
     Attributes:
@@ -90,7 +85,7 @@ class Transfer(_Part):
     at_most: Bound
 
 
-class Figure(_Part):
+class Figure(StrictModel):
     """A number in a committed record of a benchmark that is claimed to stay within a bound.
 
     Attributes:
@@ -120,7 +115,7 @@ class Figure(_Part):
 Check = Annotated[Order | Growth | Transfer | Figure, Field(discriminator="kind")]
 
 
-class Published(_Part):
+class Published(StrictModel):
     """Which published rows to show, as values of their columns (``results/published``).
 
     Attributes:
@@ -135,7 +130,7 @@ class Published(_Part):
     source: tuple[str, ...] = ()
 
 
-class Claim(_Part):
+class Claim(StrictModel):
     """A claim.
 
     Attributes:
@@ -155,7 +150,7 @@ class Claim(_Part):
     remark: str = ""
 
 
-class Claims(_Part):
+class Claims(StrictModel):
     """All claims, in the order of the page."""
 
     claims: tuple[Claim, ...] = Field(min_length=1)
@@ -177,10 +172,4 @@ def read_claims(path: str | Path) -> Claims:
     Raises:
         DataError: not readable, or not a list of claims; with file and key.
     """
-    try:
-        return Claims.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: not readable: {error}") from error
-    except ValidationError as error:
-        texts = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise DataError(f"{path}: {'; '.join(texts[:3])}") from error
+    return load_yaml(Claims, path, DataError)

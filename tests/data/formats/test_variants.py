@@ -52,7 +52,7 @@ def test_keys_of_deeph_that_may_be_absent(layer):
         assert back.info.fermi_level is back.info.electrons is None
         assert_same(back, sample)
     edit_json(folder / "info.json", spinful="absent")
-    with pytest.raises(DataError, match="key 'spinful': field required"):
+    with pytest.raises(DataError, match="key 'spinful': missing"):
         next(read_samples(folder))
 
 

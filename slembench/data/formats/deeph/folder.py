@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import ase
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from slembench.core.config import StrictModel, parse_config
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.data.sample import Sample
@@ -25,7 +26,7 @@ NOTE_FILE = "slembench.json"
 Content = TypeVar("Content", bound=BaseModel)
 
 
-class Note(BaseModel):
+class Note(StrictModel):
     """Contents of the note.
 
     Attributes:
@@ -34,7 +35,7 @@ class Note(BaseModel):
         order: (N,) number in the structure of each atom of the files.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
     periodic: list[bool]
     vectors: list[bool]
@@ -53,12 +54,10 @@ def read_keys(file: Path, model: type[Content]) -> Content:
     """
     place = f"{file}: structure {file.parent.name!r}"
     try:
-        return model.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        item = error.errors()[0]
-        raise DataError(f"{place}: key {'.'.join(map(str, item['loc']))!r}: {item['msg'].lower()}") from error
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{place}: not readable as JSON: {error}") from error
+    return parse_config(model, content, place, DataError)
 
 
 def write_note(folder: Path, atoms: ase.Atoms, order: IntArray) -> None:

@@ -242,7 +242,7 @@ def test_truncated_file(mote2, keep):
         ({"elements_orbital_map": {"Te": [0]}}, "key 'elements_orbital_map': no shells for element Mo of the POSCAR"),
         ({"elements_orbital_map": {"Te": [0], "Mo": [9]}}, "key 'elements_orbital_map': basis: shells of Mo"),
         ({"elements_orbital_map": {"Te": [0], "Zz": [0]}}, "key 'elements_orbital_map': basis: unknown element 'Zz'"),
-        ({"spinful": None}, "key 'spinful': input should be a valid boolean"),
+        ({"spinful": None}, "key 'spinful': Input should be a valid boolean"),
     ],
 )
 def test_wrong_info_names_the_key(mote2, change, message):

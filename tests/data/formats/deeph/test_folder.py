@@ -30,11 +30,11 @@ def test_without_the_note_a_structure_is_what_deeph_makes_of_it(crystals, molecu
     [
         ("order", [0, 0], "key 'order': must number the 2 atoms from 0"),
         ("order", [0, 1, 2], "key 'order': must number the 2 atoms from 0"),
-        ("order", ["0", "1"], "key 'order.0': input should be a valid integer"),
+        ("order", ["0", "1"], "key 'order.0': Input should be a valid integer"),
         ("periodic", [True], "must be three words true or false"),
-        ("periodic", None, "key 'periodic': input should be a valid list"),
+        ("periodic", None, "key 'periodic': Input should be a valid list"),
         ("vectors", [False, True, True], "no lattice vector along an axis that blocks are displaced along"),
-        ("cell", 1, "key 'cell': extra inputs are not permitted"),
+        ("cell", 1, "key 'cell': unknown key"),
     ],
 )
 def test_wrong_notes_are_named(crystals, tmp_path, key, value, message):
