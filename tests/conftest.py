@@ -1,5 +1,6 @@
 """Two small data sets with made-up operators, and third-party files where they are at hand."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -31,6 +32,13 @@ def real_files():
     if not folder:
         pytest.skip("third-party files: set SLEMBENCH_REAL_FILES to their folder")
     return Path(folder)
+
+
+@pytest.fixture
+def logged(caplog):
+    """What the package logs: pytest's caplog, with progress messages as a command shows them."""
+    caplog.set_level(logging.INFO, logger="slembench")
+    return caplog
 
 
 @pytest.fixture(scope="session")

@@ -60,13 +60,10 @@ def generate_command(
     jobs: Annotated[int, typer.Option(min=1, help="Calculations at a time, one thread each.")] = 1,
 ) -> None:
     """Run a recipe, then assemble."""
-    from rich.console import Console
-
     from slembench.data.recipes.generate import run_recipe
 
-    folder = workdir or Path("data") / name
-    run_recipe(name, folder, jobs, Console())
-    assemble_command(name, folder, out)
+    run_recipe(name, workdir or Path("data") / name, jobs)
+    assemble_command(name, workdir, out)
 
 
 def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> None:
@@ -77,7 +74,7 @@ def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> 
 
     console, source = Console(highlight=False), workdir or Path("data") / name
     folder = out or source / name
-    dataset = assemble(name, source, folder, console.print)
+    dataset = assemble(name, source, folder)
     console.print(f"{dataset!r} written to {folder}; see: slembench data info {folder}", soft_wrap=True)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from slembench.core.progress import bar
 
 FETCH_HELP = """Download the published file of an official set; checked, unpacked, resumed where it was cut off.
 
@@ -64,22 +61,9 @@ def fetch_command(
     address: Annotated[str | None, typer.Option(help="Another address of the file, such as a mirror's.")] = None,
 ) -> None:
     """Fetch, and say what comes next."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
     from slembench.data.official.fetch import fetch
 
-    console = Console(stderr=True, highlight=False, markup=False)
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        place = fetch(
-            name,
-            address,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-            tell=lambda text: console.print(text, soft_wrap=True),
-        )
-    typer.echo(f"{place}: ready; next: slembench data import --dataset {name}")
+    typer.echo(f"{fetch(name, address)}: ready; next: slembench data import --dataset {name}")
 
 
 def import_command(
@@ -93,17 +77,9 @@ def import_command(
     ] = False,
 ) -> None:
     """Import, and say what came of it."""
-    from rich.console import Console
-
     from slembench.data.official.fetch import fetched
     from slembench.data.official.importing import import_official
     from slembench.data.official.split_arrays import read_rows
-
-    console = Console(stderr=True, highlight=False, markup=False)
-
-    def progress(parts: Iterable[int], count: int) -> Iterable[int]:
-        """The parts, with a bar."""
-        return bar(parts, dataset, count)
 
     made = import_official(
         dataset,
@@ -112,8 +88,6 @@ def import_command(
         source=source,
         rows=read_rows(rows),
         overlap=overlap,
-        tell=lambda text: console.print(text, soft_wrap=True),
-        track=progress,
     )
     typer.echo(f"{made!r} written to {made.root}; next: slembench run --dataset {out or dataset} --model slem")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from slembench.core.errors import ConfigError
-from slembench.core.progress import bar
+from slembench.core.progress import progress
 
 HELP = """Write the page of a data set: Markdown made of its card, and four pictures of its data (PNG).
 
@@ -39,7 +39,7 @@ def page_command(
     if (name is None) != everything:
         raise ConfigError("give the name of a data set, or --all")
     names = [name] if name is not None else all_names()
-    for one in bar(names, "pages"):
+    for one in progress(names, "pages"):
         for path in write_page(one, out):
             typer.echo(f"wrote {path}")
     if everything:

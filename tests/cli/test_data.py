@@ -65,12 +65,12 @@ def test_generate_computes_then_assembles(monkeypatch, tmp_path):
     monkeypatch.setattr(
         slembench.data.recipes.generate,
         "run_recipe",
-        lambda name, folder, jobs, console: calls.append((name, folder, jobs)),
+        lambda name, folder, jobs: calls.append((name, folder, jobs)),
     )
     monkeypatch.setattr(
         slembench.data.recipes.assemble,
         "assemble",
-        lambda name, folder, out, progress: calls.append((name, folder, out)),
+        lambda name, folder, out: calls.append((name, folder, out)),
     )
     done = runner.invoke(app, ["data", "generate", "mos2-mini", "--workdir", str(tmp_path), "--jobs", "2"])
     assert done.exit_code == 0

@@ -10,16 +10,13 @@ import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
-
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes that have arrived, and with all there are where the server says so."""
+from slembench.core.progress import ProgressBar
 
 ATTEMPTS = 5
 """Times that a broken connection is taken up again within one call, as long as each brings something."""
@@ -49,7 +46,6 @@ def download(
     target: Path,
     checksum: str | None = None,
     size: int | None = None,
-    progress: Progress = lambda done, total: None,
 ) -> Path:
     """Download one file; it appears at ``target`` whole and checked, or not at all.
 
@@ -58,7 +54,6 @@ def download(
         target: final path.
         checksum: "md5:..." or "sha256:..."; None if none is published.
         size: bytes, where they are known.
-        progress: see `Progress`.
 
     Raises:
         DataError: no connection, a login or a page in the way, too little room on the disk, a connection that broke
@@ -72,7 +67,8 @@ def download(
 
     def fetch(url: str, output: str | Path, _: Any) -> None:
         try:
-            _receive(url, part, progress)
+            with ProgressBar(target.name, size, unit="bytes") as bar:
+                _receive(url, part, bar)
         finally:
             if part.stat().st_size == 0:
                 _remove(part)
@@ -127,7 +123,7 @@ def page_problem(address: str) -> str:
     )
 
 
-def _receive(address: str, part: Path, progress: Progress) -> None:
+def _receive(address: str, part: Path, bar: ProgressBar) -> None:
     """Bring ``part`` to its full length."""
     import requests
 
@@ -140,7 +136,7 @@ def _receive(address: str, part: Path, progress: Progress) -> None:
         while True:
             before = stream.tell()
             try:
-                _receive_once(address, part, stream, progress)
+                _receive_once(address, part, stream, bar)
                 return
             except (requests.RequestException, Broken) as error:
                 idle = 0 if stream.tell() > before else idle + 1
@@ -155,7 +151,7 @@ def _broken(address: str, done: int, error: Exception) -> str:
     return f"{address}: the connection broke after {done} bytes; they are kept, run again to go on ({error})"
 
 
-def _receive_once(address: str, part: Path, stream: IO[bytes], progress: Progress) -> None:
+def _receive_once(address: str, part: Path, stream: IO[bytes], bar: ProgressBar) -> None:
     import requests
 
     done, known = stream.tell(), _read_marks(part)
@@ -185,7 +181,7 @@ def _receive_once(address: str, part: Path, stream: IO[bytes], progress: Progres
                 raise DataError(page_problem(address))
             stream.write(chunk)
             done += len(chunk)
-            progress(done, version.total)
+            bar.update(done, total=version.total)
         stream.flush()
         if version.total is not None and done != version.total:
             raise Broken(f"{done} of {version.total} bytes")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 from slembench.core.assets import user_data_folder
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_folder, sha256
-from slembench.data.official.download import Progress, check_file, download
+from slembench.data.official.download import check_file, download
 from slembench.data.official_card import OfficialCard, RemoteFile, load_official
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "_downloads"
 """Below `user_data_folder`; sets that share a file share it here too."""
@@ -22,20 +24,12 @@ _TAR = (".tgz", ".tar", ".gz")
 _UNPACKED = (*_TAR, ".zip")
 
 
-def fetch(
-    name: str,
-    address: str | None = None,
-    *,
-    progress: Progress = lambda done, total: None,
-    tell: Callable[[str], None] = lambda text: None,
-) -> Path:
+def fetch(name: str, address: str | None = None) -> Path:
     """Have the published file of an official set on this machine, checked and unpacked.
 
     Args:
         name: the set.
         address: another address of its file, such as a mirror's; checked like the published one.
-        progress: see `slembench.data.official.download.Progress`.
-        tell: called with a line of text after every step.
 
     Returns:
         What `import_official` takes: the file, or the folder that an archive was unpacked into.
@@ -48,10 +42,10 @@ def fetch(
     place = file_place(card)
     if place.is_file():
         _check_present(card.publication.file, place)
-        tell(f"{place}: is there already")
+        logger.info("%s: is there already", place)
     else:
-        _download(card, place, address, progress, tell)
-    unpack(place, tell)
+        _download(card, place, address)
+    unpack(place)
     return fetched(name)
 
 
@@ -88,7 +82,7 @@ def instructions(card: OfficialCard) -> str:
     return f"{what}: open {file.address}, {then}"
 
 
-def unpack(place: Path, tell: Callable[[str], None] = lambda text: None) -> None:
+def unpack(place: Path) -> None:
     """Unpack an archive beside itself, whole or not at all; nothing is done for other files or where it was done.
 
     Raises:
@@ -97,7 +91,7 @@ def unpack(place: Path, tell: Callable[[str], None] = lambda text: None) -> None
     folder = _unpack_folder(place)
     if not _is_archive(place) or folder.is_dir():
         return
-    tell(f"{place}: unpacking")
+    logger.info("%s: unpacking", place)
     try:
         with atomic_folder(folder) as inside:
             if place.suffix in _TAR:
@@ -110,17 +104,15 @@ def unpack(place: Path, tell: Callable[[str], None] = lambda text: None) -> None
         ) from error
 
 
-def _download(
-    card: OfficialCard, place: Path, address: str | None, progress: Progress, tell: Callable[[str], None]
-) -> None:
+def _download(card: OfficialCard, place: Path, address: str | None) -> None:
     file = card.publication.file
     if address is None and (file.access != "direct" or file.address is None):
         raise DataError(f"{card.name}: {instructions(card)}")
     source = address or str(file.address)
-    tell(f"{source} -> {place}")
-    download(source, place, file.checksum, file.bytes, progress)
+    logger.info("%s -> %s", source, place)
+    download(source, place, file.checksum, file.bytes)
     if file.checksum is None:
-        tell(f"{place}: no checksum is published; sha256 of what arrived: {sha256(place)}")
+        logger.info("%s: no checksum is published; sha256 of what arrived: %s", place, sha256(place))
 
 
 def _check_present(file: RemoteFile, place: Path) -> None:

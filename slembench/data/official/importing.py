@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ import numpy as np
 from slembench.core.assets import user_data_folder
 from slembench.core.errors import DataError
 from slembench.core.files import file_lock, sha256, write_text
+from slembench.core.progress import progress
 from slembench.data.card import Card, parse_card, write_card
 from slembench.data.convert import fit_to_card
 from slembench.data.dataset import Dataset
@@ -34,6 +36,8 @@ from slembench.data.store import Header, write_samples
 from slembench.operators import OPERATORS
 from slembench.operators.orbitals import FloatArray
 
+logger = logging.getLogger(__name__)
+
 PART = 5000
 """Structures in one Parquet file."""
 
@@ -41,9 +45,6 @@ LEVEL = 9
 """Of zstd: imported values are not rounded, and a higher level costs thirty times the time for 2 % of the size."""
 
 SPLIT_FILE = "splits/official.json"
-
-Track = Callable[[Iterable[int], int], Iterable[int]]
-"""Wraps the iteration over the parts, given also their number (a progress bar)."""
 
 
 @dataclass
@@ -97,8 +98,6 @@ def import_official(
     source: str | None = None,
     rows: RowSpec = None,
     overlap: bool = False,
-    tell: Callable[[str], None] = lambda text: None,
-    track: Track = lambda parts, count: parts,
 ) -> Dataset:
     """Make a data set of a copy of an official set; one part is in memory at a time.
 
@@ -109,8 +108,6 @@ def import_official(
         source: format of ``path``; detected where None.
         rows: official row numbers, where the file does not tell them (`open_copy`).
         overlap: compute the overlap that QH9 files lack (needs PySCF, some milliseconds a molecule).
-        tell: called with a line of text after every step.
-        track: see `Track`.
 
     Raises:
         DataError: something at ``out``, structures of another set, no training structure among them, operators that
@@ -123,12 +120,12 @@ def import_official(
     copy = open_copy(official, path, source, rows)
     members = copy.members
     counts = ", ".join(f"{split} {len(ids)}" for split, ids in members.items())
-    tell(f"{path} is {copy.format}: {len(copy.ids)} {official.counted_in}; {counts}")
+    logger.info("%s is %s: %d %s; %s", path, copy.format, len(copy.ids), official.counted_in, counts)
     if "train" not in members:
         raise DataError(f"{path}: none of its {len(copy.ids)} structures is in the training split of {name}")
     plan = Plan(official, copy, _provisional(official, copy, overlap), overlap, out)
     with file_lock(out, "importing into this folder"):
-        files = _write_parts(plan, track)
+        files = _write_parts(plan)
         _finish(plan, files, members)
     return Dataset(out)
 
@@ -227,7 +224,7 @@ def on_scored_pairs(sample: Sample, cutoffs: dict[int, float]) -> Sample:
     return replace(sample, operators=blocks)
 
 
-def _write_parts(plan: Plan, track: Track) -> dict[str, str]:
+def _write_parts(plan: Plan) -> dict[str, str]:
     """Write all parts that are not there yet; path below the data set's folder -> sha256."""
     state = plan.work / "import.json"
     done = _resumed(plan, state)
@@ -235,7 +232,7 @@ def _write_parts(plan: Plan, track: Track) -> dict[str, str]:
     header = Header(card.basis, card.units.energy, card.energy_zero, tuple(card.operators))
     samples = iter(Samples(plan.copy))
     count = -(-len(plan.copy.ids) // PART)
-    for number in track(range(count), count):
+    for number in progress(range(count), plan.official.name):
         name = f"data/structures-{number:04d}.parquet" if count > 1 else "data/structures.parquet"
         part = islice(samples, PART)
         if name not in done["parts"]:

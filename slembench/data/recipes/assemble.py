@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field
 from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_folder, sha256, write_text
+from slembench.core.progress import progress
 from slembench.data.card import parse_card, write_card
 from slembench.data.dataset import Dataset
 from slembench.data.readme import dataset_readme
@@ -23,6 +25,8 @@ from slembench.data.recipes.verify import EMPTY_BANDS, Checks, Limits, verify_sa
 from slembench.data.sample import Sample
 from slembench.data.splits import Splits, shuffled, write_splits
 from slembench.data.store import Header, write_samples
+
+logger = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
 DATA_FILE = "data/structures.parquet"
@@ -102,14 +106,13 @@ def read_named(folder: Path, name: str, model: type[Content], word: str) -> Cont
     return load_yaml(model, path, DataError)
 
 
-def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None] = lambda text: None) -> Dataset:
+def assemble(name: str, workdir: Path, out: Path) -> Dataset:
     """Make the data set ``name`` from a recipe's work directory; nothing appears at ``out`` unless all checks pass.
 
     Args:
         name: of a template, one of `list_named`(`TEMPLATES`).
         workdir: holds ``structures/*.npz``.
         out: folder of the data set; replaced where it exists.
-        progress: called with a line of text after every step.
 
     Returns:
         The data set at ``out``.
@@ -134,10 +137,10 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
     planned = sum(sum(shares.values()) for shares in template.splits.divided.values())
     if divided < planned:
         kinds = " and ".join(template.splits.divided)
-        progress(f"provisional: {divided} of {planned} {kinds} structures are there, split in proportion")
+        logger.info("provisional: %d of %d %s structures are there, split in proportion", divided, planned, kinds)
     with TemporaryDirectory() as cache, atomic_folder(out, replace=True) as folder:
         write_samples(folder / DATA_FILE, _samples(files, first), header)
-        progress(f"{len(files)} structures written, {(folder / DATA_FILE).stat().st_size / 1e6:.1f} MB")
+        logger.info("%d structures written, %.1f MB", len(files), (folder / DATA_FILE).stat().st_size / 1e6)
         write_splits(folder / SPLIT_FILE, splits)
         content = _merge(
             _card_content(template, first, files, splits, header), {"numerical_noise": numerical_noise(workdir)}
@@ -149,7 +152,7 @@ def assemble(name: str, workdir: Path, out: Path, progress: Callable[[str], None
         }
         card = parse_card(content, TEMPLATES / f"{name}.yaml")
         write_card(card, folder)
-        checks = _verify(Dataset(folder, cache), files, Limits(**template.limits), progress)
+        checks = _verify(Dataset(folder, cache), files, Limits(**template.limits))
         card = parse_card(_merge(card.model_dump(), {"checks": checks}), out / "card.yaml")
         write_card(card, folder)
         write_text(folder / "README.md", dataset_readme(card, folder / DATA_FILE))
@@ -196,13 +199,12 @@ def _samples(files: list[Path], first: Record) -> Iterator[Sample]:
         yield record.sample
 
 
-def _verify(dataset: Dataset, files: list[Path], limits: Limits, progress: Callable[[str], None]) -> dict[str, Any]:
+def _verify(dataset: Dataset, files: list[Path], limits: Limits) -> dict[str, Any]:
     """Verify every structure; the worst values, as keys of the card's ``checks``."""
     checks: list[Checks] = []
-    for count, file in enumerate(files, start=1):
+    for file in progress(files, "verify"):
         checks.append(verify_sample(dataset, read_record(file), limits))
-        if count % 10 == 0 or count == len(files):
-            progress(f"{count} of {len(files)} structures verified")
+    logger.info("%d structures verified", len(files))
     periodic = dataset.card.periodic
     occupied = "filled at the stored smearing on kmesh_ft" if periodic else "occupied"
     density = {

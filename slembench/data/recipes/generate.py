@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from slembench.core.errors import ConfigError, DataError
 from slembench.data.recipes.assemble import read_template
-from slembench.data.recipes.runner import generate
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from slembench.data.recipes.runner import Summary
+from slembench.data.recipes.runner import Summary, generate
 
 
-def run_recipe(name: str, workdir: Path, jobs: int, console: Console | None = None) -> Summary:
+def run_recipe(name: str, workdir: Path, jobs: int) -> Summary:
     """Compute what the work directory of a data set still lacks.
 
     Args:
         name: a data set with a template, whose key ``recipe`` names a module with a function ``plan()``.
         workdir: made where it is missing; a run that was stopped goes on from what is there.
         jobs: calculations at a time, one thread each.
-        console: where progress goes.
 
     Raises:
         ConfigError: a program that the recipe needs is not installed.
@@ -31,7 +24,7 @@ def run_recipe(name: str, workdir: Path, jobs: int, console: Console | None = No
     """
     template = read_template(name)
     try:
-        summary = generate(import_module(template.recipe).plan(), workdir, jobs, console)
+        summary = generate(import_module(template.recipe).plan(), workdir, jobs)
     except ModuleNotFoundError as error:
         raise ConfigError(str(error)) from error
     except ValueError as error:

@@ -8,6 +8,7 @@ loses the jobs in flight and nothing else; the next call goes on. A job that fai
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import os
 import traceback
@@ -21,18 +22,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from slembench.core.errors import ConfigError
 from slembench.core.files import atomic_file, write_text
+from slembench.core.progress import ProgressBar
+
+logger = logging.getLogger(__name__)
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -94,14 +89,13 @@ class Summary:
     failed: Mapping[str, str]
 
 
-def generate(plan: Plan, workdir: Path, jobs: int = 1, console: Console | None = None) -> Summary:
+def generate(plan: Plan, workdir: Path, jobs: int = 1) -> Summary:
     """Make what the work directory still lacks.
 
     Args:
         plan: the recipe.
         workdir: created if need be.
         jobs: processes at a time, one thread each.
-        console: where the progress bar goes.
 
     Returns:
         What was there, made and failed; a job whose needs have failed counts as failed.
@@ -117,25 +111,18 @@ def generate(plan: Plan, workdir: Path, jobs: int = 1, console: Console | None =
     present = tuple(job.id for job in every if job.path(workdir).exists())
     made: list[str] = []
     failed: dict[str, str] = {}
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task(plan.name, total=len(every), completed=len(present))
+    with ProgressBar(plan.name, len(every)) as bar:
+        bar.update(len(present))
         run = _run_short_stage if plan.short else _run_stage
         for stage in plan.stages:
             for job, reason in run([job for job in stage if job.id not in present], workdir, jobs):
                 if reason is None:
                     made.append(job.id)
-                    progress.console.print(f"{job.id} done", highlight=False)
+                    logger.info("%s done", job.id)
                 else:
                     failed[job.id] = reason
-                    progress.console.print(f"{job.id} failed: {reason}", style="red", highlight=False, markup=False)
-                progress.advance(bar)
+                    logger.warning("%s failed: %s", job.id, reason)
+                bar.advance()
     return Summary(present, tuple(made), failed)
 
 

@@ -21,9 +21,10 @@ def names(folder):
     return sorted(file.name for file in folder.iterdir())
 
 
-def test_whole_file_with_progress(server, tmp_path):
+def test_whole_file_with_progress(server, tmp_path, monkeypatch):
     seen = []
-    target = download(server.address, tmp_path / "new" / "file.zip", SHA, len(BODY), lambda *step: seen.append(step))
+    monkeypatch.setattr(module.ProgressBar, "update", lambda bar, completed, total: seen.append((completed, total)))
+    target = download(server.address, tmp_path / "new" / "file.zip", SHA, len(BODY))
     assert target.read_bytes() == BODY
     assert names(target.parent) == ["file.zip"]
     assert seen[-1] == (len(BODY), len(BODY))

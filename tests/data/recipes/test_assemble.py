@@ -92,16 +92,15 @@ def change_record(path, **arrays):
     np.savez(path, **{key: value for key, value in content.items() if value is not None})
 
 
-def test_whole_road(workdir, tmp_path):
-    lines = []
-    dataset = assemble("bn", workdir, tmp_path / "out/bn", lines.append)
+def test_whole_road(workdir, tmp_path, logged):
+    dataset = assemble("bn", workdir, tmp_path / "out/bn")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bn"]
     assert {name: len(dataset.split(name)) for name in dataset.splits} == {
         "train": 5, "val": 1, "test": 2, "test_large": 2
     }  # fmt: skip
     assert dataset.split("test_large") == ["bn-large-0000", "bn-large-0001"]
-    assert lines[-1] == "10 of 10 structures verified"
-    assert not any("provisional" in line for line in lines)
+    assert logged.messages[-1] == "10 structures verified"
+    assert "provisional" not in logged.text
     card = dataset.card
     assert card.counts.structures == 10
     assert card.counts.atoms == 20
@@ -126,11 +125,10 @@ def test_stored_values_are_the_records_own_rounded(workdir, tmp_path):
         assert stored.hermiticity_error() == 0
 
 
-def test_incomplete_work_directory_is_announced(workdir, tmp_path):
+def test_incomplete_work_directory_is_announced(workdir, tmp_path, logged):
     (workdir / "structures/bn-small-0001.npz").unlink()
-    lines = []
-    dataset = assemble("bn", workdir, tmp_path / "bn", lines.append)
-    assert lines[0] == "provisional: 7 of 8 small structures are there, split in proportion"
+    dataset = assemble("bn", workdir, tmp_path / "bn")
+    assert logged.messages[0] == "provisional: 7 of 8 small structures are there, split in proportion"
     assert len(dataset) == 9
 
 

@@ -13,7 +13,7 @@ def outcome(monkeypatch):
     """Replace the runner by a function that returns, or raises, what the test puts in."""
     box = SimpleNamespace(value=Summary((), (), {}), calls=[])
 
-    def generate(plan, workdir, jobs, console):
+    def generate(plan, workdir, jobs):
         box.calls.append((plan, workdir, jobs))
         if isinstance(box.value, Exception):
             raise box.value

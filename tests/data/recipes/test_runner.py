@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from slembench.core.errors import ConfigError
 from slembench.data.recipes.runner import Job, Plan, generate
@@ -50,7 +49,7 @@ def workers(tmp_path, monkeypatch):
 
 
 def run(plan, workdir, jobs=2):
-    return generate(plan, workdir, jobs, console=Console(quiet=True))
+    return generate(plan, workdir, jobs)
 
 
 def plan_of(workers, **settings):
