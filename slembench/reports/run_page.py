@@ -8,36 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.data import load_card
 from slembench.evaluation import main_scores, official_scores
+from slembench.figures.page import Drawn, PageSection, draw_sections, html_environment
 from slembench.figures.picture import Picture
-from slembench.figures.style import save, svg_text
 from slembench.reports.prediction_pictures import prediction_pictures
 from slembench.reports.run_folder import RunFolder, SplitResult
 from slembench.reports.run_pictures import cost, learning, stored_pictures
 from slembench.results.record import PhysicsCheck, RunRecord, ScoreValue
-from slembench.tables.cells import DISPLAY_UNITS, format_value
+from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Section, format_value
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = "run_page.html.j2"
 RUN = "the run"
 """Heading of the section with what concerns all splits."""
 
-Tell = Callable[[Iterable[tuple[str, Picture]]], Iterable[tuple[str, Picture]]]
+LEGEND = (
+    "Star: official score of the data set. Full or reduced: which elements count; pooled or per structure: how they are "
+    "averaged."
+)
 
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page: its heading, its table of scores, its pictures."""
-
-    title: str
-    scores: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
-    pictures: tuple[Picture, ...]
+Track = Callable[[Iterable[tuple[PageSection, Picture]]], Iterable[tuple[PageSection, Picture]]]
 
 
 @dataclass(frozen=True)
@@ -53,8 +46,8 @@ class Report:
 
     about: tuple[tuple[str, str], ...]
     settings: str
-    sections: tuple[Section, ...]
-    drawn: dict[tuple[str, str], Markup]
+    sections: tuple[PageSection, ...]
+    drawn: Drawn
 
 
 def write_report(
@@ -63,7 +56,7 @@ def write_report(
     *,
     others: Sequence[str | Path] = (),
     pictures: str | Path | None = None,
-    progress: Tell = iter,
+    progress: Track = iter,
 ) -> list[Path]:
     """Write the page of a run, and each picture by itself where that is wanted.
 
@@ -81,15 +74,17 @@ def write_report(
         DataError: a table or record that is not readable. Missing inputs are no error: the page says what is missing.
     """
     report, paths = read_report(run, others=others, pictures=pictures, progress=progress)
-    environment = Environment(
-        loader=PackageLoader("slembench.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template(TEMPLATE).render(
-        record=run.record,
-        about=report.about,
-        sections=report.sections,
-        drawn=report.drawn,
-        settings=report.settings,
+    page = (
+        html_environment("slembench.reports")
+        .get_template(TEMPLATE)
+        .render(
+            title=run.record.name,
+            record=run.record,
+            about=report.about,
+            sections=report.sections,
+            drawn=report.drawn,
+            settings=report.settings,
+        )
     )
     return [write_text(out, page + "\n"), *paths]
 
@@ -99,7 +94,7 @@ def read_report(
     *,
     others: Sequence[str | Path] = (),
     pictures: str | Path | None = None,
-    progress: Tell = iter,
+    progress: Track = iter,
 ) -> tuple[Report, list[Path]]:
     """What the page of a run shows, with all pictures drawn, and the paths of those that were written.
 
@@ -113,28 +108,31 @@ def read_report(
         DataError: a table or record that is not readable.
     """
     sections = _sections(run, others)
-    drawn: dict[tuple[str, str], Markup] = {}
-    paths = []
-    for section, picture in progress([(s.title, p) for s in sections for p in s.pictures]):
-        if picture.draw is None:
-            continue
-        figure = picture.draw()
-        drawn[section, picture.name] = Markup(svg_text(figure))
-        if pictures is not None:
-            paths += save(figure, Path(pictures) / section.replace(" ", "-") / picture.name)
+
+    def file(section: PageSection, picture: Picture) -> Path:
+        return Path(str(pictures)) / section.title.replace(" ", "-") / picture.name
+
+    drawn, paths = draw_sections(sections, None if pictures is None else file, progress=progress)
     return Report(tuple(_about(run.record)), _settings(run.record), tuple(sections), drawn), paths
 
 
-def _sections(run: RunFolder, others: Sequence[str | Path]) -> list[Section]:
+def _sections(run: RunFolder, others: Sequence[str | Path]) -> list[PageSection]:
     unit = _energy_unit(run.record)
-    sections = [Section(RUN, (), (), (learning(run, unit),))]
+    sections = [PageSection(RUN, pictures=(learning(run, unit),))]
     for result in run.splits:
-        parts = (*stored_pictures(run, result, unit), *prediction_pictures(result), cost(result, others, unit))
+        pictures = (*stored_pictures(run, result, unit), *prediction_pictures(result), cost(result, others, unit))
         record = result.record
-        notes = [f"{name}: {why}" for name, why in record.unavailable.items()]
+        unavailable = [f"{name}: {why}" for name, why in record.unavailable.items()]
         if record.missing:
-            notes.append(f"predictions, counted as zero, of {', '.join(record.missing)}")
-        sections.append(Section(f"split {record.split}", _scores(run, result), tuple(notes), parts))
+            unavailable.append(f"predictions, counted as zero, of {', '.join(record.missing)}")
+        sections.append(
+            PageSection(
+                f"split {record.split}",
+                tables=(_scores(run, result),),
+                unavailable=tuple(unavailable),
+                pictures=pictures,
+            )
+        )
     return sections
 
 
@@ -143,16 +141,24 @@ def _energy_unit(record: RunRecord) -> str:
     return units[0] if units else "eV"
 
 
-def _scores(run: RunFolder, result: SplitResult) -> tuple[tuple[str, ...], ...]:
-    """Rows of texts, the first one the headings: score, model, floors; official scores first, marked with a star."""
+def _scores(run: RunFolder, result: SplitResult) -> Section:
+    """Table of scores: those of the model and of the floors; official ones first, marked with a star."""
     floors = {f"floor {name}": floor.record for name, floor in run.floors(result.record.split).items()}
     records = {result.record.model: result.record} | floors
-    names, marked = _names(result.record)
-    rows = [("score", *records)]
-    for name in names:
-        label = f"{name} *" if name in marked else name
-        rows.append((label, *(_text(record.scores.get(name)) for record in records.values())))
-    return tuple(rows)
+    names, official = _names(result.record)
+    columns = [
+        Column("score", "score", align="left", names_row=True),
+        *(Column(f"record {name}", name) for name in records),
+    ]
+    rows: list[dict[str, Cell]] = [
+        {
+            "score": f"{name} *" if name in official else name,
+            # a unit in every cell: the scores of one column have different ones
+            **{f"record {key}": _text(record.scores.get(name)) for key, record in records.items()},
+        }
+        for name in names
+    ]
+    return Section("Scores", "measured", tuple(columns), tuple(rows), (LEGEND,), "scores")
 
 
 def _names(record: RunRecord) -> tuple[list[str], set[str]]:

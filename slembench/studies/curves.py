@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from slembench.figures.page import PageSection
 from slembench.figures.picture import Picture
 from slembench.figures.power_laws import Series, power_law_picture
 from slembench.figures.style import with_unit
 from slembench.metrics.scaling import PowerLaw, learning_curve
 from slembench.metrics.scores import ScoreName
 from slembench.operators import SYMBOLS
-from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
 from slembench.tables.cells import Cell, Column, Number, Section
 
 MODEL = Column("model", "model", align="left", names_row=True)
 
 
-def data_efficiency(results: Results) -> list[Part]:
+def data_efficiency(results: Results) -> list[PageSection]:
     """For each data set and split: errors for every number of training structures, fitted exponents, a picture."""
-    parts = []
+    sections = []
     for (data, split), points in results.groups("data").items():
         scores = common_scores(points)
         if not scores:
@@ -34,8 +34,8 @@ def data_efficiency(results: Results) -> list[Part]:
         first = {ScoreName.parse(score).operator: score for score in reversed(scores)}
         for score in sorted(first.values(), key=scores.index):
             pictures.append(_curve_picture(data, split, score, models))
-        parts.append(Part(tables=tuple(tables), pictures=tuple(pictures)))
-    return parts
+        sections.append(PageSection(tables=tuple(tables), pictures=tuple(pictures)))
+    return sections
 
 
 def fit(points: Sequence[Point], score: str) -> PowerLaw | None:
@@ -93,9 +93,9 @@ def _curve_picture(data: str, split: str, score: str, models: dict[str, list[Poi
     )
 
 
-def locality(results: Results) -> list[Part]:
+def locality(results: Results) -> list[PageSection]:
     """For each data set and split: errors for every cutoff and depth, and on-site errors against the reach."""
-    parts = []
+    sections = []
     for (data, split), points in results.groups("data").items():
         scores = common_scores(points)
         if not scores:
@@ -105,14 +105,14 @@ def locality(results: Results) -> list[Part]:
             "Shorter cutoffs leave blocks out, so only on-site errors (mae_diag) are of the same elements in every "
             "row. Reach: how far from its atom an on-site block reads, from either of its atoms a pair block."
         )
-        parts.append(
-            Part(
-                text,
-                (_locality_table(data, split, scores, points),),
-                tuple(_reach_picture(data, split, score, points) for score in onsite or scores[:1]),
+        sections.append(
+            PageSection(
+                text=text,
+                tables=(_locality_table(data, split, scores, points),),
+                pictures=tuple(_reach_picture(data, split, score, points) for score in onsite or scores[:1]),
             )
         )
-    return parts
+    return sections
 
 
 def _locality_table(data: str, split: str, scores: list[str], points: Sequence[Point]) -> Section:

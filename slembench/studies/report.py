@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from slembench.core.files import write_text
+from slembench.figures.page import PageSection
 from slembench.results.record import write_table
 from slembench.studies import curves, tables
-from slembench.studies.page import Part, write_page
+from slembench.studies.page import write_page
 from slembench.studies.plan import Kind, Plan, PlannedRun
 from slembench.studies.results import Results, collect, cost_table, score_table, structure_table
 
@@ -65,7 +66,7 @@ def _joined(words: Iterable[str], last: str) -> str:
 
 STRUCTURES_FILE = "structures.parquet"
 
-WRITERS: dict[Kind, Callable[[Results], list[Part]]] = {
+WRITERS: dict[Kind, Callable[[Results], list[PageSection]]] = {
     "data-efficiency": curves.data_efficiency,
     "locality": curves.locality,
     "seeds": tables.seeds,
@@ -90,17 +91,17 @@ def write_report(plan: Plan, folder: Path) -> list[Path]:
         DataError: a record or table that is not readable.
     """
     results = collect(plan, folder)
-    parts = [_state(plan, results), *WRITERS[plan.study](results)]
+    sections = [_state(plan, results), *WRITERS[plan.study](results)]
     title = f"Study: {plan.study}"
-    paths = write_page(title, parts, folder / "report")
+    paths = write_page(title, sections, folder / "report")
     for name, table in (("scores", score_table(results)), ("cost", cost_table(results))):
         paths.append(write_text(folder / f"{name}.csv", table.to_csv(index=False)))
     return [*paths, write_table(structure_table(results), folder / STRUCTURES_FILE)]
 
 
-def _state(plan: Plan, results: Results) -> Part:
+def _state(plan: Plan, results: Results) -> PageSection:
     """What was planned, what it was trained with, and what is not finished."""
     text = f"{len(plan.runs)} runs in the plan, {training_words(plan, results)}"
     if results.missing:
         text += f"; {len(results.missing)} are not finished and missing here: {', '.join(results.missing)}"
-    return Part(f"{text}. Intervals are 95 %, over test structures (and seeds, where there are several).")
+    return PageSection(text=f"{text}. Intervals are 95 %, over test structures (and seeds, where there are several).")

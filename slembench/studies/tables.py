@@ -7,20 +7,20 @@ from functools import partial
 
 import numpy as np
 
+from slembench.figures.page import PageSection
 from slembench.figures.picture import Picture
 from slembench.figures.power_laws import Series, power_law_picture
 from slembench.studies.curves import MODEL, axis, picture_name
-from slembench.studies.page import Part
 from slembench.studies.results import Point, Results, common_scores
 from slembench.tables.cells import Cell, Column, Number, Section, format_value
 
 
-def seeds(results: Results) -> list[Part]:
+def seeds(results: Results) -> list[PageSection]:
     """For each data set and split: mean, standard deviation and range over seeds, beside the interval over structures.
 
     A difference of two models that is smaller than what a change of seed does means nothing.
     """
-    parts = []
+    sections = []
     for (data, split), points in results.groups("data").items():
         tables = []
         for score in common_scores(points):
@@ -35,8 +35,8 @@ def seeds(results: Results) -> list[Part]:
             )
             rows = tuple(_seed_row(point, score) for point in points)
             tables.append(Section(f"{data}, {split}: {score}", "measured", columns, rows))
-        parts.append(Part(tables=tuple(tables)))
-    return parts
+        sections.append(PageSection(tables=tuple(tables)))
+    return sections
 
 
 def _seed_row(point: Point, score: str) -> dict[str, Cell]:
@@ -51,17 +51,17 @@ def _seed_row(point: Point, score: str) -> dict[str, Cell]:
     return row
 
 
-def transfer(results: Results) -> list[Part]:
+def transfer(results: Results) -> list[PageSection]:
     """The transfer matrix (trained on, tested on), and errors against the number of fine-tuning structures."""
-    parts = []
+    sections = []
     for (data, model), points in _by_data_and_model(results).items():
         scores = common_scores(points)
         title = f"{data}, {model}"
         matrices = [_matrix(title, score, points) for score in scores]
         curves = [section for score in scores for section in [_shots_table(title, score, points)] if section.rows]
         pictures = [_shots_picture(title, score, points) for score in scores[:1]] if curves else []
-        parts.append(Part(tables=(*matrices, *curves), pictures=tuple(pictures)))
-    return parts
+        sections.append(PageSection(tables=(*matrices, *curves), pictures=tuple(pictures)))
+    return sections
 
 
 def _by_data_and_model(results: Results) -> dict[tuple[str, str], list[Point]]:

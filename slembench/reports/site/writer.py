@@ -11,13 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from jinja2.loaders import ChoiceLoader
+from jinja2 import Environment
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from slembench._version import __version__
 from slembench.core.files import write_text
+from slembench.figures.page import html_environment
 from slembench.leaderboard import Leaderboard
 from slembench.reports.site.addresses import Addresses
 from slembench.tables.cells import Cell, Section
@@ -53,11 +53,8 @@ class Site:
 
     @cached_property
     def environment(self) -> Environment:
-        """Templates of the site and of reports; everything that is filled in is escaped."""
-        loader = ChoiceLoader([PackageLoader("slembench.reports.site"), PackageLoader("slembench.reports")])
-        environment = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
+        """Environment of the site's templates."""
+        environment = html_environment("slembench.reports.site")
         environment.filters["code_marked"] = code_marked
         environment.globals |= {"zip": zip, "menu": MENU, "version": __version__}
         return environment
