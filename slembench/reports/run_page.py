@@ -26,8 +26,8 @@ RUN = "the run"
 """Heading of the section with what concerns all splits."""
 
 LEGEND = (
-    "Star: official score of the data set. Full or reduced: which elements count; pooled or per structure: how they are "
-    "averaged."
+    "Star: official score of the data set. Full or reduced: which elements count; pooled or per structure: how they "
+    "are averaged."
 )
 
 Track = Callable[[Iterable[tuple[PageSection, Picture]]], Iterable[tuple[PageSection, Picture]]]
