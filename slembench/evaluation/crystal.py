@@ -9,10 +9,19 @@ import numpy as np
 
 from slembench.data import Sample
 from slembench.evaluation.reference import ReferenceLevels
-from slembench.metrics.budget import NO_METRIC, budget_metrics, first_order_shifts, orthonormal_norm, overlap_shifts
+from slembench.metrics.budget import (
+    NEEDS_POSITIVE_S,
+    amplification,
+    budget_metrics,
+    first_order_shifts,
+    mean_shift,
+    orthonormal_norm,
+    overlap_shifts,
+)
 from slembench.metrics.density import d_trace_error
 from slembench.metrics.dos import BROADENING_EV, GHOST_SHIFT_EV, dos_w1, ghost_states
 from slembench.metrics.kpath import band_path
+from slembench.metrics.matrix import align_hermitian
 from slembench.metrics.spectrum import INSULATOR_EV, band_metrics, fill, levels, matrices_at_k, overlap_minimum
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray
@@ -61,8 +70,9 @@ def crystal_columns(task: CrystalTask) -> Row:
     if "overlap" in task.predicted:
         row |= _overlap(task, task.predicted["overlap"])
     if "density" in task.predicted and task.electrons:
-        overlap = task.sample.operators["overlap"]
-        row["density.d_trace_error"] = d_trace_error(task.predicted["density"], overlap, task.electrons)
+        density = task.predicted["density"].complete()
+        overlap = align_hermitian(task.sample.operators["overlap"], density.pair_index, density.pair_shift)[0]
+        row["density.d_trace_error"] = d_trace_error(density.values, overlap.values, task.electrons)
     return row
 
 
@@ -106,7 +116,7 @@ def _budget(task: CrystalTask, hamiltonian: BlockMatrix, eps: FloatArray) -> Row
     if not kept or not np.isfinite(eps).all():
         return {}
     h_ref, s_ref = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
-    estimates, raw, inner = [], 0.0, 0.0
+    estimates, raw, inner = [], 0.0, 0.0  # inner and raw: sum_k w_k ||M(k)||_F^2, in the orthonormal basis and not
     triples = (part for batch in matrices_at_k(task.kpoints, hamiltonian, h_ref, s_ref) for part in zip(*batch))
     for (h, h0, s), c, weight in zip(triples, task.reference.orbitals, task.weights):
         change = h - h0 - task.mu * s
@@ -114,8 +124,7 @@ def _budget(task: CrystalTask, hamiltonian: BlockMatrix, eps: FloatArray) -> Row
         raw += weight * float(np.linalg.norm(change)) ** 2
         inner += weight * orthonormal_norm(change, s) ** 2
     shifts = (eps - task.mu - task.reference.eps)[:, :kept]
-    amplification = float(np.sqrt(inner / raw)) if raw > 0 else float("nan")
-    return budget_metrics(shifts, np.array(estimates), task.weights, amplification)
+    return budget_metrics(shifts, np.array(estimates), task.weights, amplification(raw, inner))
 
 
 def _overlap(task: CrystalTask, overlap: BlockMatrix) -> Row:
@@ -125,7 +134,7 @@ def _overlap(task: CrystalTask, overlap: BlockMatrix) -> Row:
     if not task.electrons or not kept:
         return row
     if lowest <= 0:
-        return row | dict.fromkeys(NO_METRIC, float("nan"))
+        return row | dict.fromkeys(NEEDS_POSITIVE_S, float("nan"))
     h_ref, s_ref = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
     shifts = (levels(h_ref, overlap, task.kpoints) - task.reference.eps)[:, :kept]
     estimates, raw, inner = [], 0.0, 0.0
@@ -134,7 +143,6 @@ def _overlap(task: CrystalTask, overlap: BlockMatrix) -> Row:
         estimates.append(overlap_shifts(s - s0, c, eps[:kept]))
         raw += weight * float(np.linalg.norm(s - s0)) ** 2
         inner += weight * orthonormal_norm(s - s0, s0) ** 2
-    row["overlap.eps_shift_occ"] = float(task.weights @ np.abs(shifts).mean(axis=1))
-    amplification = float(np.sqrt(inner / raw)) if raw > 0 else float("nan")
-    budget = budget_metrics(shifts, np.array(estimates), task.weights, amplification)
+    row["overlap.eps_shift_occ"] = mean_shift(shifts, task.weights)
+    budget = budget_metrics(shifts, np.array(estimates), task.weights, amplification(raw, inner))
     return row | {f"overlap.{name}": value for name, value in budget.items()}

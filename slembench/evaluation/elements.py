@@ -1,4 +1,8 @@
-"""Columns of the per-structure table that follow from matrix elements, and the tables over the whole split."""
+"""Errors of matrix elements: columns of the per-structure table, and the tables over the whole split.
+
+Every MAE, RMSE and largest error begins here: `ElementScorer.columns` writes the error sums and element counts of each
+structure (`slembench.metrics.matrix.structure_sums`), of which `slembench.metrics.scores` makes the averages.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ from slembench.metrics.block_table import block_table
 from slembench.metrics.challenging import Block, block_sums
 from slembench.metrics.matrix import (
     BlockType,
-    Difference,
+    ErrorBlocks,
     OrbitalSums,
     add_sums,
     distance_sums,
     gauge_shifts,
     orbital_sums,
     structure_sums,
-    without_gauges,
+    subtract_gauge,
 )
 
 DISTANCE_BIN = 0.5
@@ -51,60 +55,61 @@ class ElementScorer:
     def columns(self, batch: Batch) -> Columns:
         """Columns of one batch: sums over elements of every operator, the gauge shift of H and the sums without it."""
         columns: Columns = {}
-        for op, result in batch.results.items():
-            columns |= self._operator_columns(op, batch, result)
-        if "hamiltonian" in batch.results and "overlap" in batch.reference:
+        for op, errors in batch.errors.items():
+            columns |= self._operator_columns(op, batch, errors)
+        if "hamiltonian" in batch.errors and "overlap" in batch.reference:
             columns |= self._gauge_columns(batch)
         return columns
 
-    def _operator_columns(self, op: str, batch: Batch, result: Difference) -> Columns:
-        self._sums[op] = add_sums((self._sums[op], orbital_sums(result)))
-        same = len(result.delta.pair_index) == result.n_scored
-        lengths = batch.pair_lengths if same else batch.lengths(result.delta)
-        self._by_distance[op] += distance_sums(result, lengths, self._edges)
-        missing, extra = self._list_issues(op, batch, result)
+    def _operator_columns(self, op: str, batch: Batch, errors: ErrorBlocks) -> Columns:
+        self._sums[op] = add_sums((self._sums[op], orbital_sums(errors)))
+        # lengths of the scored pairs are the same for every operator; extra predicted pairs have lengths of their own
+        lengths = batch.pair_lengths if errors.delta.n_pairs == errors.n_scored else batch.lengths(errors.delta)
+        self._by_distance[op] += distance_sums(errors, lengths, self._edges)
+        missing, extra = self._list_issues(op, batch, errors)
         columns: Columns = {f"{op}.missing_blocks": missing, f"{op}.extra_blocks": extra}
-        for (part, counting), sums in structure_sums(result, batch.starts, self.basis).items():
+        for (part, counting), sums in structure_sums(errors, batch.starts, self.basis).items():
             name = f"{op}.{part}.{counting}"
             columns |= {f"{name}.abs_sum": sums.absolute, f"{name}.sq_sum": sums.square}
             columns |= {f"{name}.count": sums.count, f"{name}.max": sums.largest}
         block = challenging_block(self.card, op)
         if block is not None:
-            absolute, count = block_sums(result, batch.starts, self.basis, block)
+            absolute, count = block_sums(errors, batch.starts, self.basis, block)
             name = f"{op}.mae_challenging_block"
             columns |= {f"{name}.abs_sum": absolute, f"{name}.count": count}
         return columns
 
     def _gauge_columns(self, batch: Batch) -> Columns:
-        result = batch.results["hamiltonian"]
-        mu, overlap = gauge_shifts(result, batch.reference["overlap"], batch.starts)
+        """Gauge shift mu of H, and the sums of |Delta - mu S|; their element counts are those of Delta."""
+        errors = batch.errors["hamiltonian"]
+        mu, overlap = gauge_shifts(errors, batch.reference["overlap"], batch.starts)
         columns: Columns = {"hamiltonian.mu": mu}
-        left = structure_sums(without_gauges(result, overlap, mu, batch.starts), batch.starts, self.basis)
-        for (part, counting), sums in left.items():
+        shifted = subtract_gauge(errors, overlap, mu, batch.starts)
+        for (part, counting), sums in structure_sums(shifted, batch.starts, self.basis).items():
             columns[f"hamiltonian.gauge.{part}.{counting}.abs_sum"] = sums.absolute
         return columns
 
-    def _list_issues(self, op: str, batch: Batch, result: Difference) -> tuple[Any, Any]:
+    def _list_issues(self, op: str, batch: Batch, errors: ErrorBlocks) -> tuple[Any, Any]:
         """Add single blocks that are missing or extra to `issues`; returns their numbers in each structure."""
-        delta, starts = result.delta, batch.starts
+        delta, starts = errors.delta, batch.starts
         counts = []
-        for kind, pairs in (("missing", result.missing), ("extra", np.arange(result.n_scored, delta.n_pairs))):
+        for kind, pairs in (("missing", errors.missing), ("extra", np.arange(errors.n_scored, delta.n_pairs))):
             structure = np.searchsorted(starts, delta.pair_index[pairs, 0], side="right") - 1
             counts.append(np.bincount(structure, minlength=len(batch.samples)))
             for k, pair in zip(structure.tolist(), pairs.tolist()):
-                if kind == "extra" or batch.predicted[k]:
+                if kind == "extra" or batch.predicted[k]:  # a structure without a prediction lacks all of them
                     atoms = delta.pair_index[pair] - starts[k]
                     place = (*atoms.tolist(), *delta.pair_shift[pair].tolist())
                     self.issues.append((batch.samples[k].id, op, kind, *place))
         return counts[0], counts[1]
 
     def block_table(self) -> pd.DataFrame:
-        """Per-block table of all operators."""
+        """`mae_block` of all operators, over all batches so far."""
         tables = [block_table(sums, self.basis).assign(operator=op) for op, sums in self._sums.items()]
         return pd.concat(tables, ignore_index=True)
 
     def distance_table(self) -> pd.DataFrame:
-        """Error by distance of all operators; empty bins are left out."""
+        """`mae_by_distance` of all operators, over all batches so far; empty bins are left out."""
         tables = []
         for op, (absolute, elements, pairs) in self._by_distance.items():
             table = pd.DataFrame({"operator": op, "lower": self._edges[:-1], "upper": self._edges[1:]})

@@ -1,4 +1,9 @@
-"""Score predictions on a split, a batch of structures at a time."""
+"""Score predictions on a split, a batch of structures at a time.
+
+Where the MAE is computed: `evaluate` -> `slembench.evaluation.elements.ElementScorer.columns` ->
+`slembench.metrics.matrix.structure_sums`. What every structure gives is a row of one table; scores follow from that
+table alone (`slembench.metrics.scores.scores_from_table`).
+"""
 
 from __future__ import annotations
 
@@ -12,16 +17,16 @@ import pandas as pd
 from platformdirs import user_cache_path
 
 from slembench.data import Dataset
-from slembench.evaluation.batch import Batch, ahead, batches
+from slembench.evaluation.batch import Batch, batches, prefetch
 from slembench.evaluation.elements import ElementScorer
-from slembench.evaluation.levels import LevelScorer, level_problem
-from slembench.evaluation.result import Evaluation, why_not
-from slembench.evaluation.sources import EnsembleSource, check_source
+from slembench.evaluation.levels import LevelScorer, levels_unavailable
+from slembench.evaluation.result import Evaluation, unavailable_metrics
+from slembench.evaluation.sources import EnsembleSource, check_predictions
 from slembench.metrics.scores import scores_from_table
 from slembench.operators.units import energy_factor
 from slembench.predictions import PredictionSource
 
-MOST_THREADS = 8
+MAX_THREADS = 8
 """Threads used by default, at most."""
 
 
@@ -63,29 +68,33 @@ def evaluate(
             was asked for.
         DataError: no such split, or broken data.
     """
-    chosen = check_source(dataset, predictions, operators)
+    chosen = check_predictions(dataset, predictions, operators)
     attrs, card = predictions.attrs, dataset.card
     elements = ElementScorer(dataset, chosen)
-    problem = level_problem(dataset) if bands else "levels were not asked for"
-    workers = threads or min(os.cpu_count() or 1, MOST_THREADS)
-    levels = None if problem else LevelScorer(dataset, chosen, cache, path, workers)
+    no_levels = levels_unavailable(dataset) if bands else "levels were not asked for"
+    workers = threads or min(os.cpu_count() or 1, MAX_THREADS)
+    levels = None if no_levels else LevelScorer(dataset, chosen, cache, path, workers)
     ids = dataset.split(split)
     present = set(predictions.ids)
-    made = batches(dataset, predictions, chosen, progress(ids))
-    tables = [_table(dataset, batch, elements, levels) for batch in (ahead(made) if workers > 1 else made)]
+    parts = batches(dataset, predictions, chosen, progress(ids))
+    if workers > 1:
+        parts = prefetch(parts)  # one batch is read while the last one is scored
+    tables = [_table(dataset, batch, elements, levels) for batch in parts]
     table = pd.concat(tables, ignore_index=True)
     if scf and not card.periodic and card.scf is not None:
         table = table.join(_scf_table(dataset, predictions, chosen, cache, progress(ids)))
     if isinstance(predictions, EnsembleSource):
         table = table.join(_spreads(predictions, chosen, ids, energy_factor(attrs.energy_unit, card.units.energy)))
-    scores, lacking = scores_from_table(table)
+    scores, without_value = scores_from_table(table)
+    if levels is not None:
+        no_levels = levels.problem
     return Evaluation(
         dataset=dataset.name,
         split=split,
         model=attrs.model,
         per_structure=table,
         scores=scores,
-        unavailable=lacking | why_not(dataset, table, scores, chosen, problem if levels is None else levels.problem),
+        unavailable=without_value | unavailable_metrics(dataset, table, scores, chosen, no_levels),
         blocks=elements.block_table(),
         distances=elements.distance_table(),
         missing=[structure for structure in ids if structure not in present],

@@ -1,4 +1,8 @@
-"""Columns of the per-structure table that follow from energy levels and orbitals."""
+"""Errors of energy levels and orbitals: columns of the per-structure table, one structure at a time on threads.
+
+`molecule` and `crystal` compute the columns of one structure; this module reads what they need, and solves cells too
+large for dense matrices around the Fermi level alone.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ LARGEST_KEPT = 1 << 23
 """Reference coefficients of one structure above which no orbitals are kept, and no error budget is made."""
 
 REFERENCES = {"hamiltonian": (), "overlap": ("hamiltonian", "overlap"), "density": ("overlap", "density")}
-"""Reference matrices of a molecule that the levels of each predicted operator take."""
+"""Dense reference matrices that a molecule needs for each predicted operator; H takes the reference orbitals alone."""
 
 
 @dataclass
@@ -74,7 +78,7 @@ class LevelScorer:
             return {}
         try:
             error = window_error(
-                batch.found[k]["hamiltonian"].hermitise(),
+                batch.predictions[k]["hamiltonian"].hermitise(),
                 sample.operators["hamiltonian"],
                 sample.operators["overlap"],
                 *self.mesh,
@@ -134,8 +138,8 @@ class LevelScorer:
         ]
 
     def _crystal(self, batch: Batch, k: int, mu: float) -> CrystalTask:
-        card, sample, found = self.dataset.card, batch.samples[k], batch.found[k]
-        predicted: dict[str, BlockMatrix] = {op: found[op].hermitise() for op in self.operators}
+        card, sample = self.dataset.card, batch.samples[k]
+        predicted: dict[str, BlockMatrix] = {op: batch.predictions[k][op].hermitise() for op in self.operators}
         return CrystalTask(
             sample=sample,
             electrons=self._electrons(sample),
@@ -150,7 +154,7 @@ class LevelScorer:
         )
 
 
-def level_problem(dataset: Dataset) -> str:
+def levels_unavailable(dataset: Dataset) -> str:
     """Why a data set allows no levels at all; empty if it does."""
     card = dataset.card
     if "overlap" not in card.operators:

@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from slembench.evaluation.reference import ReferenceLevels
-from slembench.metrics.budget import NO_METRIC, budget_metrics, overlap_shifts
-from slembench.metrics.density import d_idempotency
-from slembench.metrics.spectrum import bare_levels, in_reference_basis, level_metrics, occupied_levels
+from slembench.metrics.budget import NEEDS_POSITIVE_S, amplification, budget_metrics, mean_shift, overlap_shifts
+from slembench.metrics.density import d_idempotency, d_trace_error
+from slembench.metrics.spectrum import (
+    bare_levels,
+    in_reference_basis,
+    level_metrics,
+    min_eigenvalue,
+    occupied_levels,
+)
 from slembench.metrics.wavefunctions import DEGENERATE_EV, occ_subspace, psi_cos_legacy, psi_overlap
 from slembench.operators.orbitals import FloatArray
 
@@ -57,45 +63,43 @@ def molecule_columns(task: MoleculeTask) -> Row:
 def _hamiltonian(task: MoleculeTask, change: FloatArray) -> Row:
     eps_ref, c_ref = task.levels.eps[0], task.levels.orbitals[0]
     eps, overlaps, error = in_reference_basis(change, eps_ref, c_ref)
-    held = len(eps)
-    row = level_metrics(eps[None], eps_ref[None, :held], task.electrons)
+    row = level_metrics(eps[None], eps_ref[None, : len(eps)], task.electrons)
     occupied = occupied_levels(eps[None], task.electrons)
     row["psi_cos_legacy"] = psi_cos_legacy(c_ref @ overlaps[:, :occupied], c_ref[:, :occupied])
     row["psi_overlap"] = psi_overlap(overlaps, eps_ref, occupied, DEGENERATE_EV * task.ev)
     row["occ_subspace"] = occ_subspace(overlaps, occupied)
-    shifts = (eps - eps_ref[:held])[:occupied]
-    estimates = error.diagonal()[:occupied]
-    row |= budget_metrics(shifts[None], estimates[None], np.ones(1), _amplification(change, error))
+    shifts = (eps - eps_ref[: len(eps)])[:occupied]
+    estimates = error.diagonal()[:occupied]  # c^T dH c of each reference orbital
+    row |= budget_metrics(shifts[None], estimates[None], np.ones(1), amplification(*_squares(change, error)))
     return {f"hamiltonian.{name}": value for name, value in row.items()}
 
 
-def _amplification(raw: FloatArray, inner: FloatArray) -> float:
-    """||C^T M C||_F / ||M||_F, NaN where there is no error; ||C^T M C||_F = ||S^-1/2 M S^-1/2||_F."""
-    size = float(np.linalg.norm(raw))
-    return float(np.linalg.norm(inner)) / size if size > 0 else float("nan")
+def _squares(change: FloatArray, inner: FloatArray) -> tuple[float, float]:
+    """||M||_F^2 and ||C^T M C||_F^2; the latter is ||S^-1/2 M S^-1/2||_F^2, as C C^T = S^-1."""
+    return float(np.linalg.norm(change)) ** 2, float(np.linalg.norm(inner)) ** 2
 
 
 def _overlap(task: MoleculeTask, change: FloatArray) -> Row:
     overlap = task.reference["overlap"] + change
-    lowest = float(np.linalg.eigvalsh(overlap)[0])
+    lowest = min_eigenvalue(overlap)
     row: Row = {"overlap.s_min_eig": lowest}
     if not task.electrons:
         return row
     if lowest <= 0:
-        return row | dict.fromkeys(NO_METRIC, float("nan"))
+        return row | dict.fromkeys(NEEDS_POSITIVE_S, float("nan"))
     eps_ref, c_ref = task.levels.eps, task.levels.orbitals[0]
     occupied = occupied_levels(eps_ref, task.electrons)
     eps = bare_levels(task.reference["hamiltonian"], overlap)[:occupied]
     shifts = eps - eps_ref[0, :occupied]
     estimates = overlap_shifts(change, c_ref[:, :occupied], eps_ref[0, :occupied])
-    amplification = _amplification(change, c_ref.T @ change @ c_ref)
-    budget = budget_metrics(shifts[None], estimates[None], np.ones(1), amplification)
-    row["overlap.eps_shift_occ"] = float(np.abs(shifts).mean())
+    amplified = amplification(*_squares(change, c_ref.T @ change @ c_ref))
+    budget = budget_metrics(shifts[None], estimates[None], np.ones(1), amplified)
+    row["overlap.eps_shift_occ"] = mean_shift(shifts[None], np.ones(1))
     return row | {f"overlap.{name}": value for name, value in budget.items()}
 
 
 def _density(task: MoleculeTask, density: FloatArray, overlap: FloatArray) -> Row:
     row: Row = {"density.d_idempotency": d_idempotency(density, overlap)}
     if task.electrons:
-        row["density.d_trace_error"] = abs(float(np.vdot(overlap, density)) - task.electrons)
+        row["density.d_trace_error"] = d_trace_error(density, overlap, task.electrons)
     return row

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from slembench.core.files import atomic_file
-from slembench.metrics.spectrum import Matrices, blas_threads, matrices_at_k, orbitals
+from slembench.metrics.spectrum import Matrices, blas_threads, matrices_at_k, min_eigenvalue, orbitals
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray
 
@@ -78,11 +78,11 @@ def reference_levels(
     with blas_threads(size):
         for matrices in matrices_at_k(kpoints, hamiltonian, overlap):
             for h, s in zip(*matrices):
-                found, coefficients = orbitals(h, s)
-                eps.append(np.pad(found, (0, size - len(found)), constant_values=np.nan))
+                own, coefficients = orbitals(h, s)
+                eps.append(np.pad(own, (0, size - len(own)), constant_values=np.nan))  # projected directions
                 vectors.append(coefficients[:, :kept])
-                lowest.append(float(np.linalg.eigvalsh(s)[0]))
-    columns = min(v.shape[1] for v in vectors)
+                lowest.append(min_eigenvalue(s))
+    columns = min(v.shape[1] for v in vectors)  # some k may have lost directions that others keep
     return ReferenceLevels(np.array(eps), np.array([v[:, :columns] for v in vectors]), min(lowest))
 
 

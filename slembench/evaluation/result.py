@@ -1,7 +1,4 @@
-"""What an evaluation gives: the per-structure table, scores, and everything that was missing.
-
-Why a metric of the catalogue has no score.
-"""
+"""Result of an evaluation: the per-structure table, scores, what was missing, and why a metric has no score."""
 
 from __future__ import annotations
 
@@ -70,7 +67,7 @@ def main_scores(card: Card, available: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*official_scores(card, available), *usual]))
 
 
-def why_not(
+def unavailable_metrics(
     dataset: Dataset, table: pd.DataFrame, scores: Mapping[str, Score], operators: Sequence[str], levels: str
 ) -> dict[str, str]:
     """Reason for every metric that is defined for these operators and this kind of system, but has no score.

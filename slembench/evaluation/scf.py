@@ -21,7 +21,7 @@ from slembench.data import Dataset, Sample
 from slembench.data.card import ScfProtocol
 from slembench.data.pyscf import ScfRun, converge, one_shot_energy
 from slembench.evaluation.batch import read_prediction
-from slembench.evaluation.sources import check_source
+from slembench.evaluation.sources import check_predictions
 from slembench.metrics.density import closed_shell_density
 from slembench.metrics.spectrum import orbitals
 from slembench.operators.orbitals import FloatArray
@@ -37,6 +37,10 @@ def error_level(fock_errors: Sequence[float], level: float) -> int:
     Args:
         fock_errors: mean |F - H_ref| after each iteration, Hartree.
         level: the prediction's own error, Hartree.
+
+    Example:
+        >>> error_level([0.3, 0.1, 0.02, 0.001], level=0.05)
+        3
     """
     below = np.flatnonzero(np.asarray(fock_errors) < level)
     return int(below[0]) + 1 if len(below) else len(fock_errors)
@@ -63,16 +67,18 @@ class ScfScorer:
     def columns(self, structure: str) -> dict[str, float]:
         """Energy errors (unit of the data) and iteration counts of every operator; NaN where a run did not converge."""
         sample = self.dataset.sample(structure)
-        found = read_prediction(self.dataset, self.source, self.operators, sample, structure in set(self.source.ids))
+        predicted = structure in set(self.source.ids)
+        prediction = read_prediction(self.dataset, self.source, self.operators, sample, predicted)
         target = sample.operators["hamiltonian"].dense()
         guess = self._run(sample, target, None)
         row: dict[str, float] = {}
         for op in self.operators:
-            matrix = found[op].hermitise().dense()
+            matrix = prediction[op].hermitise().dense()
             density = matrix if op == "density" else self._density(sample, matrix)
             run = self._run(sample, target, density)
             level = float(np.abs(matrix - target).mean()) if op == "hamiltonian" else self._fock_error(sample, density)
-            row |= {f"{op}.{name}": value for name, value in _numbers(sample, run, guess, level).items()}
+            energy = sample.info.energy if sample.info.energy is not None else guess.energy
+            row |= {f"{op}.{name}": value for name, value in scf_metrics(run, guess, energy, level).items()}
         return row
 
     def _density(self, sample: Sample, hamiltonian: FloatArray) -> FloatArray:
@@ -121,7 +127,7 @@ def scf_table(
         raise DataError(f"data set {dataset.name}: the card has no protocol of self-consistent runs (key 'scf')")
     scorers = {}
     for name, source in sources.items():
-        operators = [op for op in check_source(dataset, source, None) if op in ("hamiltonian", "density")]
+        operators = [op for op in check_predictions(dataset, source, None) if op in ("hamiltonian", "density")]
         if not operators:
             raise PredictionError(f"predictions {name}: hold {', '.join(source.operators)}; needed: H or D")
         scorers[name] = ScfScorer(dataset, source, operators, cache)
@@ -152,8 +158,29 @@ def scf_summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _numbers(sample: Sample, run: ScfRun, guess: ScfRun, level: float) -> dict[str, float]:
-    energy = sample.info.energy if sample.info.energy is not None else guess.energy
+def scf_metrics(run: ScfRun, guess: ScfRun, energy: float, level: float) -> dict[str, float]:
+    """`energy_error`, `scf_ratio` and what belongs to them, of one molecule.
+
+    Args:
+        run: self-consistent run from the prediction.
+        guess: the same from the card's guess.
+        energy: converged energy, Hartree.
+        level: mean error of the predicted H (of the Fock matrix of a predicted D), Hartree.
+
+    Returns:
+        Energy errors of the first Fock build in Hartree; iterations, ratios of them (prediction / guess; QH9's
+        definitions). NaN where a run did not converge.
+
+    Source: QH9 (arXiv 2306.09549).
+
+    Example:
+        >>> from slembench.data.pyscf import ScfRun
+        >>> guess = ScfRun(10, True, -76.0, -75.5, tuple(0.5**n for n in range(10)))
+        >>> run = ScfRun(4, True, -76.0, -75.99, ())
+        >>> metrics = scf_metrics(run, guess, energy=-76.0, level=0.3)
+        >>> {name: round(metrics[name], 6) for name in ("energy_error", "scf_ratio", "scf_error_level")}
+        {'energy_error': 0.01, 'scf_ratio': 0.4, 'scf_error_level': 0.3}
+    """
     nan = float("nan")
     both = run.converged and guess.converged
     return {

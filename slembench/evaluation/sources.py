@@ -1,6 +1,6 @@
-"""Several predictions of one split as one: their mean is scored, their spread is the model's own uncertainty.
+"""Sources of predictions: whether they belong to a data set, and several of them as one ensemble.
 
-Whether predictions belong to a data set.
+The mean of an ensemble is scored, the spread of its members is the model's own uncertainty.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from slembench.core.errors import PredictionError
 from slembench.data import Dataset
-from slembench.metrics.matrix import completed_on
+from slembench.metrics.matrix import align_hermitian
 from slembench.metrics.statistics import ensemble_mean
 from slembench.operators.blocks import BlockMatrix
 from slembench.predictions import PredictionHeader, PredictionSource
@@ -58,14 +58,15 @@ class EnsembleSource:
         return float(self._mean(structure, operator)[1].mean())
 
     def _mean(self, structure: str, operator: str) -> tuple[BlockMatrix, np.ndarray]:
-        found = [member[structure][operator].complete() for member in self._members]
-        first = found[0]
-        same = [first.values, *(completed_on(m, first.pair_index, first.pair_shift)[0].values for m in found[1:])]
-        mean, spread = ensemble_mean(same)
+        first, *others = (member[structure][operator].complete() for member in self._members)
+        aligned = [first.values, *(align_hermitian(m, first.pair_index, first.pair_shift)[0].values for m in others)]
+        mean, spread = ensemble_mean(aligned)
         return first.with_values(mean), spread
 
 
-def check_source(dataset: Dataset, predictions: PredictionSource, operators: Sequence[str] | None) -> tuple[str, ...]:
+def check_predictions(
+    dataset: Dataset, predictions: PredictionSource, operators: Sequence[str] | None
+) -> tuple[str, ...]:
     """Operators to score, after checking that the predictions belong to the data set.
 
     Args:
@@ -78,14 +79,14 @@ def check_source(dataset: Dataset, predictions: PredictionSource, operators: Seq
             for.
     """
     attrs, where = predictions.attrs, f"predictions of {predictions.attrs.model!r}"
-    for key, found, wanted in (
+    for key, stated, expected in (
         ("dataset", attrs.dataset, dataset.name),
         ("dataset_fingerprint", attrs.dataset_fingerprint, dataset.fingerprint),
         ("basis", attrs.basis.to_dict(), dataset.basis.to_dict()),
     ):
-        if found != wanted:
+        if stated != expected:
             raise PredictionError(
-                f"{where}: {key} is {found!r}, the data set's is {wanted!r}; predict on this data set"
+                f"{where}: {key} is {stated!r}, the data set's is {expected!r}; predict on this data set"
             )
     both = tuple(op for op in dataset.card.operators if op in predictions.operators)
     lacking = [op for op in operators or () if op not in both]

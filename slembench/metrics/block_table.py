@@ -20,7 +20,12 @@ COLUMNS = [
 
 
 def shell_labels(basis: Basis, z: int) -> list[str]:
-    """Labels of the shells of element ``z`` in order: letter of l and number of the zeta, e.g. s1 s2 p1 d1."""
+    """Labels of the shells of element ``z`` in order: letter of l and number of the zeta.
+
+    Example:
+        >>> shell_labels(Basis.parse({"O": "2s2p1d"}), 8)
+        ['s1', 's2', 'p1', 'p2', 'd1']
+    """
     shells = basis.shells[z]
     return [f"{SHELL_LETTERS[l]}{shells[:s].count(l) + 1}" for s, l in enumerate(shells)]
 
@@ -37,6 +42,22 @@ def block_table(sums: Mapping[BlockType, OrbitalSums], basis: Basis) -> pd.DataF
         ``reduced`` (counted in the reduced counting), ``abs_sum``, ``sq_sum``, ``count``, ``max_abs``, ``mae`` =
         abs_sum / count and ``rmse`` = sqrt(sq_sum / count), in the unit of the operator. Rows of part "all" sum the two
         others; group by (l_i, l_j) and divide the sums for the table by angular momentum.
+
+    Example:
+        One H atom, of whose s-p block (three elements) every element is off by 0.1.
+
+        >>> from slembench.metrics.matrix import error_blocks, orbital_sums
+        >>> from slembench.operators.blocks import BlockMatrix
+        >>> basis, delta = Basis.parse({"H": "1s1p"}), np.zeros((4, 4))
+        >>> delta[0, 1:] = 0.1
+        >>> h = BlockMatrix.from_dense(basis, np.array([1]), delta)
+        >>> table = block_table(orbital_sums(error_blocks(h, h * 0.0)), basis)
+        >>> print(table[table.part == "onsite"][["shell_i", "shell_j", "count", "mae"]].round(3).to_string(index=False))
+        shell_i shell_j  count  mae
+             s1      s1      1  0.0
+             s1      p1      3  0.1
+             p1      s1      3  0.0
+             p1      p1      9  0.0
     """
     both = add_sums({(z_i, z_j, "all"): entry} for (z_i, z_j, _), entry in sums.items())
     order = {"all": 0} | {part: 1 + k for k, part in enumerate(PARTS)}
@@ -45,7 +66,7 @@ def block_table(sums: Mapping[BlockType, OrbitalSums], basis: Basis) -> pd.DataF
         return pd.DataFrame(columns=COLUMNS)
     rows = [_rows(basis, *key, entry) for key, entry in entries]
     table = pd.DataFrame({name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
-    counted = table["count"].where(table["count"] > 0)
+    counted = table["count"].where(table["count"] > 0)  # NaN, not a division by zero, where only extra blocks are
     return table.assign(mae=table["abs_sum"] / counted, rmse=np.sqrt(table["sq_sum"] / counted))[COLUMNS]
 
 
@@ -53,6 +74,7 @@ def _rows(basis: Basis, z_i: int, z_j: int, part: str, entry: OrbitalSums) -> di
     shells_i, shells_j = basis.shells[z_i], basis.shells[z_j]
     starts = basis.shell_offsets(z_i)[:-1], basis.shell_offsets(z_j)[:-1]
 
+    # reduceat over rows, then columns: (n_i, n_j) orbitals -> (shells of i, shells of j), flattened row by row
     def over_shells(values: np.ndarray, how: np.ufunc) -> np.ndarray:
         return np.asarray(how.reduceat(how.reduceat(values, starts[0], axis=0), starts[1], axis=1)).reshape(-1)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from ase.data import atomic_numbers
 
 from slembench.metrics.block_table import shell_labels
-from slembench.metrics.matrix import PARTS, Difference, structure_of_pairs
+from slembench.metrics.matrix import PARTS, ErrorBlocks, structure_of_pairs
 from slembench.operators.orbitals import Basis, FloatArray
 
 SHARE = 0.1
@@ -29,6 +29,13 @@ def challenging_samples(table: pd.DataFrame, operator: str) -> list[str]:
     Args:
         table: per-structure table of the baseline.
         operator: hamiltonian, overlap or density.
+
+    Example:
+        >>> table = pd.DataFrame({"id": ["a", "b", "c"]})
+        >>> for part, errors in (("onsite", [1.0, 6.0, 3.0]), ("offsite", [0.0, 2.0, 1.0])):
+        ...     table[f"hamiltonian.{part}.full.abs_sum"], table[f"hamiltonian.{part}.full.count"] = errors, 4
+        >>> challenging_samples(table, "hamiltonian")
+        ['b']
     """
     absolute, count = (
         sum(table[f"{operator}.{part}.full.{column}"].to_numpy(np.float64) for part in PARTS)
@@ -45,17 +52,23 @@ def challenging_block(blocks: pd.DataFrame, operator: str) -> Block:
     Args:
         blocks: per-block table of the baseline (`slembench.metrics.block_table.block_table`).
         operator: hamiltonian, overlap or density.
+
+    Example:
+        >>> shells = {"element_i": "Mo", "shell_i": ["s1", "d1"], "element_j": "S", "shell_j": "p1"}
+        >>> blocks = pd.DataFrame({**shells, "operator": "hamiltonian", "part": "all", "mae": [0.01, 0.04]})
+        >>> challenging_block(blocks, "hamiltonian")
+        ('Mo', 'd1', 'S', 'p1')
     """
     rows = blocks[(blocks["operator"] == operator) & (blocks["part"] == "all")]
     worst = rows.loc[rows["mae"].idxmax()]
     return (str(worst["element_i"]), str(worst["shell_i"]), str(worst["element_j"]), str(worst["shell_j"]))
 
 
-def block_sums(result: Difference, starts: np.ndarray, basis: Basis, block: Block) -> tuple[FloatArray, FloatArray]:
-    """Error sums of one block of shells in each structure.
+def block_sums(errors: ErrorBlocks, starts: np.ndarray, basis: Basis, block: Block) -> tuple[FloatArray, FloatArray]:
+    """`mae_challenging_block`: error sums of one block of shells in each structure.
 
     Args:
-        result: difference of joined operators.
+        errors: of joined operators.
         starts: (S + 1,) first atom of each structure.
         basis: shells per element.
         block: which one.
@@ -65,8 +78,20 @@ def block_sums(result: Difference, starts: np.ndarray, basis: Basis, block: Bloc
 
     Raises:
         ValueError: an element or shell that the basis lacks.
+
+    Example:
+        An H atom with s and p, whose s-p block (three elements) is off by 0.1.
+
+        >>> from slembench.metrics.matrix import error_blocks, first_atoms
+        >>> from slembench.operators.blocks import BlockMatrix
+        >>> basis, delta = Basis.parse({"H": "1s1p"}), np.zeros((4, 4))
+        >>> delta[0, 1:] = 0.1
+        >>> h = BlockMatrix.from_dense(basis, np.array([1]), delta)
+        >>> absolute, count = block_sums(error_blocks(h, h * 0.0), first_atoms([1]), basis, ("H", "s1", "H", "p1"))
+        >>> absolute.round(6), count
+        (array([0.3]), array([3.]))
     """
-    delta, n = result.delta, len(starts) - 1
+    delta, n = errors.delta, len(starts) - 1
     z_i, rows = _shell(basis, *block[:2])
     z_j, columns = _shell(basis, *block[2:])
     numbers = delta.numbers[delta.pair_index]
@@ -75,7 +100,7 @@ def block_sums(result: Difference, starts: np.ndarray, basis: Basis, block: Bloc
         return np.zeros(n), np.zeros(n)
     part = np.abs(delta.gather(pairs)[:, rows, columns])
     structure = structure_of_pairs(delta, starts)[pairs]
-    elements = (pairs < result.n_scored) * float(part[0].size)
+    elements = (pairs < errors.n_scored) * float(part[0].size)  # extra pairs add error, but no elements
     absolute = part.sum(axis=(1, 2))
     sums = np.bincount(structure, absolute, minlength=n), np.bincount(structure, elements, minlength=n)
     return np.asarray(sums[0], dtype=np.float64), np.asarray(sums[1], dtype=np.float64)

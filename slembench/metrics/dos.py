@@ -13,8 +13,8 @@ BROADENING_EV = 0.1
 GHOST_SHIFT_EV = 0.5
 """How much lower a predicted level may lie before it counts as surplus (eV)."""
 
-_STEPS_A_WIDTH = 10
-_REACH = 6.0
+_STEPS_PER_WIDTH = 10  # trapezoids of the integral over energies within one standard deviation
+_TAIL = 6.0  # widths beyond which a level counts as 0 or 1: 1 - Phi(6) = 1e-9
 
 
 def states_below(eps: FloatArray, weights: FloatArray, energies: FloatArray, width: float) -> FloatArray:
@@ -28,13 +28,21 @@ def states_below(eps: FloatArray, weights: FloatArray, energies: FloatArray, wid
 
     Returns:
         (E,) sum_kn w_k Phi((E - eps_kn) / width), Phi the normal distribution's cumulative function.
+
+    Example:
+        One k point with levels at 0 and 1: half a level at its own energy, one and a half at the other's.
+
+        >>> import numpy as np
+        >>> states_below(np.array([[0.0, 1.0]]), np.ones(1), np.array([-1.0, 0, 1, 2]), 0.1).round(4)
+        array([0. , 0.5, 1.5, 2. ])
     """
     held = np.isfinite(eps)
     flat, load = eps[held], np.broadcast_to(weights[:, None], eps.shape)[held]
     order = np.argsort(flat)
     flat, total = flat[order], np.concatenate([[0.0], np.cumsum(load[order])])
-    first = np.searchsorted(flat, energies - _REACH * width)
-    last = np.searchsorted(flat, energies + _REACH * width)
+    # levels far below count whole, far above nothing: the normal distribution is evaluated for those between alone
+    first = np.searchsorted(flat, energies - _TAIL * width)
+    last = np.searchsorted(flat, energies + _TAIL * width)
     numbers = total[first]
     for k, (a, b) in enumerate(zip(first.tolist(), last.tolist())):
         numbers[k] += float(load[order[a:b]] @ ndtr((energies[k] - flat[a:b]) / width))
@@ -60,14 +68,22 @@ def dos_w1(
 
     Returns:
         Unit of the levels; NaN where the window holds less than one reference state.
+
+    Example:
+        Both levels are predicted 0.2 too high.
+
+        >>> import numpy as np
+        >>> reference = np.array([[-1.0, 1.0]])
+        >>> round(dos_w1(reference + 0.2, reference, np.ones(1), 0.0, 5.0, 0.1), 4)
+        0.2
     """
-    steps = max(2, int(np.ceil(2 * window / width * _STEPS_A_WIDTH)))
+    steps = max(2, int(np.ceil(2 * window / width * _STEPS_PER_WIDTH)))
     energies = np.linspace(centre - window, centre + window, steps + 1)
-    ours, theirs = (states_below(eps, weights, energies, width) for eps in (predicted, reference))
-    states = theirs[-1] - theirs[0]
+    n_pred, n_ref = (states_below(eps, weights, energies, width) for eps in (predicted, reference))
+    states = n_ref[-1] - n_ref[0]
     if states < 1:
         return float("nan")
-    return float(np.trapezoid(np.abs(ours - theirs), energies) / states)
+    return float(np.trapezoid(np.abs(n_pred - n_ref), energies) / states)
 
 
 def ghost_states(predicted: FloatArray, reference: FloatArray, centre: float, window: float, shift: float) -> int:
@@ -85,12 +101,20 @@ def ghost_states(predicted: FloatArray, reference: FloatArray, centre: float, wi
 
     Returns:
         Number of states.
+
+    Example:
+        A level 0.4 too low is within the tolerance; one that falls from 3 to -1 is a ghost.
+
+        >>> import numpy as np
+        >>> reference = np.array([[-2.0, 0.0, 3.0]])
+        >>> [ghost_states(np.array([levels]), reference, 0.0, 5.0, 0.5) for levels in ([-2.4, 0, 3], [-2, -1, 0])]
+        [0, 1]
     """
     worst = 0
-    for ours, theirs in zip(predicted, reference):
-        ours, theirs = np.sort(ours[np.isfinite(ours)]), np.sort(theirs[np.isfinite(theirs)])
-        inside = ours[np.abs(ours - centre) <= window]
+    for pred, ref in zip(predicted, reference):
+        pred, ref = np.sort(pred[np.isfinite(pred)]), np.sort(ref[np.isfinite(ref)])
+        inside = pred[np.abs(pred - centre) <= window]
         energies = np.concatenate([[centre - window], inside])  # the surplus only rises at a predicted level
-        surplus = np.searchsorted(ours, energies, "right") - np.searchsorted(theirs, energies + shift, "right")
+        surplus = np.searchsorted(pred, energies, "right") - np.searchsorted(ref, energies + shift, "right")
         worst = max(worst, int(surplus.max()))
     return worst

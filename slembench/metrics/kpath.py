@@ -1,8 +1,7 @@
-"""k points of a crystal: a path through the Brillouin zone (seekpath), and a mesh reduced by symmetry (spglib)."""
+"""k points along a path through the Brillouin zone of a crystal (seekpath, spglib)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ase
@@ -52,6 +51,14 @@ def band_path(atoms: ase.Atoms, spacing: float = 0.05) -> KPath:
         ValueError: no periodic direction, or a spacing that is not positive.
 
     Source: Hinuma et al., Comput. Mater. Sci. 128, 140 (2017), by seekpath.
+
+    Example:
+        A square lattice that is periodic in two directions: Gamma - X - M - Gamma, of the length (2 + sqrt(2)) pi / a.
+
+        >>> atoms = ase.Atoms("H", cell=[4, 4, 20], pbc=[True, True, False])
+        >>> path = band_path(atoms, spacing=0.5)
+        >>> list(path.labels.values()), round(float(path.distance[-1]) * 4 / np.pi, 4)
+        (['Γ', 'X', 'M', 'Γ'], 3.4142)
     """
     if not np.any(atoms.pbc):
         raise ValueError("a k path needs a periodic direction; this structure has none")
@@ -63,27 +70,6 @@ def band_path(atoms: ase.Atoms, spacing: float = 0.05) -> KPath:
     points = {label: np.array(k) for label, k in path["point_coords"].items()}
     segments = [(a, b) for a, b in path["path"] if _along(points[a], atoms) and _along(points[b], atoms)]
     return _lay_out(points, segments, 2 * np.pi * np.linalg.inv(cell).T, spacing, group)
-
-
-def irreducible_mesh(atoms: ase.Atoms, size: Sequence[int]) -> tuple[FloatArray, FloatArray]:
-    """Gamma-centred k mesh reduced by the structure's symmetry and time reversal, for properties that have both.
-
-    Args:
-        atoms: structure.
-        size: points along each reciprocal vector.
-
-    Returns:
-        (n_k, 3) fractional points in (-1/2, 1/2] and (n_k,) weights that sum to 1.
-
-    Source: spglib (Togo et al., Sci. Technol. Adv. Mater.: Methods 4, 2384822 (2024)).
-    """
-    cell = atoms.cell.complete()
-    structure = (cell.array, cell.scaled_positions(atoms.positions), atoms.numbers)
-    mapping, grid = spglib.get_ir_reciprocal_mesh(list(size), structure, is_time_reversal=True, symprec=SYMPREC)
-    chosen, counts = np.unique(mapping, return_counts=True)
-    points = grid[chosen] / np.asarray(size, dtype=np.float64)
-    points -= np.ceil(points - 0.5)
-    return points, counts / counts.sum()
 
 
 def _symmetric(cell: FloatArray, atoms: ase.Atoms) -> tuple[Structure, str]:

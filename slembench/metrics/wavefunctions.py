@@ -2,6 +2,16 @@
 
 ``overlaps`` is C_ref^dagger S C_pred with the reference S in which both sets of orbitals are orthonormal. Coefficients
 of a predicted S are not scored: they live in another metric.
+
+Example:
+    Two degenerate orbitals mixed by 45 degrees, and the same state: only the raw cosines see a difference.
+
+    >>> import numpy as np
+    >>> mixed = np.array([[1, 1], [-1, 1]]) / np.sqrt(2)
+    >>> round(psi_cos_legacy(mixed, np.eye(2)), 4)
+    0.7071
+    >>> round(psi_overlap(mixed, np.zeros(2), 2, 1e-3), 4), round(occ_subspace(mixed, 2), 4)
+    (1.0, 1.0)
 """
 
 from __future__ import annotations
@@ -31,8 +41,16 @@ def psi_cos_legacy(predicted: NDArray[Any], reference: NDArray[Any]) -> float:
         Dimensionless, 0 to 1.
 
     Source: the test script of QH9 (arXiv 2306.09549).
+
+    Example:
+        The sign of an orbital is free; the second one is wrong.
+
+        >>> import numpy as np
+        >>> psi_cos_legacy(np.array([[-1.0, 0], [0, 0], [0, 1]]), np.array([[1.0, 0], [0, 1], [0, 0]]))
+        0.5
     """
     inner = np.abs((predicted.conj() * reference).sum(axis=0))
+    # columns are orthonormal in S and not in the plain scalar product, so that their lengths are not 1
     squares = (np.abs(predicted) ** 2).sum(axis=0) * (np.abs(reference) ** 2).sum(axis=0)
     return float((inner / np.sqrt(squares)).mean())
 
@@ -47,6 +65,13 @@ def degenerate_groups(eps: FloatArray, occupied: int, tolerance: float) -> Itera
 
     Yields:
         Slices that cover 0 .. occupied without gap.
+
+    Example:
+        The last of the three levels at 2 eV is empty and stands outside.
+
+        >>> import numpy as np
+        >>> list(degenerate_groups(np.array([1.0, 2.0, 2.0, 2.0]), 3, 1e-3))
+        [slice(0, 1, None), slice(1, 3, None)]
     """
     starts = _group_starts(eps, occupied, tolerance).tolist()
     for start, stop in zip(starts, [*starts[1:], occupied]):
@@ -73,10 +98,20 @@ def psi_overlap(overlaps: NDArray[Any], eps: FloatArray, occupied: int, toleranc
 
     Returns:
         Dimensionless, 0 to 1.
+
+    Example:
+        Turned by 0.5 rad within a pair of levels: the same space where they are degenerate, else cos(0.5) each.
+
+        >>> import numpy as np
+        >>> c, s = np.cos(0.5), np.sin(0.5)
+        >>> turned = np.array([[c, s], [-s, c]])
+        >>> [round(psi_overlap(turned, np.array([-5.0, second]), 2, 1e-3), 4) for second in (-5.0, -4.0)]
+        [1.0, 0.8776]
     """
     starts = _group_starts(eps, occupied, tolerance)
     sizes = np.diff(starts, append=occupied)
     label = np.repeat(np.arange(len(starts)), sizes)
+    # sum of squared singular values of a block = its squared Frobenius norm; blocks of groups lie on the diagonal
     own = np.abs(overlaps[:occupied, :occupied]) ** 2 * (label[:, None] == label)
     return float((sizes * np.sqrt(np.add.reduceat(own.sum(axis=1), starts) / sizes)).sum() / occupied)
 
@@ -90,5 +125,12 @@ def occ_subspace(overlaps: NDArray[Any], occupied: int) -> float:
 
     Returns:
         Dimensionless, 0 to 1.
+
+    Example:
+        One of two occupied orbitals is right, the other is the reference's LUMO.
+
+        >>> import numpy as np
+        >>> occ_subspace(np.eye(3)[:, [0, 2, 1]], 2)
+        0.5
     """
     return float(np.linalg.norm(overlaps[:occupied, :occupied]) ** 2 / occupied)

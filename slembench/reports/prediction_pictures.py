@@ -16,7 +16,7 @@ from slembench.figures.picture import Picture
 from slembench.figures.sparsity import sparsity_picture
 from slembench.inference.bands import Spectrum, draw_bands, mean_dos, structure_path, zero_name
 from slembench.metrics.dos import BROADENING_EV
-from slembench.metrics.matrix import completed_on
+from slembench.metrics.matrix import align_hermitian
 from slembench.operators import SYMBOLS
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.units import energy_factor
@@ -98,8 +98,8 @@ class _Reader:
             for name in ids:
                 sample = self.dataset.sample(name)
                 index, shift = self.dataset.pairs(sample)
-                reference, _ = completed_on(sample.operators[operator], index, shift)
-                predicted, _ = completed_on(predictions[name][operator] * factor, index, shift)
+                reference, _ = align_hermitian(sample.operators[operator], index, shift)
+                predicted, _ = align_hermitian(predictions[name][operator] * factor, index, shift)
                 yield sample, reference, predicted
 
     def spaced(self, kind: str) -> list[str]:

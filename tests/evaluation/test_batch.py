@@ -1,10 +1,10 @@
-"""Batches made ahead by a thread."""
+"""Batches read ahead by a thread."""
 
 import threading
 
 import pytest
 
-from slembench.evaluation.batch import ahead
+from slembench.evaluation.batch import prefetch
 
 
 def test_same_items_in_order_made_by_another_thread():
@@ -15,14 +15,14 @@ def test_same_items_in_order_made_by_another_thread():
             makers.append(threading.get_ident())
             yield k
 
-    assert list(ahead(items())) == [0, 1, 2, 3, 4]
+    assert list(prefetch(items())) == [0, 1, 2, 3, 4]
     assert threading.get_ident() not in makers
-    assert list(ahead([])) == []
+    assert list(prefetch([])) == []
 
 
 def test_one_item_ahead_and_no_more():
     made = []
-    stream = ahead(made.append(k) or k for k in range(10))
+    stream = prefetch(made.append(k) or k for k in range(10))
     assert next(stream) == 0
     assert next(stream) == 1
     assert len(made) <= 3
@@ -34,7 +34,7 @@ def test_errors_arrive_where_the_item_would():
         yield 1
         raise ValueError("broken")
 
-    stream = ahead(items())
+    stream = prefetch(items())
     assert next(stream) == 1
     with pytest.raises(ValueError, match="broken"):
         next(stream)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from slembench.metrics.budget import budget_metrics, first_order_shifts, orthonormal_norm, overlap_shifts
+from slembench.metrics.budget import (
+    amplification,
+    budget_metrics,
+    first_order_shifts,
+    mean_shift,
+    orthonormal_norm,
+    overlap_shifts,
+)
 
 RNG = np.random.default_rng(8)
 
@@ -43,3 +50,14 @@ def test_means_are_weighted():
             "budget_amplification": 2.0,
         }
     )
+
+
+def test_amplification_is_the_ratio_of_norms():
+    change = hermitian()
+    raw, inner = np.linalg.norm(change), orthonormal_norm(change, S)
+    assert amplification(raw**2, inner**2) == pytest.approx(inner / raw, rel=1e-14)
+    assert np.isnan(amplification(0.0, 0.0))
+
+
+def test_mean_shift_by_hand():
+    assert mean_shift(np.array([[1.0, -1.0], [3.0, 2.0]]), np.array([0.25, 0.75])) == 0.25 * 1 + 0.75 * 2.5

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from slembench.metrics.challenging import block_sums, challenging_block, challenging_samples
-from slembench.metrics.matrix import difference_on, first_atoms, join
+from slembench.metrics.matrix import error_blocks, first_atoms, join
 
 
 def test_the_worst_tenth():
@@ -37,7 +37,7 @@ def test_sums_of_one_block(crystals):
     references = [crystals.sample(name).operators["hamiltonian"].complete() for name in names]
     predictions = [r.with_values(r.values + rng.normal(size=len(r.values))) for r in references]
     starts = first_atoms([len(r.numbers) for r in references])
-    result = difference_on(join(predictions, crystals.basis), join(references, crystals.basis))
+    result = error_blocks(join(predictions, crystals.basis), join(references, crystals.basis))
     absolute, count = block_sums(result, starts, crystals.basis, ("N", "p1", "B", "s2"))
     for k, (prediction, reference) in enumerate(zip(predictions, references)):
         total, elements = 0.0, 0

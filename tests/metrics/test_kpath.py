@@ -1,11 +1,11 @@
-"""Paths and meshes of known lattices."""
+"""Paths of known lattices."""
 
 import ase
 import numpy as np
 import pytest
 from ase.build import bulk, mx2
 
-from slembench.metrics.kpath import band_path, irreducible_mesh
+from slembench.metrics.kpath import band_path
 
 
 def test_path_of_a_sheet_stays_in_its_plane():
@@ -47,21 +47,3 @@ def test_no_path():
         band_path(ase.Atoms("H2", positions=[[0, 0, 0], [0, 0, 1]]))
     with pytest.raises(ValueError, match="must be positive"):
         band_path(bulk("Si"), 0.0)
-
-
-def test_irreducible_mesh_integrates_a_symmetric_function():
-    crystal, size = bulk("Si"), (5, 5, 5)
-    kpoints, weights = irreducible_mesh(crystal, size)
-    whole = np.array(list(np.ndindex(*size))) / size
-    reciprocal = np.linalg.inv(crystal.cell.array).T
-    shifts = np.array(list(np.ndindex(5, 5, 5))) - 2
-    lattice = shifts @ crystal.cell.array
-    shell = lattice[np.abs(np.linalg.norm(lattice, axis=1) - 5.43 / np.sqrt(2)) < 0.01]
-
-    def energy(k):
-        return np.cos(2 * np.pi * (k @ reciprocal) @ shell.T).sum(axis=1) ** 2
-
-    assert len(shell) == 12
-    assert len(kpoints) < 15
-    assert weights.sum() == pytest.approx(1)
-    assert weights @ energy(kpoints) == pytest.approx(energy(whole).mean(), rel=1e-10)
