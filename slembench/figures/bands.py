@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, drawing, new_figure
+from slembench.figures.style import COLOURS, GREY, new_figure, styled
 from slembench.operators.orbitals import FloatArray
 
 
-@drawing
-def band_picture(
+@styled
+def plot_bands(
     path: FloatArray,
     ticks: Sequence[tuple[float, str]],
     predicted: FloatArray,

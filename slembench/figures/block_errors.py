@@ -9,14 +9,14 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from slembench.figures.style import SCALE, drawing, new_figure, with_unit
+from slembench.figures.style import COLORMAP, axis_label, new_figure, styled
 from slembench.operators import SYMBOLS
 
 PART_TITLES = {"onsite": "on-site blocks", "offsite": "off-site blocks"}
 
 
-@drawing
-def block_error_picture(blocks: pd.DataFrame, operator: str, unit: str) -> Figure:
+@styled
+def plot_block_errors(blocks: pd.DataFrame, operator: str, unit: str) -> Figure:
     """Draw the mean absolute error of every pair of shells, on-site and off-site.
 
     Args:
@@ -33,7 +33,7 @@ def block_error_picture(blocks: pd.DataFrame, operator: str, unit: str) -> Figur
     for ax, part in zip(axes, PART_TITLES):
         image = _map(ax, rows[rows["part"] == part], sides, scale)
         ax.set_title(PART_TITLES[part])
-    figure.colorbar(image, ax=axes, label=with_unit(f"MAE of {SYMBOLS[operator]}", unit), shrink=0.8)
+    figure.colorbar(image, ax=axes, label=axis_label(f"MAE of {SYMBOLS[operator]}", unit), shrink=0.8)
     return figure
 
 
@@ -42,7 +42,7 @@ def _map(ax: Axes, rows: pd.DataFrame, sides: list[list[str]], scale: LogNorm) -
     errors = np.full((len(sides), len(sides)), np.nan)
     for row in rows.itertuples():
         errors[place[row.element_i, row.shell_i], place[row.element_j, row.shell_j]] = row.mae
-    image = ax.imshow(errors, norm=scale, cmap=f"{SCALE}_r", interpolation="nearest")
+    image = ax.imshow(errors, norm=scale, cmap=f"{COLORMAP}_r", interpolation="nearest")
     size = 7 if len(sides) <= 16 else 5
     shells = [shell for _, shell in sides]
     ax.set_xticks(range(len(sides)), shells, size=size, rotation=90)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure, plain_log_ticks, with_unit
+from slembench.figures.style import COLOURS, GREY, MARKERS, axis_label, decimal_log_ticks, new_figure, styled
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ COSTS = ("training time (s)", "inference (ms per atom)", "parameters")
 """Costs that are drawn, one panel each; also the labels of the axes."""
 
 
-@drawing
-def cost_picture(points: Sequence[CostPoint], label: str, unit: str) -> Figure:
+@styled
+def plot_cost(points: Sequence[CostPoint], label: str, unit: str) -> Figure:
     """Draw the score of runs against what they cost, both logarithmic.
 
     Args:
@@ -53,8 +53,8 @@ def cost_picture(points: Sequence[CostPoint], label: str, unit: str) -> Figure:
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xlabel(cost)
-        plain_log_ticks(ax.xaxis)
-    axes[0].set_ylabel(with_unit(label, unit))
+        decimal_log_ticks(ax.xaxis)
+    axes[0].set_ylabel(axis_label(label, unit))
     found = {text: line for ax in axes for line, text in zip(*ax.get_legend_handles_labels())}
     figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(3, max(1, len(found))))
     return figure

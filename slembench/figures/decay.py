@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, MARKERS, axis_label, new_figure, styled
 from slembench.operators import SYMBOLS
 from slembench.operators.blocks import BlockMatrix
 
@@ -47,8 +47,8 @@ def block_norms(structures: Iterable[tuple[ase.Atoms, Mapping[str, BlockMatrix]]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
-@drawing
-def decay_picture(
+@styled
+def plot_decay(
     norms: pd.DataFrame, energy_unit: str, noise: Mapping[str, float] | None = None, title: str = ""
 ) -> Figure:
     """Draw block norm against distance.
@@ -78,7 +78,7 @@ def decay_picture(
         ax.set_yscale("log")
         ax.set_xlim(left=-0.3)
         ax.set_xlabel("distance (Å)")
-        ax.set_ylabel(with_unit(f"rms of a block of {SYMBOLS[operator]}", unit))
+        ax.set_ylabel(axis_label(f"rms of a block of {SYMBOLS[operator]}", unit))
     used = [label for label in [*common, "others"] if (groups == label).any()]
     handles = [line for line in axes[0].lines if line.get_label() in used]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(used), markerscale=2)

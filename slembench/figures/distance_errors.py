@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, LINES, MARKERS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, LINE_STYLES, MARKERS, axis_label, new_figure, styled
 from slembench.operators import SYMBOLS
 
 
-@drawing
-def distance_picture(tables: Mapping[str, pd.DataFrame], energy_unit: str) -> Figure:
+@styled
+def plot_distance_errors(tables: Mapping[str, pd.DataFrame], energy_unit: str) -> Figure:
     """Draw the mean absolute error in bins of |r_ij|, one panel an operator.
 
     Args:
@@ -30,13 +30,13 @@ def distance_picture(tables: Mapping[str, pd.DataFrame], energy_unit: str) -> Fi
             style = {
                 "color": COLOURS[k % len(COLOURS)],
                 "marker": MARKERS[k % len(MARKERS)],
-                "ls": LINES[k % len(LINES)],
+                "ls": LINE_STYLES[k % len(LINE_STYLES)],
             }
             ax.plot(centre, rows["mae"], label=label, ms=3, **style)
         ax.set_yscale("log")
         ax.set_xlim(left=0)
         ax.set_xlabel("distance (Å)")
-        ax.set_ylabel(with_unit(f"MAE of {SYMBOLS[operator]}", energy_unit if operator == "hamiltonian" else "1"))
+        ax.set_ylabel(axis_label(f"MAE of {SYMBOLS[operator]}", energy_unit if operator == "hamiltonian" else "1"))
     widths = np.unique([float((t["upper"] - t["lower"]).iloc[0]) for t in tables.values() if len(t)])
     axes[0].set_title(f"bins of {widths[0]:g} Å" if len(widths) == 1 else "")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tables))

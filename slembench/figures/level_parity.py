@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure
+from slembench.figures.style import COLOURS, GREY, MARKERS, new_figure, styled
 from slembench.operators.orbitals import FloatArray
 
 
-@drawing
-def level_picture(reference: FloatArray, predicted: FloatArray, occupied: NDArray[np.bool_], unit: str) -> Figure:
+@styled
+def plot_level_parity(reference: FloatArray, predicted: FloatArray, occupied: NDArray[np.bool_], unit: str) -> Figure:
     """Draw predicted against reference levels (left) and their differences (right), occupied and empty apart.
 
     Args:

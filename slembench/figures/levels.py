@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, axis_label, new_figure, styled
 from slembench.operators.orbitals import FloatArray
 
 
@@ -41,8 +41,8 @@ class DensityOfStates:
     edges: tuple[float, float]
 
 
-@drawing
-def level_diagram(molecules: Sequence[Levels], unit: str, below: float, above: float) -> Figure:
+@styled
+def plot_levels(molecules: Sequence[Levels], unit: str, below: float, above: float) -> Figure:
     """Draw orbital energies, HOMO and LUMO thick.
 
     Args:
@@ -72,12 +72,12 @@ def level_diagram(molecules: Sequence[Levels], unit: str, below: float, above: f
     ax.set_xticks(range(len(molecules)), [m.label for m in molecules], rotation=20 if len(molecules) > 4 else 0)
     ax.tick_params(axis="x", length=0)
     ax.set_ylim(bottom - 0.04 * (top - bottom), top)
-    ax.set_ylabel(with_unit("orbital energy", unit))
+    ax.set_ylabel(axis_label("orbital energy", unit))
     return figure
 
 
-@drawing
-def dos_picture(
+@styled
+def plot_dos(
     reference: DensityOfStates, unit: str, zero: str, predicted: DensityOfStates | None = None, title: str = ""
 ) -> Figure:
     """Draw a density of states, occupied states filled, and a predicted one over it.
@@ -104,7 +104,7 @@ def dos_picture(
     ax.text(sum(reference.edges) / 2, 1.0, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom", size=7)
     ax.set_xlim(reference.energy[0], reference.energy[-1])
     ax.set_ylim(bottom=0)
-    ax.set_xlabel(with_unit(f"energy from {zero}", unit))
+    ax.set_xlabel(axis_label(f"energy from {zero}", unit))
     ax.set_ylabel(f"states per {unit} and atom")
     ax.set_title(title)
     return figure

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, LINES, MARKERS, drawing, new_figure
+from slembench.figures.style import COLOURS, LINE_STYLES, MARKERS, new_figure, styled
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Series:
     fit: tuple[float, float] | None = None
 
 
-@drawing
-def power_law_picture(
+@styled
+def plot_power_laws(
     panels: Sequence[tuple[str, Sequence[Series]]], x_label: str, y_label: str, *, log_x: bool = True
 ) -> Figure:
     """Draw one panel beside the other, values on a logarithmic axis.
@@ -48,16 +48,19 @@ def power_law_picture(
     for ax, (title, series) in zip(axes, panels):
         for k, one in enumerate(series):
             colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+            style = LINE_STYLES[k % len(LINE_STYLES)]
             order = np.argsort(one.x)
             x, y = np.asarray(one.x)[order], np.asarray(one.y)[order]
-            line = "" if one.fit else LINES[k % len(LINES)]
+            line = "" if one.fit else style
             ax.plot(x, y, color=colour, marker=marker, ls=line, label=one.label)
             if one.low:
                 ends = np.asarray([one.low, one.high])[:, order]
                 ax.vlines(x, *ends, color=colour, lw=0.8)
             if one.fit:
                 ends = np.array([x.min(), x.max()])
-                ax.plot(ends, one.fit[0] * ends ** one.fit[1], color=colour, lw=0.9, ls=LINES[k % len(LINES)])
+                ax.plot(
+                    ends, one.fit[0] * ends ** one.fit[1], color=colour, lw=0.9, ls=LINE_STYLES[k % len(LINE_STYLES)]
+                )
         ax.set_yscale("log")
         if log_x:
             ax.set_xscale("log")

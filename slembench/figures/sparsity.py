@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, LINES, SCALE, drawing, new_figure, with_unit
+from slembench.figures.style import COLORMAP, COLOURS, GREY, LINE_STYLES, axis_label, new_figure, styled
 from slembench.operators import SYMBOLS
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray
@@ -23,8 +23,8 @@ LINES_UP_TO = 40
 """Atoms up to which the map shows the border of every atom."""
 
 
-@drawing
-def sparsity_picture(operators: Mapping[str, BlockMatrix], energy_unit: str, title: str = "") -> Figure:
+@styled
+def plot_sparsity(operators: Mapping[str, BlockMatrix], energy_unit: str, title: str = "") -> Figure:
     """Draw the sparsity of one structure.
 
     Left: the first operator's largest |element| over the lattice translations for each pair of orbitals. Right: for
@@ -45,8 +45,8 @@ def sparsity_picture(operators: Mapping[str, BlockMatrix], energy_unit: str, tit
         size = size[size > 0]
         share = 100 * np.arange(1, len(size) + 1) / len(matrix.values)
         kept = np.unique(np.geomspace(1, len(size), 400).astype(int)) - 1
-        label = with_unit(SYMBOLS.get(key, key), _unit(key, energy_unit))
-        right.plot(size[kept], share[kept], color=COLOURS[k], ls=LINES[k], label=label)
+        label = axis_label(SYMBOLS.get(key, key), _unit(key, energy_unit))
+        right.plot(size[kept], share[kept], color=COLOURS[k], ls=LINE_STYLES[k], label=label)
     right.set_xscale("log")
     right.set_xlabel("threshold")
     right.set_ylabel("elements above it (%)")
@@ -72,10 +72,10 @@ def _map(ax: Axes, operator: BlockMatrix, symbol: str, unit: str) -> None:
     top = largest.max()
     bottom = top * 10.0**-DECADES
     shown = np.ma.masked_less(largest, bottom)
-    image = ax.imshow(shown, norm=LogNorm(bottom, top), cmap=f"{SCALE}_r", interpolation="nearest")
+    image = ax.imshow(shown, norm=LogNorm(bottom, top), cmap=f"{COLORMAP}_r", interpolation="nearest")
     periodic = bool(operator.pair_shift.any())
     label = f"largest |{symbol}(R)| over R" if periodic else f"|{symbol}|"
-    ax.figure.colorbar(image, ax=ax, extend="min", label=with_unit(label, unit), shrink=0.85)
+    ax.figure.colorbar(image, ax=ax, extend="min", label=axis_label(label, unit), shrink=0.85)
     borders = operator.basis.orbital_offsets(operator.numbers)
     if len(operator.numbers) <= LINES_UP_TO:
         for border in borders[1:-1]:

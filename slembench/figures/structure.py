@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from slembench.figures.style import GREY, drawing, new_figure
+from slembench.figures.style import GREY, new_figure, styled
 from slembench.operators.orbitals import FloatArray
 
 BOND = 1.15
@@ -35,8 +35,8 @@ METALS = np.isin(np.arange(119), [3, 4, *range(11, 14), *range(19, 32), *range(3
 _TILT = np.radians([-75.0, 14.0])
 
 
-@drawing
-def structure_picture(atoms: ase.Atoms, title: str = "") -> Figure:
+@styled
+def plot_structure(atoms: ase.Atoms, title: str = "") -> Figure:
     """Draw a structure: a layer from above and from the side, a bulk crystal tilted, a molecule flat.
 
     Args:

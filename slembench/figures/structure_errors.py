@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, axis_label, new_figure, styled
 from slembench.operators.orbitals import FloatArray
 
 NAMED = 5
@@ -18,8 +18,8 @@ LIST_SHARE = 0.4
 """Room above the points for the list of names, in heights of the points."""
 
 
-@drawing
-def structure_error_picture(ids: Sequence[str], errors: FloatArray, label: str, unit: str) -> Figure:
+@styled
+def plot_structure_errors(ids: Sequence[str], errors: FloatArray, label: str, unit: str) -> Figure:
     """Draw sorted errors, one point a structure.
 
     Args:
@@ -48,5 +48,5 @@ def structure_error_picture(ids: Sequence[str], errors: FloatArray, label: str, 
     else:
         ax.set_ylim(0, (1 + LIST_SHARE) * values[0])
     ax.set_xlabel("rank of the structure, worst first")
-    ax.set_ylabel(with_unit(label, unit))
+    ax.set_ylabel(axis_label(label, unit))
     return figure

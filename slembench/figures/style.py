@@ -29,9 +29,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Blue, vermilion, green, purple, orange, sky blue, black."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
+LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
 GREY = "#7F7F7F"
-SCALE = "cividis"
+COLORMAP = "cividis"
 """Colour scale of heat maps."""
 
 WIDTH = 7.0
@@ -68,15 +68,15 @@ STYLE: dict[str, Any] = {
 }
 
 
-def drawing(function: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
     """Decorator of a function that draws: the style holds while it runs, whatever the user's own settings are."""
 
     @wraps(function)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with _style():
             return function(*args, **kwargs)
 
-    return styled
+    return wrapper
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
@@ -86,7 +86,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return figure
 
 
-def plain_log_ticks(axis: Axis) -> None:
+def decimal_log_ticks(axis: Axis) -> None:
     """Numbers such as 500, 2k and 1M at 1, 2 and 5 of every decade of a logarithmic axis, however short it is."""
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     thousands = EngFormatter(sep="")
@@ -94,7 +94,7 @@ def plain_log_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def with_unit(text: str, unit: str) -> str:
+def axis_label(text: str, unit: str) -> str:
     """Label of an axis: ``text (unit)``; a dimensionless quantity ("1") has no unit to show."""
     shown = UNIT_TEXT.get(unit, unit)
     return f"{text} ({shown})" if shown else text

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_file
-from slembench.figures.bands import band_picture
+from slembench.figures.bands import plot_bands
 from slembench.figures.levels import DensityOfStates
 from slembench.metrics.dos import BROADENING_EV, states_below
 from slembench.metrics.kpath import KPath, band_path
@@ -265,7 +265,7 @@ def draw_bands(path: KPath, spectra: Mapping[str, Spectrum], window: tuple[float
     known = spectra["predicted"].filling is not None
     bands = {name: s.bands - zeros[name] for name, s in spectra.items()}
     densities = {name: s.dos(edges, zeros[name]) for name, s in spectra.items()}
-    return band_picture(
+    return plot_bands(
         path.distance,
         [(float(path.distance[point]), label) for point, label in path.labels.items()],
         bands["predicted"],

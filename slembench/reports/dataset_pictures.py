@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from slembench.core.errors import DataError
 from slembench.data import Card, Dataset, Sample
-from slembench.figures.decay import block_norms, decay_picture
-from slembench.figures.levels import Levels, dos_picture, level_diagram
+from slembench.figures.decay import block_norms, plot_decay
+from slembench.figures.levels import Levels, plot_dos, plot_levels
 from slembench.figures.picture import Picture
-from slembench.figures.sparsity import sparsity_picture
-from slembench.figures.structure import structure_picture
+from slembench.figures.sparsity import plot_sparsity
+from slembench.figures.structure import plot_structure
 from slembench.inference.bands import Spectrum, mean_dos, spectrum, zero_name
 from slembench.metrics.dos import BROADENING_EV
 from slembench.metrics.kpath import KPath
@@ -41,21 +41,21 @@ def dataset_pictures(dataset: Dataset) -> list[Picture]:
 
     def decay() -> Figure:
         norms = block_norms((sample.atoms, sample.operators) for sample in samples)
-        return decay_picture(norms, unit, _noise(card), f"{len(samples)} structures")
+        return plot_decay(norms, unit, _noise(card), f"{len(samples)} structures")
 
     return [
         Picture(
             "structure",
             "A structure",
             f"`{largest.id}` of the split {split}, {len(largest.atoms)} atoms, {_orbitals(largest)} orbitals{cell}.",
-            lambda: structure_picture(largest.atoms, largest.id),
+            lambda: plot_structure(largest.atoms, largest.id),
         ),
         Picture(
             "sparsity",
             "Sparsity",
             f"`{largest.id}`. Left: magnitude of H between its orbitals, white where it is zero or more than six "
             f"decades below the largest. Right: share of the stored elements of {letters} above a threshold.",
-            lambda: sparsity_picture(largest.operators, unit, largest.id),
+            lambda: plot_sparsity(largest.operators, unit, largest.id),
         ),
         Picture(
             "decay",
@@ -118,16 +118,14 @@ def _spectrum_picture(card: Card, samples: list[Sample], several: str) -> Pictur
         return Picture("spectrum", "Density of states", caption, lambda: _dos(card, samples))
     down, up = (end * energy_factor("eV", unit) for end in LEVELS_EV)
     caption = f"Orbital energies of {several}; thick: HOMO and LUMO; written below: how many levels lie deeper."
-    return Picture(
-        "spectrum", "Orbital energies", caption, lambda: level_diagram(_levels(card, samples), unit, down, up)
-    )
+    return Picture("spectrum", "Orbital energies", caption, lambda: plot_levels(_levels(card, samples), unit, down, up))
 
 
 def _dos(card: Card, samples: list[Sample]) -> Figure:
     unit = card.units.energy
     spectra = [filled_spectrum(card, s, s.operators["hamiltonian"]) for s in samples]
     insulating = all(s.insulating for s in spectra)
-    return dos_picture(mean_dos(spectra, insulating), unit, zero_name(insulating))
+    return plot_dos(mean_dos(spectra, insulating), unit, zero_name(insulating))
 
 
 def _levels(card: Card, samples: list[Sample]) -> list[Levels]:

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 
 from slembench.core.errors import DataError, PredictionError
 from slembench.data import Dataset, Sample, load_dataset
-from slembench.figures.element_errors import element_density, element_picture
-from slembench.figures.level_parity import level_picture
-from slembench.figures.levels import dos_picture
+from slembench.figures.element_parity import element_density, plot_element_parity
+from slembench.figures.level_parity import plot_level_parity
+from slembench.figures.levels import plot_dos
 from slembench.figures.picture import Picture
-from slembench.figures.sparsity import sparsity_picture
+from slembench.figures.sparsity import plot_sparsity
 from slembench.inference.bands import Spectrum, draw_bands, mean_dos, structure_path, zero_name
 from slembench.metrics.dos import BROADENING_EV
 from slembench.metrics.matrix import align_hermitian
@@ -124,7 +124,7 @@ class _Reader:
         def draw() -> Figure:
             largest = max(float(np.abs(self.dataset.sample(name).operators[operator].values).max()) for name in ids)
             values = ((reference.values, predicted.values) for _, reference, predicted in self.pairs(operator, ids))
-            return element_picture(element_density(values, largest), operator, self.operator_unit(operator))
+            return plot_element_parity(element_density(values, largest), operator, self.operator_unit(operator))
 
         return Picture(*_elements_name(operator), caption, draw)
 
@@ -145,7 +145,7 @@ class _Reader:
                 f"predicted {symbol}": predicted,
                 f"reference {symbol}": reference,
             }
-            return sparsity_picture(parts, self.operator_unit(operator), chosen)
+            return plot_sparsity(parts, self.operator_unit(operator), chosen)
 
         return Picture(*_map_name(operator), caption, draw)
 
@@ -209,10 +209,10 @@ class _Reader:
             occupied = np.broadcast_to(np.arange(ref.eps.shape[1]) < ref.filling.occupied, shown.shape)
             parts.append((ref.eps[shown], pred.eps[shown], occupied[shown]))
         reference_levels, predicted_levels, filled = (np.concatenate(column) for column in zip(*parts))
-        return level_picture(reference_levels, predicted_levels, filled, self.unit)
+        return plot_level_parity(reference_levels, predicted_levels, filled, self.unit)
 
     def _draw_dos(self, ids: Sequence[str]) -> Figure:
         reference, predicted = self._spectra(ids)
         insulating = all(s.insulating for s in reference)
         densities = (mean_dos(spectra, insulating) for spectra in (reference, predicted))
-        return dos_picture(next(densities), self.unit, zero_name(insulating), next(densities))
+        return plot_dos(next(densities), self.unit, zero_name(insulating), next(densities))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from slembench.figures.block_errors import block_error_picture
-from slembench.figures.cost import CostPoint, cost_picture
-from slembench.figures.distance_errors import distance_picture
-from slembench.figures.learning import learning_picture
+from slembench.figures.block_errors import plot_block_errors
+from slembench.figures.cost import CostPoint, plot_cost
+from slembench.figures.distance_errors import plot_distance_errors
+from slembench.figures.learning_curves import plot_learning_curves
 from slembench.figures.picture import Picture
-from slembench.figures.structure_errors import structure_error_picture
+from slembench.figures.structure_errors import plot_structure_errors
 from slembench.leaderboard.runs import collect_runs
 from slembench.metrics.scores import structure_values
 from slembench.operators import SYMBOLS
@@ -28,7 +28,7 @@ def learning(run: RunFolder, energy_unit: str) -> Picture:
     if not any(row["event"] == "validation" for row in rows):
         return Picture("learning", title, "", None, f"There is no {LOG_FILE} of a training in the folder of the run.")
     caption = "Training loss (grey) and validation loss; validation MAE of every operator, against the optimiser step."
-    return Picture("learning", title, caption, lambda: learning_picture(rows, energy_unit))
+    return Picture("learning", title, caption, lambda: plot_learning_curves(rows, energy_unit))
 
 
 def cost(result: SplitResult, others: Sequence[str | Path], energy_unit: str) -> Picture:
@@ -58,7 +58,7 @@ def cost(result: SplitResult, others: Sequence[str | Path], energy_unit: str) ->
     )
     unit = energy_unit if operator == "hamiltonian" else "1"
     return Picture(
-        "cost", title, caption, lambda: cost_picture([p for p in points if p], f"MAE of {SYMBOLS[operator]}", unit)
+        "cost", title, caption, lambda: plot_cost([p for p in points if p], f"MAE of {SYMBOLS[operator]}", unit)
     )
 
 
@@ -95,7 +95,7 @@ def _blocks(result: SplitResult, operator: str, unit: str) -> Picture:
     if blocks is None or not (blocks["operator"] == operator).any():
         return Picture(name, title, "", None, "There is no table of blocks (blocks.parquet) beside the record.")
     caption = "Mean absolute error of each pair of shells (row: shell of atom i, column: shell of atom j), whole split."
-    return Picture(name, title, caption, lambda: block_error_picture(blocks, operator, unit))
+    return Picture(name, title, caption, lambda: plot_block_errors(blocks, operator, unit))
 
 
 def _structures(result: SplitResult, operator: str, unit: str) -> Picture:
@@ -109,7 +109,7 @@ def _structures(result: SplitResult, operator: str, unit: str) -> Picture:
         f"Mean absolute error of {SYMBOLS[operator]} in each of {len(errors[0])} structures, the worst ones named."
     )
     label = f"MAE of {SYMBOLS[operator]}"
-    return Picture(name, title, caption, lambda: structure_error_picture(*errors, label, unit))
+    return Picture(name, title, caption, lambda: plot_structure_errors(*errors, label, unit))
 
 
 def _structure_maes(result: SplitResult, operator: str) -> tuple[list[str], FloatArray] | None:
@@ -134,4 +134,4 @@ def _distances(run: RunFolder, result: SplitResult, energy_unit: str) -> Picture
     caption = "Mean absolute error in bins of the distance of a pair, off-site blocks" + (
         ", and of the floors." if floors else "."
     )
-    return Picture("distances", title, caption, lambda: distance_picture(there, energy_unit))
+    return Picture("distances", title, caption, lambda: plot_distance_errors(there, energy_unit))

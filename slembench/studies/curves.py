@@ -10,8 +10,8 @@ from typing import Any
 
 from slembench.figures.page import PageSection
 from slembench.figures.picture import Picture
-from slembench.figures.power_laws import Series, power_law_picture
-from slembench.figures.style import with_unit
+from slembench.figures.power_laws import Series, plot_power_laws
+from slembench.figures.style import axis_label
 from slembench.metrics.scaling import PowerLaw, learning_curve
 from slembench.metrics.scores import ScoreName
 from slembench.operators import SYMBOLS
@@ -84,7 +84,7 @@ def _curve_picture(data: str, split: str, score: str, models: dict[str, list[Poi
         sizes = tuple(float(point.labels["n_train"]) for point in points)
         series.append(_series(label, sizes, [point.number(score) for point in points], law))
     unit = next(iter(models.values()))[0].unit(score)[0]
-    draw = partial(power_law_picture, [(f"{data}, {split}", series)], "training structures", axis(score, unit))
+    draw = partial(plot_power_laws, [(f"{data}, {split}", series)], "training structures", axis(score, unit))
     return Picture(
         picture_name(data, split, score),
         f"{data}, {split}: {score}",
@@ -138,7 +138,7 @@ def _reach_picture(data: str, split: str, score: str, points: Sequence[Point]) -
     ]
     unit = points[0].unit(score)[0]
     title, label = f"{data}, {split}", "reach of on-site blocks (Angstrom)"
-    draw = partial(power_law_picture, [(title, series)], label, axis(score, unit), log_x=False)
+    draw = partial(plot_power_laws, [(title, series)], label, axis(score, unit), log_x=False)
     caption = "Error against the distance up to which an on-site block reads its surroundings, 95 % intervals."
     return Picture(picture_name(data, split, score), f"{title}: {score}", caption, draw)
 
@@ -146,7 +146,7 @@ def _reach_picture(data: str, split: str, score: str, points: Sequence[Point]) -
 def axis(score: str, unit: str) -> str:
     """Label of an axis with a score on it."""
     name = ScoreName.parse(score)
-    return with_unit(f"{SYMBOLS.get(name.operator, name.operator)} {name.metric}", unit)
+    return axis_label(f"{SYMBOLS.get(name.operator, name.operator)} {name.metric}", unit)
 
 
 def picture_name(*parts: Any) -> str:

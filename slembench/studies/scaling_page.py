@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from slembench.core.config import read_yaml
 from slembench.core.files import write_text
-from slembench.figures.power_laws import Series, power_law_picture
+from slembench.figures.power_laws import Series, plot_power_laws
 from slembench.figures.style import save
 from slembench.harness.scoring import cpu_name, versions
 from slembench.studies.extrapolation import (
@@ -152,7 +152,7 @@ def _exponents(data: str, table: pd.DataFrame) -> Section:
 def _picture(data: str, table: pd.DataFrame) -> Figure:
     """Time of a prediction and of a training step against atoms, with the fits."""
     panels = [(QUANTITIES[name], [_series(fit) for fit in fits(table, "atoms", name)]) for name in list(QUANTITIES)[:2]]
-    return power_law_picture([(f"{data}: {title}", series) for title, series in panels], "atoms", "CPU s")
+    return plot_power_laws([(f"{data}: {title}", series) for title, series in panels], "atoms", "CPU s")
 
 
 def _series(fit: Fit) -> Series:

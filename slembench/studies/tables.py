@@ -9,7 +9,7 @@ import numpy as np
 
 from slembench.figures.page import PageSection
 from slembench.figures.picture import Picture
-from slembench.figures.power_laws import Series, power_law_picture
+from slembench.figures.power_laws import Series, plot_power_laws
 from slembench.studies.curves import MODEL, axis, picture_name
 from slembench.studies.results import Point, Results, common_scores
 from slembench.tables.cells import Cell, Column, Number, Section, format_value
@@ -123,6 +123,6 @@ def _shots_picture(title: str, score: str, points: Sequence[Point]) -> Picture:
         series = Series(f"from {source}", tuple(v[0] for v in values), tuple(v[1] for v in values))
         panels.setdefault(target, []).append(series)
     label = axis(score, points[0].unit(score)[0])
-    draw = partial(power_law_picture, list(panels.items()), "structures of the target", label, log_x=False)
+    draw = partial(plot_power_laws, list(panels.items()), "structures of the target", label, log_x=False)
     caption = "Error on the target against the number of its structures that were trained on."
     return Picture(picture_name(title, score, "shots"), f"{title}: {score}", caption, draw)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from slembench.figures.block_errors import block_error_picture
+from slembench.figures.block_errors import plot_block_errors
 
 
 def table():
@@ -21,7 +21,7 @@ def table():
 
 
 def test_each_cell_is_the_error_of_its_shells():
-    figure = block_error_picture(table(), "hamiltonian", "eV")
+    figure = plot_block_errors(table(), "hamiltonian", "eV")
     onsite, offsite, bar = figure.axes
     assert np.array_equal(offsite.images[0].get_array(), np.arange(1.0, 10.0).reshape(3, 3))
     expected = 10 * np.arange(1.0, 10.0).reshape(3, 3)
@@ -34,4 +34,4 @@ def test_each_cell_is_the_error_of_its_shells():
 
 def test_no_error_at_all_is_drawn():
     exact = table().assign(mae=0.0)
-    assert not block_error_picture(exact, "hamiltonian", "eV").axes[1].images[0].get_array().filled(0).any()
+    assert not plot_block_errors(exact, "hamiltonian", "eV").axes[1].images[0].get_array().filled(0).any()

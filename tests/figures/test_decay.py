@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from slembench.figures.decay import block_norms, decay_picture
+from slembench.figures.decay import block_norms, plot_decay
 
 
 def test_norms_distances_and_labels(structure):
@@ -23,7 +23,7 @@ def test_norms_distances_and_labels(structure):
 
 def test_every_block_is_a_point_of_its_panel(structure):
     table = block_norms([structure])
-    figure = decay_picture(table, "eV")
+    figure = plot_decay(table, "eV")
     for ax, operator in zip(figure.axes, ("hamiltonian", "overlap")):
         points = np.concatenate([line.get_xydata() for line in ax.lines if line.get_label() in ("B-B", "B-N", "N-N")])
         rows = table[table["operator"] == operator]
@@ -33,7 +33,7 @@ def test_every_block_is_a_point_of_its_panel(structure):
 
 @pytest.mark.parametrize(("noise", "text", "lines"), [(0.1, "noise", 1), (1e-5, "noise 1e-05", 0)])
 def test_noise_is_a_line_or_words_where_it_is_far_below(structure, noise, text, lines):
-    figure = decay_picture(block_norms([structure]), "eV", {"hamiltonian": noise})
+    figure = plot_decay(block_norms([structure]), "eV", {"hamiltonian": noise})
     assert [label.get_text() for label in figure.axes[0].texts] == [text]
     assert sum(line.get_linestyle() == "--" for line in figure.axes[0].lines) == lines
     assert not figure.axes[1].texts

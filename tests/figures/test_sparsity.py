@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from slembench.figures.sparsity import largest_over_translations, sparsity_picture
+from slembench.figures.sparsity import largest_over_translations, plot_sparsity
 
 
 def test_largest_over_translations(structure):
@@ -16,7 +16,7 @@ def test_largest_over_translations(structure):
 
 def test_the_map_and_the_curves(structure):
     operators = structure[1]
-    figure = sparsity_picture(operators, "eV", "BN")
+    figure = plot_sparsity(operators, "eV", "BN")
     left, right, bar = figure.axes
     assert np.allclose(left.images[0].get_array(), largest_over_translations(operators["hamiltonian"]))
     assert bar.get_ylabel() == "largest |H(R)| over R (eV)"
@@ -31,5 +31,5 @@ def test_tiny_elements_are_white(structure):
     hamiltonian = structure[1]["hamiltonian"]
     values = hamiltonian.values.copy()
     values[3] *= 1e-9
-    image = sparsity_picture({"ΔH": hamiltonian.with_values(values)}, "eV").axes[0].images[0].get_array()
+    image = plot_sparsity({"ΔH": hamiltonian.with_values(values)}, "eV").axes[0].images[0].get_array()
     assert image.mask.sum() == 1

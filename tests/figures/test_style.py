@@ -8,15 +8,15 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from slembench.figures.style import COLOURS, LINES, MARKERS, drawing, new_figure, save, svg_text, with_unit
+from slembench.figures.style import COLOURS, LINE_STYLES, MARKERS, axis_label, new_figure, save, styled, svg_text
 
 
-@drawing
+@styled
 def picture():
     figure = new_figure(2.0)
     ax = figure.subplots()
     for k, colour in enumerate(COLOURS):
-        ax.plot([0, 1, 2], [k, k + 0.5, k], color=colour, marker=MARKERS[k], ls=LINES[k], label=f"series {k}")
+        ax.plot([0, 1, 2], [k, k + 0.5, k], color=colour, marker=MARKERS[k], ls=LINE_STYLES[k], label=f"series {k}")
     ax.legend()
     return figure
 
@@ -57,9 +57,9 @@ def test_png_keeps_its_source_and_the_colours_of_the_series(tmp_path):
 
 
 def test_series_differ_without_colour():
-    assert len(set(MARKERS)) == len(set(map(str, LINES))) == len(set(COLOURS))
+    assert len(set(MARKERS)) == len(set(map(str, LINE_STYLES))) == len(set(COLOURS))
 
 
 @pytest.mark.parametrize(("unit", "label"), [("eV", "MAE (eV)"), ("1", "MAE"), ("Hartree", "MAE (Hartree)")])
 def test_labels_have_units(unit, label):
-    assert with_unit("MAE", unit) == label
+    assert axis_label("MAE", unit) == label

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from slembench.figures.cost import CostPoint, cost_picture
+from slembench.figures.cost import CostPoint, plot_cost
 from slembench.figures.style import svg_text
-from slembench.figures.tasks import TaskPoint, task_picture
+from slembench.figures.task_errors import TaskPoint, plot_task_errors
 from slembench.leaderboard.boards import Board
 from slembench.leaderboard.overview import budget, by_budget, main_boards, overview
 from slembench.leaderboard.sections import board_sections, score_cell, score_column
@@ -70,7 +70,7 @@ def tasks_chart(boards: Sequence[Board], marked: str = "") -> Markup | None:
         marked: model that is drawn in colour.
     """
     points = task_points(boards, marked)
-    return Markup(svg_text(task_picture(points, marked))) if points else None
+    return Markup(svg_text(plot_task_errors(points, marked))) if points else None
 
 
 def task_points(boards: Sequence[Board], marked: str = "") -> list[TaskPoint]:
@@ -182,7 +182,7 @@ def _cost_chart(board: Board) -> Markup | None:
     if not points:
         return None
     label = f"{heading(board.metric)} of {SYMBOLS[board.key.operator]}"
-    return Markup(svg_text(cost_picture(points, label, board.unit(board.metric))))
+    return Markup(svg_text(plot_cost(points, label, board.unit(board.metric))))
 
 
 def task_rows(site: Site, model: str = "", dataset: str = "") -> Section:

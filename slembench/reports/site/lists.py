@@ -9,7 +9,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from slembench.data import list_datasets, load_card
-from slembench.figures.block_errors import block_error_picture
+from slembench.figures.block_errors import plot_block_errors
 from slembench.figures.style import save, svg_text
 from slembench.leaderboard.boards import Board
 from slembench.leaderboard.facts import inputs
@@ -188,7 +188,7 @@ def _heat_maps(site: Site, model: str) -> list[tuple[str, str, Markup]]:
         if not there or len(pictures) == HEAT_MAPS or board.key.dataset in done:
             continue
         done.add(board.key.dataset)
-        figure = block_error_picture(blocks, board.key.operator, board.unit("mae_all"))
+        figure = plot_block_errors(blocks, board.key.operator, board.unit("mae_all"))
         heading = f"{board.key.dataset}, {SYMBOLS[board.key.operator]}"
         pictures.append((heading, "Mean absolute error of each pair of shells.", Markup(svg_text(figure))))
     return pictures

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, MARKERS, drawing, new_figure
+from slembench.figures.style import COLOURS, GREY, MARKERS, new_figure, styled
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class _Series:
     colour: str
 
 
-@drawing
-def task_picture(points: Sequence[TaskPoint], marked: str = "") -> Figure:
+@styled
+def plot_task_errors(points: Sequence[TaskPoint], marked: str = "") -> Figure:
     """Draw a line for each task and a marker for each model, logarithmic; 1 is the best floor.
 
     Args:

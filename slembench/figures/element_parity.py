@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from slembench.figures.style import SCALE, drawing, new_figure, with_unit
+from slembench.figures.style import COLORMAP, axis_label, new_figure, styled
 from slembench.operators import SYMBOLS
 from slembench.operators.orbitals import FloatArray
 
@@ -70,8 +70,8 @@ def _counts(x: FloatArray, y: FloatArray, edges: FloatArray) -> FloatArray:
     return np.bincount(column * BINS + row, minlength=BINS**2).reshape(BINS, BINS).astype(np.float64)
 
 
-@drawing
-def element_picture(density: ElementDensity, operator: str, unit: str) -> Figure:
+@styled
+def plot_element_parity(density: ElementDensity, operator: str, unit: str) -> Figure:
     """Draw predicted against reference elements (left) and |error| against |reference| with its median (right).
 
     Args:
@@ -94,8 +94,8 @@ def element_picture(density: ElementDensity, operator: str, unit: str) -> Figure
         axis.set_major_locator(FixedLocator([-decade, -decade / 100, 0, decade / 100, decade]))
         axis.set_minor_locator(NullLocator())
     left.set_box_aspect(1)
-    left.set_xlabel(with_unit(f"reference {symbol}", unit))
-    left.set_ylabel(with_unit(f"predicted {symbol}", unit))
+    left.set_xlabel(axis_label(f"reference {symbol}", unit))
+    left.set_ylabel(axis_label(f"predicted {symbol}", unit))
     left.set_title(f"{density.elements:,} elements")
     mesh = _mesh(right, density.magnitudes, density.errors, norm)
     right.set_xscale("log")
@@ -108,15 +108,15 @@ def element_picture(density: ElementDensity, operator: str, unit: str) -> Figure
     right.plot(centres[filled], median[filled], color="black", lw=1.2, label="median")
     right.legend(loc="upper left")
     _crop(right, density)
-    right.set_xlabel(with_unit(f"|reference {symbol}|", unit))
-    right.set_ylabel(with_unit(f"|error of {symbol}|", unit))
+    right.set_xlabel(axis_label(f"|reference {symbol}|", unit))
+    right.set_ylabel(axis_label(f"|error of {symbol}|", unit))
     figure.colorbar(mesh, ax=right, label="elements in a bin")
     return figure
 
 
 def _mesh(ax: Axes, edges: FloatArray, counts: FloatArray, norm: LogNorm) -> QuadMesh:
     shown = np.ma.masked_equal(counts.T, 0)
-    return ax.pcolormesh(edges, edges, shown, norm=norm, cmap=f"{SCALE}_r", rasterized=True)
+    return ax.pcolormesh(edges, edges, shown, norm=norm, cmap=f"{COLORMAP}_r", rasterized=True)
 
 
 def _crop(ax: Axes, density: ElementDensity) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from slembench.figures.style import COLOURS, GREY, LINES, MARKERS, drawing, new_figure, with_unit
+from slembench.figures.style import COLOURS, GREY, LINE_STYLES, MARKERS, axis_label, new_figure, styled
 from slembench.operators import SYMBOLS
 
 
-@drawing
-def learning_picture(rows: Sequence[Mapping[str, Any]], energy_unit: str) -> Figure:
+@styled
+def plot_learning_curves(rows: Sequence[Mapping[str, Any]], energy_unit: str) -> Figure:
     """Draw training and validation loss (left) and validation errors (right) against the step.
 
     Args:
@@ -28,10 +28,10 @@ def learning_picture(rows: Sequence[Mapping[str, Any]], energy_unit: str) -> Fig
     left.set_ylabel("loss")
     left.legend()
     for k, operator in enumerate(validation[0]["mae"] if validation else ()):
-        label = with_unit(SYMBOLS[operator], energy_unit if operator == "hamiltonian" else "1")
+        label = axis_label(SYMBOLS[operator], energy_unit if operator == "hamiltonian" else "1")
         values = [row["mae"][operator] for row in validation]
         right.plot(
-            _of(validation, "step"), values, color=COLOURS[k], ls=LINES[k], marker=MARKERS[k], ms=2.5, label=label
+            _of(validation, "step"), values, color=COLOURS[k], ls=LINE_STYLES[k], marker=MARKERS[k], ms=2.5, label=label
         )
     right.set_ylabel("validation MAE")
     if validation:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from slembench.figures.element_errors import BINS, element_density, element_picture
+from slembench.figures.element_parity import BINS, element_density, plot_element_parity
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_edges_are_symmetric_and_end_at_the_largest_element(values):
 def test_the_median_error(values):
     reference, predicted = values
     largest = float(np.abs(reference).max())
-    right = element_picture(element_density([values], largest), "hamiltonian", "eV").axes[1]
+    right = plot_element_parity(element_density([values], largest), "hamiltonian", "eV").axes[1]
     size, error = np.abs(reference), np.abs(predicted - reference)
     for centre, median in right.lines[0].get_xydata()[5:-5:5]:
         near = (size > centre / 1.26) & (size < centre * 1.26)
