@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from slembench.core.errors import ConfigError
-from slembench.core.progress import bar
 
 if TYPE_CHECKING:
     from slembench.data import Dataset
@@ -139,7 +137,6 @@ def _evaluate(data: Dataset, source: PredictionSource, split: str, cache: bool, 
         split,
         **settings,
         cache=level_cache() if cache else None,
-        progress=partial(bar, text=source.attrs.model),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,8 +85,7 @@ def submit_command(
             raise ConfigError(
                 "a predictions file does not say how its model was trained: give --trained-on and --budget"
             )
-        progress = partial(bar, text="score")
-        submit_predictions(run, folder, statement, dataset=dataset, address=address, bands=bands, progress=progress)
+        submit_predictions(run, folder, statement, dataset=dataset, address=address, bands=bands)
     else:
         submit_run(run, folder, statement, split=split, address=address)
     typer.echo(f"wrote {folder}; check it with: slembench verify {folder}")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from slembench.core.progress import bar
 
 if TYPE_CHECKING:
     from slembench.submission.verification import Verification
@@ -54,7 +51,6 @@ def verify_command(
         retrained=read_record(retrained) if retrained is not None else None,
         max_seconds=max_seconds,
         threads=threads,
-        progress=partial(bar, text="verify"),
     )
     if as_json:
         content = {"passed": result.passed, "evidence": result.evidence, "checks": [c._asdict() for c in result.checks]}

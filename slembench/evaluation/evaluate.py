@@ -8,7 +8,7 @@ table alone (`slembench.metrics.scores.scores_from_table`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from platformdirs import user_cache_path
 
+from slembench.core.progress import progress
 from slembench.data import Dataset
 from slembench.evaluation.batch import Batch, batches, prefetch
 from slembench.evaluation.elements import ElementScorer
@@ -46,7 +47,6 @@ def evaluate(
     scf: bool = False,
     threads: int | None = None,
     cache: Path | None = None,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> Evaluation:
     """Score predictions on a split.
 
@@ -61,7 +61,6 @@ def evaluate(
         threads: structures whose levels are solved at once; by default one for each processor, 8 at most.
         cache: folder for reference levels, which cost as much as the predicted ones, and for self-consistent runs;
             None for no cache.
-        progress: wraps the iteration over structures (a progress bar).
 
     Raises:
         PredictionError: predictions of another data set, version of it, basis or atoms, or without an operator that
@@ -76,13 +75,15 @@ def evaluate(
     levels = None if no_levels else LevelScorer(dataset, chosen, cache, path, workers)
     ids = dataset.split(split)
     present = set(predictions.ids)
-    parts = batches(dataset, predictions, chosen, progress(ids))
+    parts = batches(dataset, predictions, chosen, progress(ids, f"score {attrs.model} on {split}"))
     if workers > 1:
         parts = prefetch(parts)  # one batch is read while the last one is scored
     tables = [_table(dataset, batch, elements, levels) for batch in parts]
     table = pd.concat(tables, ignore_index=True)
     if scf and not card.periodic and card.scf is not None:
-        table = table.join(_scf_table(dataset, predictions, chosen, cache, progress(ids)))
+        table = table.join(
+            _scf_table(dataset, predictions, chosen, cache, progress(ids, f"self-consistent runs of {attrs.model}"))
+        )
     if isinstance(predictions, EnsembleSource):
         table = table.join(_spreads(predictions, chosen, ids, energy_factor(attrs.energy_unit, card.units.energy)))
     scores, without_value = scores_from_table(table)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import ase
 import torch
 
 from slembench._version import __version__
-from slembench.core.progress import bar
 from slembench.data import Dataset
 from slembench.evaluation import Evaluation, evaluate, level_cache
 from slembench.evaluation.floors import FLOORS, floor_predictions
@@ -102,7 +100,6 @@ class Scoring:
             operators=self.targets,
             threads=self.threads,
             cache=level_cache(),
-            progress=partial(bar, text=f"score {source.attrs.model} on {split}"),
         )
 
     def write(self, evaluation: Evaluation, folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,6 @@ def submit_predictions(
     dataset: str | Path | None = None,
     address: str = "",
     bands: bool = True,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> Path:
     """Score a predictions file and make a submission of it.
 
@@ -64,7 +62,6 @@ def submit_predictions(
         dataset: folder of the data set; by default found by its name.
         address: https address where the predictions will lie; by default they are copied into the folder.
         bands: compute energy levels, too.
-        progress: wraps the iteration over structures (a progress bar).
 
     Raises:
         PredictionError: see `slembench.predictions.read_predictions` and `slembench.evaluation.evaluate`.
@@ -74,7 +71,7 @@ def submit_predictions(
     with read_predictions(file) as predictions, atomic_folder(out.with_name(f".{out.name}.scores"), True) as scratch:
         attrs = predictions.attrs
         data = load_dataset(dataset or attrs.dataset)
-        evaluation = evaluate(data, predictions, attrs.split, bands=bands, progress=progress)
+        evaluation = evaluate(data, predictions, attrs.split, bands=bands)
         table = write_table(evaluation.per_structure, scratch / PER_STRUCTURE_FILE)
         fields: Statement = {"name": attrs.model, "model": attrs.model} | _about(data, attrs.split)
         fields["targets"] = tuple(op for op in data.card.operators if op in predictions.operators)

@@ -17,17 +17,37 @@ import pandas as pd
 
 from slembench.core.errors import SubmissionError
 from slembench.core.files import sha256
+from slembench.core.progress import progress
 from slembench.data import Dataset, load_dataset
 from slembench.evaluation import evaluate
 from slembench.evaluation.floors import floor_predictions
 from slembench.metrics.scores import scores_from_table
-from slembench.predictions import Predictions, read_predictions
+from slembench.operators.blocks import BlockMatrix
+from slembench.predictions import Predictions, PredictionSource, read_predictions
 from slembench.predictions.checks import check_untrusted
 from slembench.results.record import RunRecord, ScoreValue
 from slembench.submission import checks as compare
 from slembench.submission.submission import Submission, SubmittedFile, read_submission
 from slembench.submission.untrusted import file_inside, read_submitted_table
 from slembench.submission.verification import NotPossible, Verification, needed, same
+
+
+class TimedSource:
+    """Predictions that can be read as long as there is time.
+
+    Args:
+        source: the predictions.
+        check_time: called before every structure; raises where the time is over.
+    """
+
+    def __init__(self, source: PredictionSource, check_time: Callable[[], None]) -> None:
+        self.attrs, self.ids, self.operators = source.attrs, source.ids, source.operators
+        self._source, self._check_time = source, check_time
+
+    def __getitem__(self, structure: str) -> Mapping[str, BlockMatrix]:
+        """Operators of one structure."""
+        self._check_time()
+        return self._source[structure]
 
 
 class CheckState:
@@ -42,11 +62,10 @@ class CheckState:
         max_seconds: float,
         threads: int | None,
         cache: Path | None,
-        progress: Callable[[Iterable[str]], Iterable[str]],
     ) -> None:
         self.folder, self.dataset, self.given, self.retrained = folder, dataset, predictions, retrained
         self.end, self.max_seconds = time.monotonic() + max_seconds, max_seconds
-        self.threads, self.cache, self.bar = threads, cache, progress
+        self.threads, self.cache = threads, cache
         self.result = Verification(folder)
         self._data: Dataset | None = None
         self._zero: pd.DataFrame | None = None
@@ -86,10 +105,14 @@ class CheckState:
 
     def timed(self, ids: Iterable[str]) -> Iterator[str]:
         """The ids, as long as there is time."""
-        for name in self.bar(ids):
-            if time.monotonic() > self.end:
-                raise SubmissionError(f"{self.folder}: not finished after {self.max_seconds:g} s; allow more time")
+        for name in progress(ids, "verify"):
+            self.check_time()
             yield name
+
+    def check_time(self) -> None:
+        """Raise SubmissionError where there is no time left."""
+        if time.monotonic() > self.end:
+            raise SubmissionError(f"{self.folder}: not finished after {self.max_seconds:g} s; allow more time")
 
     def close(self) -> None:
         """Close the predictions file."""
@@ -125,7 +148,6 @@ def verify(
     max_seconds: float = MAX_SECONDS,
     threads: int | None = None,
     cache: Path | None = None,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> Verification:
     """Check a submission.
 
@@ -137,12 +159,11 @@ def verify(
         max_seconds: time after which the check gives up, seconds.
         threads: structures whose levels are solved at once.
         cache: folder for reference levels.
-        progress: wraps every iteration over structures (a progress bar).
 
     Returns:
         All checks. Nothing is raised for what a submission may hold.
     """
-    checker = _Checker(Path(folder), dataset, predictions, retrained, max_seconds, threads, cache, progress)
+    checker = _Checker(Path(folder), dataset, predictions, retrained, max_seconds, threads, cache)
     result = checker.result
     for name, action in checker.steps().items():
         result.attempt(name, action)
@@ -225,7 +246,8 @@ class _Checker(CheckState):
         path = self.submitted(entry.per_structure, TABLE_BYTES)
         table = read_submitted_table(path, len(ids))
         floor = floor_predictions(data, "zero", entry.split, entry.targets)
-        self._zero = evaluate(data, floor, entry.split, bands=False, progress=self.timed).per_structure
+        source = TimedSource(floor, self.check_time)
+        self._zero = evaluate(data, source, entry.split, bands=False).per_structure
         self._table = compare.complete(path, table, self._zero, entry.targets)
         return f"{len(ids)} structures, {len(table.columns)} columns, all finite"
 
@@ -274,7 +296,7 @@ class _Checker(CheckState):
         extra = set(self.table) - set(self.zero)
         evaluation = evaluate(
             self.data,
-            file,
+            TimedSource(file, self.check_time),
             entry.split,
             operators=entry.targets,
             bands=bool(extra),
@@ -282,7 +304,6 @@ class _Checker(CheckState):
             scf=any(name.endswith(".scf_ratio") for name in extra),
             threads=self.threads,
             cache=self.cache,
-            progress=self.timed,
         )
         detail = compare.tables(self.table, evaluation.per_structure)
         scores = evaluation.scores.items()

@@ -12,11 +12,12 @@ Predictions of a floor, made when asked for; scored as a predictions file is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from slembench.core.errors import ConfigError
+from slembench.core.progress import progress
 from slembench.data import Dataset, Sample
 from slembench.data.pyscf import guess_density, one_shot_energy
 from slembench.evaluation.floors.irreps_mean import IrrepsMean
@@ -100,7 +101,6 @@ def floor_predictions(
     split: str = "test",
     operators: Sequence[str] | None = None,
     train_ids: Sequence[str] | None = None,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> FloorPredictions:
     """Predictions of a floor.
 
@@ -110,7 +110,6 @@ def floor_predictions(
         split: split to predict.
         operators: operators to predict; all of the data set by default.
         train_ids: structures that fitted floors see; the training split by default.
-        progress: wraps the iteration over training structures (a progress bar).
 
     Raises:
         ConfigError: no floor of that name, an operator that the data set lacks, or a data set whose card names no
@@ -135,7 +134,8 @@ def floor_predictions(
     fits: dict[str, IrrepsMean | TwoBody] = {
         op: IrrepsMean(layout) if name == "irreps-mean" else TwoBody(layout, reach) for op in chosen
     }
-    for structure in progress(dataset.split("train") if train_ids is None else train_ids):
+    training = dataset.split("train") if train_ids is None else train_ids
+    for structure in progress(training, f"fit floor {name}"):
         sample = dataset.sample(structure)
         pairs = _offsite(dataset, sample)
         for op, fit in fits.items():
