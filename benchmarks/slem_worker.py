@@ -25,7 +25,7 @@ from slembench.models.lem.model import Lem  # noqa: E402
 from slembench.models.pair_frame import PairFrameModel  # noqa: E402
 from slembench.models.slem.model import Slem  # noqa: E402
 from slembench.models.slem.weights import load_embedding  # noqa: E402
-from slembench.nn.kernels.matmul import multiply  # noqa: E402
+from slembench.nn.kernels.matmul import raw_matmul  # noqa: E402
 from slembench.operators.orbitals import Basis  # noqa: E402
 from slembench.training.numerics import keep_freed_memory, matmul_precision  # noqa: E402
 
@@ -94,7 +94,7 @@ def run_lmax(args: argparse.Namespace) -> dict:
 
 
 def run_overlap(args: argparse.Namespace) -> dict:
-    """Share of the S head: multiply-adds of the forward pass, and CPU time of steps with and without it in turn."""
+    """Share of the S head: raw_matmul-adds of the forward pass, and CPU time of steps with and without it in turn."""
     from scipy.stats import binom
 
     models = {targets: build("slem", CASES["Si64"], targets=targets) for targets in (BOTH, BOTH[:1])}
@@ -176,7 +176,7 @@ def product_rate() -> float:
     """GFLOP/s of a product of the model's shape on one thread: torch's or the compiled one, whichever is faster."""
     a, b = torch.randn(5504, 192), torch.randn(192, 96)
     seconds = []
-    for product in 20 * (torch.mm, multiply):
+    for product in 20 * (torch.mm, raw_matmul):
         start = time.process_time()
         product(a, b)
         seconds.append(time.process_time() - start)
@@ -205,7 +205,9 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     if args.setting == "users":
-        torch.set_float32_matmul_precision(matmul_precision("cpu", own_products=PairFrameModel.own_products))
+        torch.set_float32_matmul_precision(
+            matmul_precision("cpu", uses_native_kernels=PairFrameModel.uses_native_kernels)
+        )
     if args.setting == "tuned":
         torch.set_float32_matmul_precision("medium")
     if args.setting != "plain":

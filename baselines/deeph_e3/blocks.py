@@ -14,15 +14,15 @@ from slembench.nn.frames import Frames, FrameState, NodeState
 from slembench.nn.functional import segment_sum
 from slembench.nn.graph_norm import GraphNorm, GraphRows
 from slembench.nn.layers import ChannelMixing, gate
+from slembench.nn.per_type import PairRows, TypedMixing
 from slembench.nn.tensor_products import BondProduct, reachable
-from slembench.nn.typed import PairRows, TypedMixing
 
 if TYPE_CHECKING:
     from .config import DeepHE3Config
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class EdgeContext:
     """What all blocks read and none changes.
 
     Attributes:
@@ -61,15 +61,15 @@ class Convolution(nn.Module):
             nn.Linear(config.n_gaussians, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, output.total)
         )
 
-    def forward(self, node: NodeState, pair: FrameState, around: Surroundings) -> FrameState:
+    def forward(self, node: NodeState, pair: FrameState, ctx: EdgeContext) -> FrameState:
         """Result for every pair and self-loop, in its frame."""
-        frames, rows = around.frames, around.rows
+        frames, rows = ctx.frames, ctx.rows
         ends = [
             frames.rotate_in([x.index_select(0, atoms) for x in node], self.inputs[0])
             for atoms in (rows.centre, rows.neighbour)
         ]
         product = self.product((*ends, pair), rows.n_loops)
-        return gate(product, self.output, factors=self.factors, after=self.radial(around.gaussians))
+        return gate(product, self.output, factors=self.factors, after=self.radial(ctx.gaussians))
 
 
 class NodeUpdate(nn.Module):
@@ -93,15 +93,15 @@ class NodeUpdate(nn.Module):
         self.norm = GraphNorm(output)
         self.skip = None if node == output else ChannelMixing(node, output, bias=False)
 
-    def forward(self, node: NodeState, pair: FrameState, around: Surroundings) -> NodeState:
+    def forward(self, node: NodeState, pair: FrameState, ctx: EdgeContext) -> NodeState:
         """New node state."""
-        message = self.convolution(self.before.on_nodes(node), pair, around)
-        rotated = around.frames.rotate_out(message, self.output)
-        summed = [segment_sum(x, around.rows.centre, len(around.species)) for x in rotated]
-        own = self.self_connection.on_nodes(node, around.species)
+        message = self.convolution(self.before.on_nodes(node), pair, ctx)
+        rotated = ctx.frames.rotate_out(message, self.output)
+        summed = [segment_sum(x, ctx.rows.centre, len(ctx.species)) for x in rotated]
+        own = self.self_connection.on_nodes(node, ctx.species)
         updated = [a + b for a, b in zip(self.after.on_nodes(summed), own)]
         old = node if self.skip is None else self.skip.on_nodes(node)
-        return [a + b for a, b in zip(self.norm.on_nodes(updated, around.nodes), old)]
+        return [a + b for a, b in zip(self.norm.on_nodes(updated, ctx.nodes), old)]
 
 
 class PairUpdate(nn.Module):
@@ -125,12 +125,12 @@ class PairUpdate(nn.Module):
         self.norm = GraphNorm(output)
         self.skip = None if pair == output else ChannelMixing(pair, output, bias=False)
 
-    def forward(self, node: NodeState, pair: FrameState, around: Surroundings) -> FrameState:
+    def forward(self, node: NodeState, pair: FrameState, ctx: EdgeContext) -> FrameState:
         """New pair state."""
-        update = self.after.on_frames(self.convolution(node, self.before.on_frames(pair), around))
-        own = self.self_connection.on_frames(pair, around.rows)
+        update = self.after.on_frames(self.convolution(node, self.before.on_frames(pair), ctx))
+        own = self.self_connection.on_frames(pair, ctx.rows)
         update = [a + b for a, b in zip(update, own)]
-        normed = self.norm.on_frames(update, around.frames, around.pairs)
+        normed = self.norm.on_frames(update, ctx.frames, ctx.pairs)
         if self.skip is None:
             return [a + b for a, b in zip(normed, pair)]
         return self.skip.add_to_frames(normed, pair, torch.ones((), dtype=pair[0].dtype, device=pair[0].device))

@@ -21,12 +21,12 @@ from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
 from slembench.nn.graph_norm import GraphRows
 from slembench.nn.hermitian import HermitianHead, both_orders
+from slembench.nn.per_type import PairRows
 from slembench.nn.radial import GaussianBasis
 from slembench.nn.readout import OperatorFeatures
-from slembench.nn.typed import PairRows
 from slembench.operators.orbitals import Basis
 
-from .blocks import NodeUpdate, PairUpdate, Surroundings
+from .blocks import EdgeContext, NodeUpdate, PairUpdate
 from .config import DeepHE3Config
 
 
@@ -96,33 +96,33 @@ class DeepHE3(OperatorModel):
         load_public(model, file)
         return model
 
-    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+    def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target."""
-        around = self._surroundings(graph)
-        _, pair = self.states(graph, around)
-        return self._read_out(pair, around)
+        ctx = self._edge_context(graph)
+        _, pair = self.states(graph, ctx)
+        return self._read_out(pair, ctx)
 
-    def raw_and_states(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
+    def forward_with_features(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
         """The same, with the last node states and the states of the pairs (without self-loops)."""
-        around = self._surroundings(graph)
-        node, pair = self.states(graph, around)
-        rotated = around.frames.rotate_out(pair, self.pair_updates[-1].output)
-        return self._read_out(pair, around), node, [around.rows.split(x)[1] for x in rotated]
+        ctx = self._edge_context(graph)
+        node, pair = self.states(graph, ctx)
+        rotated = ctx.frames.rotate_out(pair, self.pair_updates[-1].output)
+        return self._read_out(pair, ctx), node, [ctx.rows.split(x)[1] for x in rotated]
 
-    def _read_out(self, pair: FrameState, around: Surroundings) -> dict[str, OperatorFeatures]:
-        features = {name: head(pair, around.frames, around.rows.reverse) for name, head in self.heads.items()}
-        return {name: OperatorFeatures(*around.rows.split(value)) for name, value in features.items()}
+    def _read_out(self, pair: FrameState, ctx: EdgeContext) -> dict[str, OperatorFeatures]:
+        features = {name: head(pair, ctx.frames, ctx.rows.reverse) for name, head in self.heads.items()}
+        return {name: OperatorFeatures(*ctx.rows.split(value)) for name, value in features.items()}
 
-    def states(self, graph: OperatorGraph, around: Surroundings) -> tuple[NodeState, FrameState]:
+    def states(self, graph: OperatorGraph, ctx: EdgeContext) -> tuple[NodeState, FrameState]:
         """Node states, and states of pairs and self-loops in their frames, after all blocks."""
         node: NodeState = [(self.embedding / math.sqrt(len(self.embedding)))[graph.species][:, None, :]]
-        pair: FrameState = [self.first_pairs(around.length)]
+        pair: FrameState = [self.first_pairs(ctx.length)]
         for update_node, update_pair in zip(self.node_updates, self.pair_updates):
-            node = update_node(node, pair, around)
-            pair = update_pair(node, pair, around)
+            node = update_node(node, pair, ctx)
+            pair = update_pair(node, pair, ctx)
         return node, pair
 
-    def _surroundings(self, graph: OperatorGraph) -> Surroundings:
+    def _edge_context(self, graph: OperatorGraph) -> EdgeContext:
         rows = PairRows.of(graph, len(self.basis.elements))
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.lmax)
         pole = torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64, device=flat.device)
@@ -133,7 +133,7 @@ class DeepHE3(OperatorModel):
         batched = "batch" in graph and graph.batch is not None
         graphs = graph.batch if batched else torch.zeros_like(graph.species)
         n_graphs = graph.num_graphs if batched else 1
-        return Surroundings(
+        return EdgeContext(
             frames=Frames(flat, self.lmax, separate_parity=True),
             rows=rows,
             length=length,

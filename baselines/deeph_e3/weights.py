@@ -25,7 +25,7 @@ from slembench.models.e3nn_weights import (
     load_typed,
 )
 from slembench.nn.channels import Channels
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 
 if TYPE_CHECKING:
     from slembench.nn.hermitian import HermitianHead
@@ -67,7 +67,7 @@ def _load(model: DeepHE3, weights: Weights) -> None:
 
 def _order(irreps: o3.Irreps, channels: Channels) -> IrrepsOrder:
     """Order of those irreps that the channels hold."""
-    held = {(l, (-1) ** l * (1 if natural else -1)) for l, natural, _, _ in channels.parity_blocks}
+    held = {(l, (-1) ** l * (1 if polar else -1)) for l, polar, _, _ in channels.parity_blocks}
     return IrrepsOrder(o3.Irreps([(mul, ir) for mul, ir in irreps if (ir.l, ir.p) in held]), channels)
 
 
@@ -114,26 +114,26 @@ def _product(
     output: IrrepsOrder,
     lmax: int,
 ) -> None:
-    rows = {(l, natural): (r, counts) for r, (l, natural, counts) in enumerate(product.rows)}
-    columns = {(l, natural): c for c, (l, natural, _) in enumerate(product.columns)}
+    rows = {(l, polar): (r, counts) for r, (l, polar, counts) in enumerate(product.rows)}
+    columns = {(l, polar): c for c, (l, polar, _) in enumerate(product.columns)}
     degrees: dict[tuple[int, int], int] = {}  # harmonics of a path seen so far, l2 ascending
     number = 0
     for k, order in enumerate(inputs):
-        for l1, natural1, _, count in order.segments:
-            r, counts = rows[l1, natural1]
+        for l1, polar1, _, count in order.segments:
+            r, counts = rows[l1, polar1]
             start = sum(counts[:k])
             degrees.clear()
             for l2 in range(lmax + 1):
-                for l3, natural3, _, _ in output.segments:
+                for l3, polar3, _, _ in output.segments:
                     even = (l1 + l2 + l3) % 2 == 0
-                    if not abs(l1 - l3) <= l2 <= l1 + l3 or even != (natural1 == natural3):
+                    if not abs(l1 - l3) <= l2 <= l1 + l3 or even != (polar1 == polar3):
                         continue
-                    c = columns[l3, natural3]
+                    c = columns[l3, polar3]
                     path, place = product.paths[r, c], degrees.get((r, c), 0)
                     degrees[r, c] = place + 1
                     left, right = weights[f"{name}.weights1.{number}"], weights[f"{name}.weights2.{number}"]
                     number += 1
-                    if (l3, natural3) == (0, True):
+                    if (l3, polar3) == (0, True):
                         left, right = (_gates_in_front(x, product.output, output) for x in (left, right))
                     product.left[path][place, start : start + count] = left
                     product.right[path][place, product.right_row(r, k)] = right[0]
@@ -146,25 +146,25 @@ def _gates_in_front(weight: torch.Tensor, channels: Channels, order: IrrepsOrder
     return torch.cat([weight[:, scalars:][:, gated], weight[:, :scalars]], dim=1)
 
 
-def ordered_pairs(layout: OperatorLayout) -> list[tuple[int, int]]:
+def ordered_pairs(layout: BlockIrreps) -> list[tuple[int, int]]:
     """Ordered shell pairs of the united list, in order of first appearance over element pairs."""
     elements = [layout.basis.union_index(z).tolist() for z in layout.basis.elements]
     return list(dict.fromkeys((a, b) for first in elements for second in elements for a in first for b in second))
 
 
-def _last_irreps(layout: OperatorLayout, pairs: list[tuple[int, int]]) -> o3.Irreps:
+def _last_irreps(layout: BlockIrreps, pairs: list[tuple[int, int]]) -> o3.Irreps:
     """Irreps of the last pair state: those of all blocks, sorted and simplified."""
     parts = [(1, (l, (-1) ** (layout.shells[a] + layout.shells[b]))) for a, b in pairs for l in _coupled(layout, a, b)]
     return o3.Irreps(parts).sort().irreps.simplify()
 
 
-def _coupled(layout: OperatorLayout, a: int, b: int) -> range:
+def _coupled(layout: BlockIrreps, a: int, b: int) -> range:
     l1, l2 = layout.shells[a], layout.shells[b]
     return range(abs(l1 - l2), l1 + l2 + 1)
 
 
 def _head(
-    head: HermitianHead, weights: Weights, order: IrrepsOrder, layout: OperatorLayout, pairs: list[tuple[int, int]]
+    head: HermitianHead, weights: Weights, order: IrrepsOrder, layout: BlockIrreps, pairs: list[tuple[int, int]]
 ) -> None:
     """One output an irrep of an ordered pair; their blocks (a, b), a > b, are our `lower` ones of (b, a)."""
     columns: dict[tuple[int, bool], list[tuple[int, int]]] = {}
@@ -179,23 +179,23 @@ def _head(
                 bias_place += 1
     flat, bias, start = weights["lin_edge.weight"], weights["lin_edge.bias"], 0
     blocks = {}
-    for l, natural, _, rows in order.segments:
-        count = len(columns[l, natural])
-        blocks[l, natural] = flat[start : start + rows * count].reshape(count, rows).T / (2 * l + 1) ** 0.5
+    for l, polar, _, rows in order.segments:
+        count = len(columns[l, polar])
+        blocks[l, polar] = flat[start : start + rows * count].reshape(count, rows).T / (2 * l + 1) ** 0.5
         start += rows * count
     for c in layout.classes:
-        theirs = columns[c.l, c.natural]
+        theirs = columns[c.l, c.polar]
         wanted = [tuple(pair) for pair in c.shell_pairs.tolist()]
         for mixing, keys in ((head.upper, wanted), (head.lower, [(b, a) for a, b in wanted if a != b])):
             if mixing is None or not keys:
                 continue
             index = torch.tensor([theirs.index(key) for key in keys])
-            (k,) = [k for k, p in enumerate(mixing.paths) if (p[0], p[3]) == _place(mixing.output, c.l, c.natural)]
-            mixing.weights[k].copy_(blocks[c.l, c.natural][:, index])
+            (k,) = [k for k, p in enumerate(mixing.paths) if (p[0], p[3]) == _place(mixing.output, c.l, c.polar)]
+            mixing.weights[k].copy_(blocks[c.l, c.polar][:, index])
             if c.l == 0 and mixing.bias is not None:
                 mixing.bias.copy_(bias[torch.tensor(places[0, True])[index]])
 
 
-def _place(channels: Channels, l: int, natural: bool) -> tuple[int, int]:
+def _place(channels: Channels, l: int, polar: bool) -> tuple[int, int]:
     """(l, first channel) of an irrep among the channels."""
-    return l, next(first for m, n, first, _ in channels.parity_blocks if (m, n) == (l, natural))
+    return l, next(first for m, n, first, _ in channels.parity_blocks if (m, n) == (l, polar))

@@ -17,7 +17,7 @@ from slembench.nn.tensor_products import BondProduct
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class EdgeContext:
     """What all layers read and none changes.
 
     Attributes:
@@ -50,13 +50,13 @@ class Message(nn.Module):
         self.radial = ScalarMLP((*radial, channels.total))
         self.mixing = ChannelMixing(channels, channels, bias=False)
 
-    def forward(self, first: NodeState, second: NodeState, pair: FrameState, around: Surroundings) -> FrameState:
+    def forward(self, first: NodeState, second: NodeState, pair: FrameState, ctx: EdgeContext) -> FrameState:
         """Message of every pair, in its frame; ``first`` is read at i, ``second`` at j."""
         ends = [
-            around.frames.rotate_in([x.index_select(0, atoms) for x in node], self.channels)
-            for node, atoms in ((first, around.centre), (second, around.neighbour))
+            ctx.frames.rotate_in([x.index_select(0, atoms) for x in node], self.channels)
+            for node, atoms in ((first, ctx.centre), (second, ctx.neighbour))
         ]
-        weights = self.radial(around.radial)
+        weights = self.radial(ctx.radial)
         total = [a + b for a, b in zip(self.of_nodes(ends), self.of_pairs([pair]))]
         scaled = [total[0] * weights]
         for m, tensor in enumerate(total[1:], start=1):
@@ -125,11 +125,11 @@ class Layer(nn.Module):
         mixings = (ChannelMixing(channels, channels, bias=False) for _ in range(4))
         self.skip_node, self.skip_pair, self.at_centre, self.at_neighbour = mixings
 
-    def forward(self, node: NodeState, pair: FrameState, around: Surroundings) -> tuple[NodeState, FrameState]:
+    def forward(self, node: NodeState, pair: FrameState, ctx: EdgeContext) -> tuple[NodeState, FrameState]:
         """New node and pair states."""
-        message = around.frames.rotate_out(self.to_node(node, node, pair, around), self.channels)
-        summed = [segment_sum(x, around.centre, len(node[0])) for x in message]
+        message = ctx.frames.rotate_out(self.to_node(node, node, pair, ctx), self.channels)
+        summed = [segment_sum(x, ctx.centre, len(node[0])) for x in message]
         node = [a + b for a, b in zip(self.residual.on_nodes(summed), self.skip_node.on_nodes(node))]
         ends = self.at_centre.on_nodes(node), self.at_neighbour.on_nodes(node)
-        new = self.to_pair(*ends, pair, around)
+        new = self.to_pair(*ends, pair, ctx)
         return node, [a + b for a, b in zip(new, self.skip_pair.on_frames(pair))]

@@ -18,14 +18,14 @@ from slembench.data.graph import OperatorGraph
 from slembench.models.contract import OperatorModel, ReceptiveField
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
-from slembench.nn.heads import Packing
+from slembench.nn.heads import IrrepsToFlat
 from slembench.nn.hermitian import HermitianHead
 from slembench.nn.layers import ChannelMixing, ScalarMLP
 from slembench.nn.radial import BesselBasis
 from slembench.nn.readout import OperatorFeatures
 from slembench.operators.orbitals import Basis
 
-from .blocks import GatedResidual, Layer, Surroundings
+from .blocks import EdgeContext, GatedResidual, Layer
 from .config import HamGNNConfig
 
 
@@ -46,11 +46,11 @@ class HamGNN(OperatorModel):
         super().__init__(config, basis, cutoffs, targets)
         self.channels = channels = Channels.parse(config.irreps)
         out = Channels.of_classes(self.layout.classes)
-        held = {(l, natural) for l, natural, _, _ in channels.parity_blocks}
+        held = {(l, polar) for l, polar, _, _ in channels.parity_blocks}
         lacking = [(l, n) for l, n, _, _ in out.parity_blocks if (l, n) not in held]
         if lacking or not channels.scalars:
-            l, natural = lacking[0] if lacking else (0, True)
-            wanted = f"{l}{'e' if ((-1) ** l == 1) == natural else 'o'}"
+            l, polar = lacking[0] if lacking else (0, True)
+            wanted = f"{l}{'e' if ((-1) ** l == 1) == polar else 'o'}"
             raise ConfigError(f"model {self.name}: irreps {config.irreps!r} lack {wanted}, which is needed")
         n_species = len(basis.elements)
         self.bessel = BesselBasis(config.n_bessel, config.cutoff)
@@ -65,7 +65,7 @@ class HamGNN(OperatorModel):
         self.node_residual, self.pair_residual = GatedResidual(channels), GatedResidual(channels)
         self.node_heads = nn.ModuleDict({name: ChannelMixing(channels, out) for name in self.targets})
         self.pair_heads = nn.ModuleDict({name: HermitianHead(channels, self.layout) for name in self.targets})
-        self.packing = Packing(self.layout, out)
+        self.packing = IrrepsToFlat(self.layout, out)
 
     @property
     def receptive_field(self) -> ReceptiveField:
@@ -78,20 +78,20 @@ class HamGNN(OperatorModel):
         """Largest l of the states."""
         return self.channels.lmax
 
-    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+    def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target."""
-        around = self._surroundings(graph)
-        node, pair = self._start(graph, around)
+        ctx = self._edge_context(graph)
+        node, pair = self._start(graph, ctx)
         for layer in self.layers:
-            node, pair = layer(node, pair, around)
+            node, pair = layer(node, pair, ctx)
         node, pair = self.node_residual.on_nodes(node), self.pair_residual.on_frames(pair)
         result = {}
         for name in self.targets:
             onsite = self.packing.features(self.node_heads[name].on_nodes(node))
-            result[name] = OperatorFeatures(onsite, self.pair_heads[name](pair, around.frames, graph.reverse))
+            result[name] = OperatorFeatures(onsite, self.pair_heads[name](pair, ctx.frames, graph.reverse))
         return result
 
-    def _start(self, graph: OperatorGraph, around: Surroundings) -> tuple[NodeState, FrameState]:
+    def _start(self, graph: OperatorGraph, ctx: EdgeContext) -> tuple[NodeState, FrameState]:
         """Node scalars from the elements, pair states from elements, distance and the harmonics of the bond."""
         c, n_species = self.channels, len(self.basis.elements)
         scale = 1.0 / math.sqrt(n_species)
@@ -99,22 +99,22 @@ class HamGNN(OperatorModel):
         node = [scalars[:, None]]
         for l in range(1, c.lmax + 1):
             node.append(scalars.new_zeros(len(scalars), 2 * l + 1, c.counts[l]))
-        first, second = (graph.species[x] for x in (around.centre, around.neighbour))
+        first, second = (graph.species[x] for x in (ctx.centre, ctx.neighbour))
         ends = (self.ends[0][first] + self.ends[1][second]) * scale
         degrees = torch.arange(self.start.lmax + 1, device=ends.device, dtype=ends.dtype)
         harmonics = (2 * degrees + 1).sqrt().repeat_interleave(n_species)
-        values = self.start_radial(around.radial) * ends.repeat(1, self.start.lmax + 1) * harmonics
+        values = self.start_radial(ctx.radial) * ends.repeat(1, self.start.lmax + 1) * harmonics
         mixed = values @ self.start_mixing.matrix()
         pair = [mixed]
         for m in range(1, c.lmax + 1):
             pair.append(mixed.new_zeros(len(mixed), 2, c.count_from(m)))
         return node, pair
 
-    def _surroundings(self, graph: OperatorGraph) -> Surroundings:
+    def _edge_context(self, graph: OperatorGraph) -> EdgeContext:
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.channels.lmax)
         length = graph.pair_vector.norm(dim=1)
         window = 0.5 * (1.0 + torch.cos(math.pi * (length / self.config.cutoff).clamp(max=1.0)))
-        return Surroundings(
+        return EdgeContext(
             frames=Frames(flat, self.channels.lmax, separate_parity=True),
             centre=graph.pair_index[0],
             neighbour=graph.pair_index[1],

@@ -1,4 +1,4 @@
-"""Layers of QHNet on node features (N, 2l + 1, C) for l = 0..lmax, C channels of natural parity for every l."""
+"""Layers of QHNet on node features (N, 2l + 1, C) for l = 0..lmax, C polar channels for every l."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slembench.nn.tensor_products import ChannelBondProduct, ChannelProduct, bon
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class EdgeContext:
     """What all layers read and none changes.
 
     Attributes:
@@ -119,17 +119,17 @@ class Convolution(nn.Module):
             self.gate = NormGate(width, lmax_in)
             self.before, self.compared = (ChannelMixing(self.inputs, self.inputs) for _ in range(2))
 
-    def forward(self, state: NodeState, around: Surroundings) -> NodeState:
+    def forward(self, state: NodeState, ctx: EdgeContext) -> NodeState:
         """New node state."""
         compared = self.compared.on_nodes(state) if self.gated else state
         sent = self.before.on_nodes(self.gate(state)) if self.gated else state
-        at_centre, at_neighbour = gathered(compared, around.centre), gathered(compared, around.neighbour)
+        at_centre, at_neighbour = gathered(compared, ctx.centre), gathered(compared, ctx.neighbour)
         # twice the scalars of i, as in the public code
         s = invariants(at_centre, at_neighbour, (at_centre[0], at_centre[0]))
-        weights = (self.radial(around.radial) * self.ends(s)).reshape(len(s), len(self.product.paths), self.width)
-        in_frames = around.frames.rotate_in(gathered(sent, around.neighbour), self.inputs)
-        message = around.frames.rotate_out(self.product(in_frames, weights), self.output)
-        summed = [segment_sum(x, around.centre, len(state[0])) for x in message]
+        weights = (self.radial(ctx.radial) * self.ends(s)).reshape(len(s), len(self.product.paths), self.width)
+        in_frames = ctx.frames.rotate_in(gathered(sent, ctx.neighbour), self.inputs)
+        message = ctx.frames.rotate_out(self.product(in_frames, weights), self.output)
+        summed = [segment_sum(x, ctx.centre, len(state[0])) for x in message]
         if not self.gated:
             return self.after.on_nodes(summed)
         updated = self.after.on_nodes([a + b for a, b in zip(summed, sent)])
@@ -157,14 +157,14 @@ class PairLayer(nn.Module):
         self.radial = RadialMLP((n_radial, width, n_weights), factor)
         self.ends = nn.Sequential(nn.Linear((lmax + 2) * width, width), nn.SiLU(), nn.Linear(width, n_weights))
 
-    def forward(self, state: NodeState, old: NodeState | None, around: Surroundings) -> NodeState:
+    def forward(self, state: NodeState, old: NodeState | None, ctx: EdgeContext) -> NodeState:
         """New pair state (P rows)."""
         compared = self.compared.on_nodes(state)
-        at_centre, at_neighbour = gathered(compared, around.centre), gathered(compared, around.neighbour)
+        at_centre, at_neighbour = gathered(compared, ctx.centre), gathered(compared, ctx.neighbour)
         s = invariants(at_centre, at_neighbour, (at_centre[0], at_neighbour[0]))
-        weights = (self.radial(around.radial) * self.ends(s)).reshape(len(s), len(self.product.paths), self.width)
+        weights = (self.radial(ctx.radial) * self.ends(s)).reshape(len(s), len(self.product.paths), self.width)
         sent = self.before.on_nodes(self.gate_before(state))
-        product = self.product(gathered(sent, around.neighbour), gathered(sent, around.centre), weights)
+        product = self.product(gathered(sent, ctx.neighbour), gathered(sent, ctx.centre), weights)
         updated = self.after.on_nodes(self.gate_after(product))
         return updated if old is None else [a + b for a, b in zip(updated, old)]
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from slembench.nn.frames import NodeState
 from slembench.nn.functional import Constants
-from slembench.nn.typed import typed_product
-from slembench.operators.irreps import OperatorLayout
+from slembench.nn.per_type import typed_product
+from slembench.operators.irreps import BlockIrreps
 
 Groups = tuple[tuple[int, int, int], ...]
 
@@ -27,7 +27,7 @@ class Expansion(nn.Module):
         hidden: their hidden width.
     """
 
-    def __init__(self, layout: OperatorLayout, width: int, embedding: int, hidden: int) -> None:
+    def __init__(self, layout: BlockIrreps, width: int, embedding: int, hidden: int) -> None:
         super().__init__()
         self.layout, self.width = layout, width
         counts = [layout.shells.count(l) for l in range(max(layout.shells) + 1)]

@@ -21,12 +21,12 @@ from slembench.nn.frames import Frames, NodeState, pair_frames
 from slembench.nn.functional import Constants, shifted_softplus
 from slembench.nn.hermitian import Hermitised
 from slembench.nn.layers import ChannelMixing
+from slembench.nn.per_type import PairRows
 from slembench.nn.radial import BernsteinBasis
 from slembench.nn.readout import OperatorFeatures
-from slembench.nn.typed import PairRows
 from slembench.operators.orbitals import Basis
 
-from .blocks import Convolution, OnsiteLayer, PairLayer, Surroundings
+from .blocks import Convolution, EdgeContext, OnsiteLayer, PairLayer
 from .config import QHNetConfig
 from .expansion import Expansion
 
@@ -100,7 +100,7 @@ class QHNet(OperatorModel):
         load_public(model, file)
         return model
 
-    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+    def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target."""
         n = len(self.basis.elements)
         rows = PairRows.of(graph, n, loops=False)
@@ -120,25 +120,25 @@ class QHNet(OperatorModel):
 
     def states(self, graph: OperatorGraph, rows: PairRows) -> tuple[NodeState, NodeState]:
         """On-site states (N rows) and pair states (P rows, in the order of ``rows``), in the axes of the structure."""
-        around = self._surroundings(graph, rows)
+        ctx = self._edge_context(graph, rows)
         node: NodeState = [self.embedding[graph.species][:, None]]
         onsite: NodeState | None = None
         pair: NodeState | None = None
         for number, convolution in enumerate(self.convolutions):
-            node = convolution(node, around)
+            node = convolution(node, ctx)
             late = number - self.config.first_pair_layer
             if late >= 0:
                 onsite = self.onsite_layers[late](node, onsite)
-                pair = self.pair_layers[late](node, pair, around)
+                pair = self.pair_layers[late](node, pair, ctx)
         assert onsite is not None
         assert pair is not None
         return onsite, pair
 
-    def _surroundings(self, graph: OperatorGraph, rows: PairRows) -> Surroundings:
+    def _edge_context(self, graph: OperatorGraph, rows: PairRows) -> EdgeContext:
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.config.lmax)
         length = graph.pair_vector.norm(dim=1)
         radial = self.radial(length, self.constants.get("radii", length)[graph.pair_type])
-        return Surroundings(
+        return EdgeContext(
             frames=Frames(rows.sort(flat), self.config.lmax, separate_parity=True),
             centre=rows.centre,
             neighbour=rows.neighbour,

@@ -87,7 +87,7 @@ def _onsite(layer: OnsiteLayer, weights: Weights, name: str) -> None:
 def _linear(mixing: ChannelMixing, weights: Weights, name: str) -> None:
     orders = []
     for channels in (mixing.inputs, mixing.output):
-        irreps = "+".join(f"{count}x{l}{'eo'[l % 2]}" for l, count in enumerate(channels.natural))
+        irreps = "+".join(f"{count}x{l}{'eo'[l % 2]}" for l, count in enumerate(channels.polar))
         orders.append(IrrepsOrder(irreps, channels))
     load_linear(mixing, weights, name, *orders)
 

@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 
 from slembench.data.pairs import offsite_pairs
 from slembench.operators.blocks import BlockMatrix, pair_keys, pair_vectors
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 
 
 class OperatorGraph(Data):  # type: ignore[misc]
@@ -45,7 +45,7 @@ class OperatorGraph(Data):  # type: ignore[misc]
 def build_graph(
     atoms: ase.Atoms,
     cutoffs: Mapping[int, float],
-    layout: OperatorLayout,
+    layout: BlockIrreps,
     operators: Mapping[str, BlockMatrix] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> OperatorGraph:
@@ -64,7 +64,7 @@ def build_graph(
     Example:
         >>> from slembench.operators.orbitals import Basis
         >>> chain = ase.Atoms("BN", positions=[[0, 0, 0], [0, 0, 1.4]], cell=[9, 9, 2.6], pbc=[False, False, True])
-        >>> graph = build_graph(chain, {5: 1.6, 7: 1.6}, OperatorLayout(Basis.parse({"B": "1s1p", "N": "1s1p"})))
+        >>> graph = build_graph(chain, {5: 1.6, 7: 1.6}, BlockIrreps(Basis.parse({"B": "1s1p", "N": "1s1p"})))
         >>> graph.pair_index.tolist(), graph.pair_shift[:, 2].tolist(), graph.reverse.tolist()
         ([[0, 0, 1, 1], [1, 1, 0, 0]], [-1, 0, 0, 1], [3, 2, 1, 0])
         >>> graph.pair_vector[:, 2]

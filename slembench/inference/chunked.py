@@ -23,7 +23,7 @@ from slembench.models.pair_frame import PairFrameModel, State
 from slembench.nn.frames import NodeState
 from slembench.nn.readout import OperatorFeatures
 from slembench.operators.blocks import BlockMatrix, in_triangle, lookup, pair_keys
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import IntArray
 
 MAX_PAIRS = 20_000
@@ -112,7 +112,7 @@ def _pass(
     """All chunks through one layer, or through the two-body start; returns the new states of all atoms."""
     new: NodeState = []
     for chunk in chunks:
-        around = model.surroundings(chunk.graph)
+        around = model.edge_context(chunk.graph)
         if layer is None or node is None:
             state = model.start(around, len(chunk.atoms))
         else:
@@ -136,7 +136,7 @@ def _read_out(model: PairFrameModel, chunks: list[Chunk], node: NodeState) -> di
         for name in model.targets
     }
     for chunk in chunks:
-        around = model.surroundings(chunk.graph)
+        around = model.edge_context(chunk.graph)
         assert chunk.state is not None
         state = replace(chunk.state, node=[x[chunk.atoms.to(x.device)] for x in node])
         chunk.state = None
@@ -159,7 +159,7 @@ def _to_cpu(value: OperatorFeatures) -> OperatorFeatures:
 
 
 def block_portions(
-    layout: OperatorLayout,
+    layout: BlockIrreps,
     graph: OperatorGraph,
     features: Mapping[str, OperatorFeatures],
     own: IntArray,
@@ -199,7 +199,7 @@ def block_portions(
 
 
 def _portion(
-    layout: OperatorLayout,
+    layout: BlockIrreps,
     graph: OperatorGraph,
     features: Mapping[str, OperatorFeatures],
     own: IntArray,

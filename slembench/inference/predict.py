@@ -15,7 +15,7 @@ from slembench.data import Dataset
 from slembench.data.graph import OperatorGraph, build_graph
 from slembench.inference.chunked import features
 from slembench.models.contract import OperatorModel
-from slembench.nn.kernels.matmul import rows_alike
+from slembench.nn.kernels.matmul import batch_invariant_matmul
 from slembench.operators.blocks import BlockMatrix
 from slembench.predictions import PredictionWriter
 from slembench.training.numerics import numerics
@@ -39,7 +39,7 @@ class InferenceCost:
 
 
 @torch.no_grad()
-@rows_alike()
+@batch_invariant_matmul()
 def predict_blocks(model: OperatorModel, graph: OperatorGraph) -> dict[str, BlockMatrix]:
     """Operators of one structure.
 
@@ -88,7 +88,7 @@ def predict(
     parameter, wanted = next(model.parameters()), dataset.split(split) if ids is None else ids
     model.eval()
     with (
-        numerics(parameter.device.type, precision, sizes=len(wanted), own_products=model.own_products),
+        numerics(parameter.device.type, precision, sizes=len(wanted), uses_native_kernels=model.uses_native_kernels),
         PredictionWriter(
             path,
             dataset=dataset.name,

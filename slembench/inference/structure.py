@@ -25,7 +25,7 @@ from slembench.inference.on_ray import predict_parts
 from slembench.inference.partition import cut, halo, make_part
 from slembench.inference.structure_job import StructureJob
 from slembench.models.contract import OperatorModel
-from slembench.nn.kernels.matmul import rows_alike
+from slembench.nn.kernels.matmul import batch_invariant_matmul
 from slembench.operators.orbitals import IntArray
 from slembench.predictions import PredictionWriter, read_predictions
 from slembench.training.checkpoint import find_checkpoint, load_model
@@ -163,7 +163,7 @@ def _predict_part(job: StructureJob, model: OperatorModel, own: IntArray, writer
     part = make_part(model, job.atoms, own)
     device = next(model.parameters()).device.type
     pairs = 0
-    with torch.no_grad(), rows_alike(), numerics(device, own_products=model.own_products):
+    with torch.no_grad(), batch_invariant_matmul(), numerics(device, uses_native_kernels=model.uses_native_kernels):
         predicted = features(model, part.graph, job.max_pairs)
         rows = np.searchsorted(part.atoms, own)
         writer.begin(job.name, np.asarray(job.atoms.numbers), model.targets)

@@ -21,7 +21,7 @@ from slembench.data.graph import OperatorGraph
 from slembench.nn.frames import NodeState
 from slembench.nn.readout import OperatorFeatures, TargetStatistics, split_features, statistics_of
 from slembench.operators import OPERATORS
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import Basis
 
 Symmetry = Literal["O3", "SO3", "none"]
@@ -58,10 +58,10 @@ class Stage(NamedTuple):
 
 
 class OperatorModel(nn.Module, ABC):
-    """Base class of all models (the `HamiltonianModel` contract of the project's design).
+    """Base class of all models.
 
-    A subclass sets ``Config`` and implements `raw` and `receptive_field`; scales and shifts of the targets and
-    the packing into features are shared.
+    A subclass sets ``Config`` and implements `forward_irreps` and `receptive_field`; scales and shifts of the targets
+    are shared.
 
     Args:
         config: instance of ``Config``.
@@ -76,7 +76,7 @@ class OperatorModel(nn.Module, ABC):
     Config: ClassVar[type[ModelConfig]] = ModelConfig
     name: ClassVar[str] = ""
     inputs: ClassVar[tuple[str, ...]] = ()
-    own_products: ClassVar[bool] = False
+    uses_native_kernels: ClassVar[bool] = False
     """Whether nearly all its float32 products on a CPU are the native ones of `slembench.nn.kernels`, not torch's."""
     symmetry: Symmetry = "O3"
     energy_unit: str | None = None
@@ -94,7 +94,7 @@ class OperatorModel(nn.Module, ABC):
         self.config, self.basis = config, basis
         self.cutoffs = {z: float(cutoffs[z]) for z in basis.elements}
         self.targets = tuple(targets)
-        self.layout = OperatorLayout(basis)
+        self.layout = BlockIrreps(basis)
         self.statistics = statistics_of(self.layout, self.targets)
 
     @property
@@ -103,23 +103,24 @@ class OperatorModel(nn.Module, ABC):
         """How far a block of the output looks."""
 
     @abstractmethod
-    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+    def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target for a graph (or a batch of graphs)."""
 
-    def raw_and_states(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
-        """What `raw` returns, with covariant states of atoms (N rows) and pairs (P rows) in the axes of the structure.
+    def forward_with_features(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
+        """What `forward_irreps` returns, and the hidden states that it was made of.
 
-        Models that build on another one read them; one that has none to give returns empty lists.
+        States of atoms (N rows) and pairs (P rows) are covariant, in the axes of the structure. Models that build on
+        another one read them; one that has none to give returns empty lists.
         """
-        return self.raw(graph), [], []
+        return self.forward_irreps(graph), [], []
 
     def forward(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Features (N, F), (P, F) of every target, in the unit of the data."""
-        return self.in_units(self.raw(graph), graph)
+        return self.in_units(self.forward_irreps(graph), graph)
 
-    def in_units(self, raw: dict[str, OperatorFeatures], graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+    def in_units(self, features: dict[str, OperatorFeatures], graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of a graph, scaled and shifted into the unit of the data."""
-        return {name: self.statistics[name](features, graph.species, graph.pair_type) for name, features in raw.items()}
+        return {name: self.statistics[name](value, graph.species, graph.pair_type) for name, value in features.items()}
 
     def fit_statistics(self, graphs: Iterable[OperatorGraph]) -> None:
         """Scales and shifts of all targets from training graphs, and the mean number of neighbours."""

@@ -1,4 +1,4 @@
-"""Weights of e3nn's layers into ours: e3nn keeps irreps in any order, ours by l with natural parity first.
+"""Weights of e3nn's layers into ours: e3nn keeps irreps in any order, ours by l polar first.
 
 Facts of e3nn (0.4 to 0.6): flat weights hold one block a path, paths ordered by input and then output irreps, each
 block (channels in, [types,] channels out); biases belong to 0e outputs.
@@ -20,7 +20,7 @@ from slembench.core.errors import ConfigError
 from slembench.models.contract import OperatorModel
 from slembench.nn.channels import Channels
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine
-from slembench.nn.typed import TypedMixing
+from slembench.nn.per_type import TypedMixing
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -96,7 +96,7 @@ class IrrepsOrder:
         channels: the same irreps as ours.
 
     Attributes:
-        segments: (l, natural, our first channel, channels), in e3nn's order.
+        segments: (l, polar, our first channel, channels), in e3nn's order.
         order: (C,) int64 | for each of our channels, where it stands among theirs.
 
     Raises:
@@ -136,9 +136,9 @@ def _load_paths(
 ) -> None:
     own = {(path[0], path[1], path[3]): k for k, path in enumerate(mixing.paths)}
     start = 0
-    for l, natural, first, rows in inputs.segments:
-        for l_out, natural_out, first_out, columns in output.segments:
-            if (l, natural) != (l_out, natural_out):
+    for l, polar, first, rows in inputs.segments:
+        for l_out, polar_out, first_out, columns in output.segments:
+            if (l, polar) != (l_out, polar_out):
                 continue
             weight = mixing.weights[own[l, first, first_out]]
             size = rows * n_types * columns

@@ -22,9 +22,9 @@ from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.models.contract import ModelConfig, OperatorModel, type_cutoffs
 from slembench.nn.channels import Channels
-from slembench.nn.ends import EndFrames
+from slembench.nn.edge_frames import EdgeFrames
 from slembench.nn.frames import Frames, FrameState, NodeState, pair_frames
-from slembench.nn.heads import Activation, Packing, ResidualMLP
+from slembench.nn.heads import Activation, IrrepsToFlat, ResidualMLP
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
 from slembench.nn.radial import BesselBasis, polynomial_envelope
 from slembench.nn.readout import OperatorFeatures, statistics_of
@@ -69,12 +69,12 @@ class PairFrameConfig(ModelConfig):
 
 
 @dataclass
-class Surroundings:
+class EdgeContext:
     """What all layers read and none changes.
 
     Attributes:
         frames: of the pairs.
-        ends: (P, 2 n_elements) | species of both ends, one-hot.
+        species: (P, 2 n_elements) | species of i and of j, one-hot.
         envelope: (P, 1) | smooth step to zero at the cutoff.
         two_body: (P, latent_dim) | scalars of species and distance, without the envelope.
         centre: (P,) | atom i of every pair.
@@ -83,7 +83,7 @@ class Surroundings:
     """
 
     frames: Frames
-    ends: torch.Tensor
+    species: torch.Tensor
     envelope: torch.Tensor
     two_body: torch.Tensor
     centre: torch.Tensor
@@ -91,22 +91,24 @@ class Surroundings:
     scale: torch.Tensor
 
     @cached_property
-    def at_centre(self) -> EndFrames:
+    def at_centre(self) -> EdgeFrames:
         """Frames acting on what the atoms i hold."""
-        return EndFrames(self.frames, self.centre)
+        return EdgeFrames(self.frames, self.centre)
 
     @cached_property
-    def at_neighbour(self) -> EndFrames:
+    def at_neighbour(self) -> EdgeFrames:
         """Frames acting on what the atoms j hold."""
-        return EndFrames(self.frames, self.neighbour)
+        return EdgeFrames(self.frames, self.neighbour)
 
-    def gather_sum(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
+    def aggregate(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
         """Messages of all pairs, rotated out and summed into their centres, normalised: (n_atoms, ...) for each l."""
-        return [x * self.scale for x in self.at_centre.receive(message, channels, n_atoms)]
+        return [x * self.scale for x in self.at_centre.scatter_sum(message, channels, n_atoms)]
 
-    def receive(self, message: FrameState, channels: Channels, kept: NodeState, factor: torch.Tensor) -> NodeState:
-        """`gather_sum` plus ``factor`` times the kept states."""
-        return [x + factor * k for x, k in zip(self.gather_sum(message, channels, len(kept[0])), kept)]
+    def aggregate_residual(
+        self, message: FrameState, channels: Channels, kept: NodeState, factor: torch.Tensor
+    ) -> NodeState:
+        """`aggregate` plus ``factor`` times the kept states."""
+        return [x + factor * k for x, k in zip(self.aggregate(message, channels, len(kept[0])), kept)]
 
 
 @dataclass
@@ -128,7 +130,7 @@ class State:
     hidden_normed: FrameState | None = None
 
 
-class ResidualShares(nn.Module):
+class ResidualWeights(nn.Module):
     """Factors of the residual mixing new * s / sqrt(1 + s^2) + old / sqrt(1 + s^2), s = sigmoid(logit).
 
     Args:
@@ -157,7 +159,7 @@ class PairFrameModel(OperatorModel):
     """Base of SLEM and LEM; a subclass builds the layers and says how far they look."""
 
     Config = PairFrameConfig
-    own_products = True
+    uses_native_kernels = True
     config: PairFrameConfig
     type_cutoffs: torch.Tensor
     average_neighbours: torch.Tensor
@@ -185,16 +187,16 @@ class PairFrameModel(OperatorModel):
         self.trunk_targets = tuple(t for t in targets if t != "overlap")
         self.layers = nn.ModuleList(self.build_layers(init, hidden, out) if self.trunk_targets else [])
         self.heads = nn.ModuleDict({t: OperatorHead(out, config.pair_bias) for t in self.trunk_targets})
-        self.packing = Packing(self.layout, out)
+        self.packing = IrrepsToFlat(self.layout, out)
         if "overlap" in targets:
             self.overlap_head = OverlapHead(config, out)
 
     @abstractmethod
     def build_layers(self, init: Channels, hidden: Channels, out: Channels) -> list[nn.Module]:
-        """Layers, each a map (State, Surroundings) -> State; channels init -> hidden ... -> out."""
+        """Layers, each a map (State, EdgeContext) -> State; channels init -> hidden ... -> out."""
 
     @abstractmethod
-    def start_hidden(self, start: FrameState) -> FrameState:
+    def init_edge_hidden(self, start: FrameState) -> FrameState:
         """Hidden pair states before the first layer, from the pair features without envelope (m = 0 alone)."""
 
     @property
@@ -206,62 +208,62 @@ class PairFrameModel(OperatorModel):
         """Normalises the sums over neighbours by 1 / sqrt(value)."""
         self.average_neighbours.fill_(value)
 
-    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+    def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target."""
-        around = self.surroundings(graph)
-        return self.read_out(graph, around, self.states(graph, around))
+        ctx = self.edge_context(graph)
+        return self.read_out(graph, ctx, self.states(graph, ctx))
 
-    def raw_and_states(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
+    def forward_with_features(self, graph: OperatorGraph) -> tuple[dict[str, OperatorFeatures], NodeState, NodeState]:
         """The same, with the node and pair states behind the last layer; none where S alone is predicted."""
-        around = self.surroundings(graph)
-        state = self.states(graph, around)
-        pair = around.frames.rotate_out(state.edge, self.packing.channels) if state.edge else []
-        return self.read_out(graph, around, state), state.node, pair
+        ctx = self.edge_context(graph)
+        state = self.states(graph, ctx)
+        pair = ctx.frames.rotate_out(state.edge, self.packing.channels) if state.edge else []
+        return self.read_out(graph, ctx, state), state.node, pair
 
-    def states(self, graph: OperatorGraph, around: Surroundings) -> State:
+    def states(self, graph: OperatorGraph, ctx: EdgeContext) -> State:
         """Node and pair states behind the last layer."""
-        state = self.start(around, int(graph.num_nodes))
+        state = self.start(ctx, int(graph.num_nodes))
         for layer in self.layers:
-            state = layer(state, around)
+            state = layer(state, ctx)
         return state
 
-    def surroundings(self, graph: OperatorGraph) -> Surroundings:
+    def edge_context(self, graph: OperatorGraph) -> EdgeContext:
         """What all layers read: frames, species, envelope and two-body scalars of the pairs."""
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.frame_lmax)
         length = graph.pair_vector.norm(dim=1)
-        ends = _one_hot_ends(graph, len(self.basis.elements), flat.dtype)
-        return Surroundings(
+        species = _one_hot_species(graph, len(self.basis.elements), flat.dtype)
+        return EdgeContext(
             frames=Frames(flat, self.frame_lmax, separate_parity=self.symmetry == "O3"),
-            ends=ends,
+            species=species,
             envelope=polynomial_envelope(
                 length, self.type_cutoffs[graph.pair_type], self.config.envelope_power
             ).unsqueeze(1),
-            two_body=self.two_body(torch.cat([ends, self.bessel(length)], dim=1)),
+            two_body=self.two_body(torch.cat([species, self.bessel(length)], dim=1)),
             centre=graph.pair_index[0],
             neighbour=graph.pair_index[1],
             scale=self.average_neighbours.rsqrt(),
         )
 
-    def start(self, around: Surroundings, n_atoms: int) -> State:
+    def start(self, ctx: EdgeContext, n_atoms: int) -> State:
         """Two-body states: weights(x) Y_l(r) for pairs, their sums over neighbours for nodes; empty for S alone."""
-        latent = around.two_body * around.envelope
+        latent = ctx.two_body * ctx.envelope
         if not self.trunk_targets:
             return State([], [], [], latent)
-        weights = torch.split(self.init_weights(around.two_body), list(self.init.counts), dim=1)
+        weights = torch.split(self.init_weights(ctx.two_body), list(self.init.counts), dim=1)
         start = torch.cat([w * (2 * l + 1) ** 0.5 for l, w in enumerate(weights)], dim=1)
-        enveloped = start * around.envelope
-        node = around.gather_sum([enveloped], self.init, n_atoms)
+        enveloped = start * ctx.envelope
+        node = ctx.aggregate([enveloped], self.init, n_atoms)
         node = self.init_affine_node.on_nodes(self.norm.on_nodes(node))
-        return State(node, self.start_hidden([start]), [enveloped], latent)
+        return State(node, self.init_edge_hidden([start]), [enveloped], latent)
 
-    def read_out(self, graph: OperatorGraph, around: Surroundings, state: State) -> dict[str, OperatorFeatures]:
+    def read_out(self, graph: OperatorGraph, ctx: EdgeContext, state: State) -> dict[str, OperatorFeatures]:
         """Unit-scale features of every target from the state behind the last layer."""
         result: dict[str, OperatorFeatures] = {}
         if "overlap" in self.targets:
-            latent = around.two_body * around.envelope
-            result["overlap"] = self.overlap_head(latent, around.frames, graph, self.packing)
+            latent = ctx.two_body * ctx.envelope
+            result["overlap"] = self.overlap_head(latent, ctx.frames, graph, self.packing)
         for name in self.trunk_targets:
-            result[name] = self.heads[name](state.node, state.edge, around.frames, self.packing)
+            result[name] = self.heads[name](state.node, state.edge, ctx.frames, self.packing)
         return result
 
 
@@ -273,7 +275,7 @@ class OperatorHead(nn.Module):
         self.out = out
         self.node, self.pair = ChannelMixing(out, out), ChannelMixing(out, out, pair_bias)
 
-    def forward(self, node: NodeState, pair: FrameState, frames: Frames, packing: Packing) -> OperatorFeatures:
+    def forward(self, node: NodeState, pair: FrameState, frames: Frames, packing: IrrepsToFlat) -> OperatorFeatures:
         """Features of the target, unit scale."""
         rotated = frames.rotate_out(self.pair.on_frames(pair), self.out)
         return OperatorFeatures(packing.features(self.node.on_nodes(node)), packing.features(rotated))
@@ -282,20 +284,22 @@ class OperatorHead(nn.Module):
 class OverlapHead(nn.Module):
     """Overlap as the two-body quantity it is: S_ij in the pair frame depends on species and distance alone.
 
-    In that frame only m = 0 of natural-parity irreps is not zero. The on-site block depends on the species only and is
+    In that frame only m = 0 of polar irreps is not zero. The on-site block depends on the species only and is
     left to the statistics (shift of the scalars).
     """
 
     def __init__(self, config: PairFrameConfig, out: Channels) -> None:
         super().__init__()
         self.out = out
-        sizes = (config.latent_dim, *config.overlap_channels, sum(out.natural))
+        sizes = (config.latent_dim, *config.overlap_channels, sum(out.polar))
         residual = config.overlap_residual
         self.network = ScalarMLP(sizes) if residual is None else ResidualMLP(sizes, residual)
 
-    def forward(self, latent: torch.Tensor, frames: Frames, graph: OperatorGraph, packing: Packing) -> OperatorFeatures:
+    def forward(
+        self, latent: torch.Tensor, frames: Frames, graph: OperatorGraph, packing: IrrepsToFlat
+    ) -> OperatorFeatures:
         """Features of the overlap, unit scale."""
-        parts = torch.split(self.network(latent), list(self.out.natural), dim=1)
+        parts = torch.split(self.network(latent), list(self.out.polar), dim=1)
         pair = [_pad_channels(parts[0][:, None, :], self.out.counts[0])]
         for l in range(1, self.out.lmax + 1):
             value = frames.harmonics(l)[:, :, None] * parts[l][:, None, :]
@@ -309,8 +313,8 @@ def _pad_channels(value: torch.Tensor, count: int) -> torch.Tensor:
     return nn.functional.pad(value, (0, count - value.shape[-1]))
 
 
-def _one_hot_ends(graph: OperatorGraph, n_species: int, dtype: torch.dtype) -> torch.Tensor:
-    """(P, 2 n_species) | species of both ends."""
+def _one_hot_species(graph: OperatorGraph, n_species: int, dtype: torch.dtype) -> torch.Tensor:
+    """(P, 2 n_species) | species of i and of j."""
     one_hot = nn.functional.one_hot(graph.species, n_species).to(dtype)
     return torch.cat([one_hot[graph.pair_index[0]], one_hot[graph.pair_index[1]]], dim=1)
 
@@ -321,8 +325,8 @@ def _check_output(config: PairFrameConfig, hidden: Channels, out: Channels) -> N
             f"irreps_hidden {config.irreps_hidden!r} ends at l = {hidden.lmax}; "
             f"the blocks of this basis need l = {out.lmax}"
         )
-    if config.symmetry == "O3" and any(out.unnatural) and not any(hidden.unnatural):
+    if config.symmetry == "O3" and any(out.axial) and not any(hidden.axial):
         raise ConfigError(
-            f"irreps_hidden {config.irreps_hidden!r} has natural parity only; "
-            "the blocks of this basis need unnatural irreps (such as 1e of p-p) as well: add some, or set symmetry: SO3"
+            f"irreps_hidden {config.irreps_hidden!r} has polar irreps only; "
+            "the blocks of this basis need axial irreps (such as 1e of p-p) as well: add some, or set symmetry: SO3"
         )

@@ -1,12 +1,12 @@
 """Channels of an equivariant feature: how many copies of every (l, parity) it holds, and where they stand.
 
-Natural parity is (-1)^l (polar tensors: 0e 1o 2e ...), unnatural the other. Within every l the natural channels
+Polar irreps have parity (-1)^l (0e 1o 2e ...), axial ones -(-1)^l (0o 1e 2o ...). Within every l the polar channels
 come first. Two layouts of the same numbers are used:
 
 * node layout: one tensor (N, 2l + 1, C_l) for each l, m = -l..l, channel last;
 * frame layout: in the frame of a pair, whose polar axis is the bond, one tensor for each m: (P, M_0) for m = 0
   and (P, 2, M_m) for m > 0, holding the channels of all l >= m, l ascending. Index 0 of the pair axis is even and
-  1 odd under reflection in a plane through the bond for natural channels (cos and sin components); unnatural
+  1 odd under reflection in a plane through the bond for polar channels (cos and sin components); axial
   channels are stored multiplied by i of that complex structure (even = minus the sin component, odd = the cos
   component), so that an O(2)-equivariant product is one real matrix for both.
 """
@@ -27,16 +27,16 @@ class Channels:
     """Multiplicities per l.
 
     Attributes:
-        natural: number of natural-parity channels of l = 0, 1, ...
-        unnatural: number of unnatural-parity channels of l = 0, 1, ...; same length.
+        polar: number of polar channels of l = 0, 1, ...
+        axial: number of axial channels of l = 0, 1, ...; same length.
     """
 
-    natural: tuple[int, ...]
-    unnatural: tuple[int, ...]
+    polar: tuple[int, ...]
+    axial: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if len(self.natural) != len(self.unnatural) or not self.natural:
-            raise ValueError("natural and unnatural multiplicities need one entry for every l")
+        if len(self.polar) != len(self.axial) or not self.polar:
+            raise ValueError("polar and axial multiplicities need one entry for every l")
 
     @classmethod
     def parse(cls, irreps: str) -> Channels:
@@ -53,30 +53,30 @@ class Channels:
         lmax = max(c.l for c in classes)
         counts = ([0] * (lmax + 1), [0] * (lmax + 1))
         for c in classes:
-            counts[0 if c.natural else 1][c.l] += c.n_paths
+            counts[0 if c.polar else 1][c.l] += c.n_paths
         return cls(tuple(counts[0]), tuple(counts[1]))
 
     def only(self, wanted: Channels) -> Channels:
         """Without the (l, parity) that ``wanted`` does not have."""
         lmax = min(self.lmax, wanted.lmax)
-        natural = tuple(n if w else 0 for n, w in zip(self.natural, wanted.natural[: lmax + 1]))
-        unnatural = tuple(n if w else 0 for n, w in zip(self.unnatural, wanted.unnatural[: lmax + 1]))
-        return Channels(natural, unnatural)
+        polar = tuple(n if w else 0 for n, w in zip(self.polar, wanted.polar[: lmax + 1]))
+        axial = tuple(n if w else 0 for n, w in zip(self.axial, wanted.axial[: lmax + 1]))
+        return Channels(polar, axial)
 
     @property
     def lmax(self) -> int:
         """Largest l."""
-        return len(self.natural) - 1
+        return len(self.polar) - 1
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
         """Channels of each l, both parities."""
-        return tuple(n + u for n, u in zip(self.natural, self.unnatural))
+        return tuple(n + u for n, u in zip(self.polar, self.axial))
 
     @property
     def scalars(self) -> int:
         """Number of true scalars (0e); they are the first channels."""
-        return self.natural[0]
+        return self.polar[0]
 
     @property
     def total(self) -> int:
@@ -98,19 +98,19 @@ class Channels:
 
     @cached_property
     def parity_blocks(self) -> tuple[tuple[int, bool, int, int], ...]:
-        """(l, natural, first channel, channels) of every (l, parity) that occurs, in channel order."""
+        """(l, polar, first channel, channels) of every (l, parity) that occurs, in channel order."""
         blocks, start = [], 0
-        for l, (n, u) in enumerate(zip(self.natural, self.unnatural)):
-            for natural, count in ((True, n), (False, u)):
+        for l, (n, u) in enumerate(zip(self.polar, self.axial)):
+            for polar, count in ((True, n), (False, u)):
                 if count:
-                    blocks.append((l, natural, start, count))
+                    blocks.append((l, polar, start, count))
                 start += count
         return tuple(blocks)
 
     @cached_property
-    def is_natural(self) -> tuple[bool, ...]:
-        """For every channel, whether its parity is natural."""
-        return tuple(natural for _, natural, _, count in self.parity_blocks for _ in range(count))
+    def is_polar(self) -> tuple[bool, ...]:
+        """For every channel, whether it is polar."""
+        return tuple(polar for _, polar, _, count in self.parity_blocks for _ in range(count))
 
 
 def linear_paths(inputs: Channels, output: Channels) -> list[tuple[int, int, int, int, int]]:
@@ -118,9 +118,9 @@ def linear_paths(inputs: Channels, output: Channels) -> list[tuple[int, int, int
 
     One for every (l, parity) that both hold, in the order of the output.
     """
-    sources = {(l, natural): (start, count) for l, natural, start, count in inputs.parity_blocks}
+    sources = {(l, polar): (start, count) for l, polar, start, count in inputs.parity_blocks}
     return [
-        (l, *sources[l, natural], start, count)
-        for l, natural, start, count in output.parity_blocks
-        if (l, natural) in sources
+        (l, *sources[l, polar], start, count)
+        for l, polar, start, count in output.parity_blocks
+        if (l, polar) in sources
     ]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from slembench.nn.channels import Channels
-from slembench.nn.kernels.matmul import product, product_turned
+from slembench.nn.kernels.matmul import matmul, matmul_t
 from slembench.operators.rotations import wigner_d
 
 FrameState = list[torch.Tensor]
@@ -87,42 +87,42 @@ class Frames:
     Args:
         flat: (P, >= frame_size(lmax)) from `pair_frames`, of this or a larger lmax.
         lmax: largest l needed.
-        separate_parity: True for O(3) models, whose unnatural channels are stored times i (see `channels`).
+        separate_parity: True for O(3) models, whose axial channels are stored times i (see `channels`).
     """
 
     def __init__(self, flat: torch.Tensor, lmax: int, separate_parity: bool) -> None:
         if flat.shape[1] < frame_size(lmax):
             raise ValueError(f"frames hold {flat.shape[1]} numbers a pair, l up to {lmax} needs {frame_size(lmax)}")
-        self.natural: list[torch.Tensor] = []
-        self.unnatural: list[torch.Tensor] = []
+        self.polar: list[torch.Tensor] = []
+        self.axial: list[torch.Tensor] = []
         start = 0
         for l in range(1, lmax + 1):
             size = (2 * l + 1) ** 2
             matrix = flat[:, start : start + size].reshape(-1, 2 * l + 1, 2 * l + 1)
             start += size
-            self.natural.append(matrix)
-            self.unnatural.append(_times_i(matrix) if separate_parity else matrix)
+            self.polar.append(matrix)
+            self.axial.append(_times_i(matrix) if separate_parity else matrix)
         self.separate_parity = separate_parity
 
     def harmonics(self, l: int) -> torch.Tensor:
         """(P, 2l + 1) | spherical harmonics of the bond directions, component-normalised (|Y|^2 = 2l + 1)."""
         if l == 0:
             raise ValueError("l = 0 is the constant 1")
-        return self.natural[l - 1][:, 0, :] * float(np.sqrt(2 * l + 1))
+        return self.polar[l - 1][:, 0, :] * float(np.sqrt(2 * l + 1))
 
     def _parts(self, l: int, channels: Channels) -> list[tuple[torch.Tensor, int, int]]:
         """(matrices, first channel, end channel) of the parities of one l; one part where they share matrices."""
-        n, u = channels.natural[l], channels.unnatural[l]
+        n, u = channels.polar[l], channels.axial[l]
         if not self.separate_parity or not n or not u:
-            matrix = self.natural[l - 1] if n or not self.separate_parity else self.unnatural[l - 1]
+            matrix = self.polar[l - 1] if n or not self.separate_parity else self.axial[l - 1]
             return [(matrix, 0, n + u)]
-        return [(self.natural[l - 1], 0, n), (self.unnatural[l - 1], n, n + u)]
+        return [(self.polar[l - 1], 0, n), (self.axial[l - 1], n, n + u)]
 
     def rotate_in(self, features: NodeState, channels: Channels) -> FrameState:
         """Features gathered at the pairs, (P, 2l + 1, C_l) for each l, into the pair frames."""
         rotated: list[torch.Tensor] = []
         for l in range(1, channels.lmax + 1):
-            parts = [product(matrix, features[l][:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
+            parts = [matmul(matrix, features[l][:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
             rotated.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
         state = [torch.cat([features[0][:, 0, :]] + [r[:, 0, :] for r in rotated], dim=1)]
         for m in range(1, channels.lmax + 1):
@@ -138,13 +138,13 @@ class Frames:
                 start = channels.first(l) - channels.first(m)
                 rows.append(state[m][:, :, start : start + channels.counts[l]])
             stacked = torch.cat(rows, dim=1)
-            parts = [product_turned(matrix, stacked[:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
+            parts = [matmul_t(matrix, stacked[:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
             features.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
         return features
 
 
 def _times_i(matrix: torch.Tensor) -> torch.Tensor:
-    """Rows (+m, -m) -> (-(-m), +m): the frame components of unnatural channels (see `channels`)."""
+    """Rows (+m, -m) -> (-(-m), +m): the frame components of axial channels (see `channels`)."""
     l = matrix.shape[1] // 2
     order = [0] + [row for m in range(1, l + 1) for row in (2 * m, 2 * m - 1)]
     sign = torch.tensor([1.0] + [-1.0, 1.0] * l, dtype=matrix.dtype, device=matrix.device)

@@ -31,7 +31,7 @@ from slembench.nn.kernels.pointwise import (
     weigh_forward,
 )
 from slembench.nn.kernels.update import run_backward, run_forward
-from slembench.nn.update_shape import UpdateInputs, UpdateShape, blocks
+from slembench.nn.update_spec import UpdateInputs, UpdateSpec, nonzero_blocks
 
 
 class UpdateChunk:
@@ -44,7 +44,7 @@ class UpdateChunk:
         rows: to work on.
     """
 
-    def __init__(self, inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor], rows: slice) -> None:
+    def __init__(self, inputs: UpdateInputs, shape: UpdateSpec, product: list[Tensor], rows: slice) -> None:
         self.inputs, self.shape, self.rows = inputs, shape, rows
         self.product = [p[rows] for p in product]
         self.radial: Tensor | None = None
@@ -119,7 +119,7 @@ def _mix(
     """Write (or add) the mixed channels of one m into ``target``."""
     matrix = matrix[inputs.first(m) :, output.first(m) :]
     source, target = source.view(-1, source.shape[-1]), target.view(-1, target.shape[-1])
-    for a, b in blocks(inputs, output, m):
+    for a, b in nonzero_blocks(inputs, output, m):
         if add:
             target[:, b].addmm_(source[:, a], matrix[a, b])
         else:
@@ -133,12 +133,12 @@ def _unmix(
     """Gradients of `_mix`: of its source written, of its matrix added to."""
     matrix, of_matrix = (t[inputs.first(m) :, output.first(m) :] for t in (matrix, of_matrix))
     source, slope, of_source = (t.view(-1, t.shape[-1]) for t in (source, slope, of_source))
-    for a, b in blocks(inputs, output, m):
+    for a, b in nonzero_blocks(inputs, output, m):
         torch.mm(slope[:, b], matrix[a, b].T, out=of_source[:, a])
         of_matrix[a, b].addmm_(source[:, a].T, slope[:, b])
 
 
-def fused_update(inputs: UpdateInputs, shape: UpdateShape) -> tuple[FrameState, Tensor]:
+def fused_update(inputs: UpdateInputs, shape: UpdateSpec) -> tuple[FrameState, Tensor]:
     """Update of a pair state; see the module's text.
 
     Returns:
@@ -151,7 +151,7 @@ def fused_update(inputs: UpdateInputs, shape: UpdateShape) -> tuple[FrameState, 
 
 class _Update(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, shape: UpdateShape, counts: list[int], *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, shape: UpdateSpec, counts: list[int], *tensors: Tensor) -> tuple[Tensor, ...]:
         tensors = tuple(tensor.contiguous() for tensor in tensors)
         inputs = UpdateInputs.of_flat(counts, tensors)
         product = _start_product(inputs, shape)
@@ -181,15 +181,15 @@ class _Update(torch.autograd.Function):
         run = run_backward if usable(product[0]) else _backward
         result = run(inputs, shape, product, slope, kept, of_product)
         result.operands = [
-            [end.collect(m, of_product[m], operand.shape[1]) for m, operand in enumerate(operands)]
-            for end, operands in zip(shape.ends, inputs.operands)
+            [end.edge_to_node(m, of_product[m], operand.shape[1]) for m, operand in enumerate(operands)]
+            for end, operands in zip(shape.edge_frames, inputs.operands)
         ]
         return None, None, *result.flat()[1]
 
 
 def _backward(
     inputs: UpdateInputs,
-    shape: UpdateShape,
+    shape: UpdateSpec,
     product: list[Tensor],
     slope: list[Tensor],
     of_scalars: Tensor | None,
@@ -230,15 +230,17 @@ def _empty_gradients(inputs: UpdateInputs) -> UpdateInputs:
     )
 
 
-def _start_product(inputs: UpdateInputs, shape: UpdateShape) -> list[Tensor]:
+def _start_product(inputs: UpdateInputs, shape: UpdateSpec) -> list[Tensor]:
     """What ends and bias contribute to the product: (P, M_0), then (P, 2, M_m)."""
     n, like = len(inputs.weights[0]), inputs.weights[0]
     product = []
     for m in range(shape.output.lmax + 1):
         total: Tensor | None = None
-        for end, operands in reversed(list(zip(shape.ends, inputs.operands))):  # the centre, in place, comes last
+        for end, operands in reversed(
+            list(zip(shape.edge_frames, inputs.operands))
+        ):  # the centre, in place, comes last
             if m < len(operands):
-                total = end.spread(m, operands[m], total)
+                total = end.node_to_edge(m, operands[m], total)
         if total is None and m == 0 and inputs.bias:
             total = inputs.bias[0].expand(n, -1).clone()
         product.append(like.new_zeros(n, *([2] if m else []), shape.width(m)) if total is None else total)

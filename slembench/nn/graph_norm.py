@@ -42,7 +42,7 @@ class GraphRows:
         total = segment_sum(values, self.graph, len(self.share))
         return total * self.share.reshape(-1, *([1] * (values.ndim - 1)))
 
-    def spread(self, values: torch.Tensor) -> torch.Tensor:
+    def broadcast(self, values: torch.Tensor) -> torch.Tensor:
         """(G, ...) -> (R, ...) value of each row's graph."""
         return values.index_select(0, self.graph)
 
@@ -59,9 +59,9 @@ class GraphNorm(nn.Module):
         super().__init__()
         self.channels, self.eps = channels, eps
         self.affine = NormAffine(channels)
-        natural = tuple(int(bool(n)) for n in channels.natural)
-        unnatural = tuple(int(bool(n)) for n in channels.unnatural)
-        self.single = Channels(natural, unnatural)  # one channel for each (l, parity)
+        polar = tuple(int(bool(n)) for n in channels.polar)
+        axial = tuple(int(bool(n)) for n in channels.axial)
+        self.single = Channels(polar, axial)  # one channel for each (l, parity)
         expand = torch.zeros(self.single.total, channels.total, dtype=torch.float64)
         for k, (_, _, start, count) in enumerate(channels.parity_blocks):
             expand[k, start : start + count] = 1.0
@@ -72,12 +72,12 @@ class GraphNorm(nn.Module):
         c, single = self.channels, self.single
         average, expand = (self.constants.get(name, state[0]) for name in ("average", "expand"))
         means = [t @ average[c.first(m) :, single.first(m) :] for m, t in enumerate(state)]
-        centre = [rows.spread(rows.mean(t)) for t in frames.rotate_out(means, single)]
+        centre = [rows.broadcast(rows.mean(t)) for t in frames.rotate_out(means, single)]
         result = []
         for m, (tensor, mean) in enumerate(zip(state, frames.rotate_in(centre, single))):
-            spread = expand[single.first(m) :, c.first(m) :]
-            flat = tensor.reshape(-1, spread.shape[1])
-            result.append(torch.addmm(flat, mean.reshape(-1, len(spread)), spread, alpha=-1.0).reshape(tensor.shape))
+            widen = expand[single.first(m) :, c.first(m) :]
+            flat = tensor.reshape(-1, widen.shape[1])
+            result.append(torch.addmm(flat, mean.reshape(-1, len(widen)), widen, alpha=-1.0).reshape(tensor.shape))
         n0, n = c.counts[0], single.counts[0]
         scalars = self._scaled(result[0][:, :n0], average[:n0, :n], expand[:n, :n0], rows)
         return self.affine.on_frames([torch.cat([scalars, result[0][:, n0:]], dim=1), *result[1:]])
@@ -89,7 +89,7 @@ class GraphNorm(nn.Module):
         for l, tensor in enumerate(state):
             own, one = slice(c.first(l), c.first(l + 1)), slice(single.first(l), single.first(l + 1))
             average, expand = self.constants.get("average", tensor)[own, one], self.constants.get("expand", tensor)
-            centred = tensor - rows.spread(rows.mean(tensor @ average)) @ expand[one, own]
+            centred = tensor - rows.broadcast(rows.mean(tensor @ average)) @ expand[one, own]
             if l == 0:
                 centred = self._scaled(centred[:, 0], average, expand[one, own], rows)[:, None]
             result.append(centred)
@@ -100,4 +100,4 @@ class GraphNorm(nn.Module):
     ) -> torch.Tensor:
         """Centred l = 0 features (R, C_0), each parity divided by its root mean square over the graph."""
         square = rows.mean(scalars.square() @ average)
-        return scalars * (rows.spread(1.0 / (square.sqrt() + self.eps)) @ expand)
+        return scalars * (rows.broadcast(1.0 / (square.sqrt() + self.eps)) @ expand)

@@ -13,7 +13,7 @@ from torch import nn
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import NodeState
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 
 Activation = Literal["relu", "gelu", "tanh", "silu"]
 
@@ -64,26 +64,24 @@ def fit_width(x: torch.Tensor, width: int) -> torch.Tensor:
     return x if width == x.shape[1] else nn.functional.adaptive_avg_pool1d(x, width)
 
 
-class Packing(nn.Module):
-    """Order of the flat vector: classes by (L, natural first), each (2L + 1, n_paths).
+class IrrepsToFlat(nn.Module):
+    """Order of the flat vector: classes by (L, polar first), each (2L + 1, n_paths).
 
     Args:
         layout: irreps layout.
         channels: `Channels.of_classes` of the layout.
     """
 
-    def __init__(self, layout: OperatorLayout, channels: Channels) -> None:
+    def __init__(self, layout: BlockIrreps, channels: Channels) -> None:
         super().__init__()
         self.channels = channels
-        if [(c.l, c.natural, c.n_paths) for c in layout.classes] != [
-            (l, n, k) for l, n, _, k in channels.parity_blocks
-        ]:
+        if [(c.l, c.polar, c.n_paths) for c in layout.classes] != [(l, n, k) for l, n, _, k in channels.parity_blocks]:
             raise ValueError("channels do not follow the classes of the layout")
 
     def features(self, state: NodeState) -> torch.Tensor:
         """(rows, 2l + 1, C_l) for each l -> (rows, F)."""
         parts = []
-        for l, natural, _, count in self.channels.parity_blocks:
-            start = 0 if natural else self.channels.natural[l]
+        for l, polar, _, count in self.channels.parity_blocks:
+            start = 0 if polar else self.channels.polar[l]
             parts.append(state[l][:, :, start : start + count].flatten(1))
         return torch.cat(parts, dim=1)

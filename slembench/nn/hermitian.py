@@ -11,9 +11,9 @@ from torch import nn
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState
 from slembench.nn.functional import Constants
-from slembench.nn.heads import Packing
+from slembench.nn.heads import IrrepsToFlat
 from slembench.nn.layers import ChannelMixing
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 
 
 class Hermitised(nn.Module):
@@ -24,7 +24,7 @@ class Hermitised(nn.Module):
         factor: on the sum of both.
     """
 
-    def __init__(self, layout: OperatorLayout, factor: float) -> None:
+    def __init__(self, layout: BlockIrreps, factor: float) -> None:
         super().__init__()
         self.constants = Constants({"sign": torch.from_numpy(layout.transpose_sign * factor)})
         self.factor = factor
@@ -43,13 +43,13 @@ class HermitianHead(nn.Module):
         layout: irreps layout of the operator.
     """
 
-    def __init__(self, inputs: Channels, layout: OperatorLayout) -> None:
+    def __init__(self, inputs: Channels, layout: BlockIrreps) -> None:
         super().__init__()
         self.inputs = inputs
         self.out, rest = Channels.of_classes(layout.classes), _unequal_shells(layout)
         self.upper = ChannelMixing(inputs, self.out)
         self.lower = ChannelMixing(inputs, rest) if rest.total else None
-        self.packing, self.hermitised = Packing(layout, self.out), Hermitised(layout, 0.5)
+        self.packing, self.hermitised = IrrepsToFlat(layout, self.out), Hermitised(layout, 0.5)
         # columns of the transposed map: those of `lower` for a < b, those of `upper` for a = b
         own, taken, order = self.out.total, 0, []
         for number, (a, b) in enumerate(pair for c in layout.classes for pair in c.shell_pairs.tolist()):
@@ -78,18 +78,18 @@ class HermitianHead(nn.Module):
         return nn.functional.pad(mixing.bias, (0, mixing.output.total - mixing.output.scalars))
 
 
-def both_orders(layout: OperatorLayout) -> Channels:
+def both_orders(layout: BlockIrreps) -> Channels:
     """Channels of all ordered shell pairs, (a, b) and (b, a) counting apart."""
     every, rest = Channels.of_classes(layout.classes), _unequal_shells(layout)
-    natural = tuple(a + b for a, b in zip(every.natural, rest.natural))
-    return Channels(natural, tuple(a + b for a, b in zip(every.unnatural, rest.unnatural)))
+    polar = tuple(a + b for a, b in zip(every.polar, rest.polar))
+    return Channels(polar, tuple(a + b for a, b in zip(every.axial, rest.axial)))
 
 
-def _unequal_shells(layout: OperatorLayout) -> Channels:
+def _unequal_shells(layout: BlockIrreps) -> Channels:
     """Channels of the paths with two different shells; they stand in the same order as among all."""
     counts: tuple[list[int], list[int]] = ([], [])
     for l in range(max(c.l for c in layout.classes) + 1):
-        for part, natural in zip(counts, (True, False)):
-            of_class = [c for c in layout.classes if c.l == l and c.natural == natural]
+        for part, polar in zip(counts, (True, False)):
+            of_class = [c for c in layout.classes if c.l == l and c.polar == polar]
             part.append(sum(int((c.shell_pairs[:, 0] != c.shell_pairs[:, 1]).sum()) for c in of_class))
     return Channels(tuple(counts[0]), tuple(counts[1]))

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from slembench.nn.channels import Channels, linear_paths
 from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.kernels.elementwise import divide_by_rms, scale_both
-from slembench.nn.kernels.matmul import product
+from slembench.nn.kernels.matmul import matmul
 from slembench.nn.kernels.native import usable
 from slembench.nn.kernels.norm import divide_by_norms
 
@@ -52,24 +52,24 @@ class ScalarMLP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., sizes[0]) -> (..., sizes[-1])."""
-        return self._behind_first(product(x, self._scaled(0)))
+        return self._hidden_layers(matmul(x, self._scaled(0)))
 
-    def of_parts(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    def forward_concat(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """`forward` of parts (P, width) that would stand side by side, without putting them there."""
         x: torch.Tensor | None = None
         for part, weight in zip(parts, torch.split(self._scaled(0), [part.shape[1] for part in parts])):
-            x = product(part, weight) if x is None else x + product(part, weight)
+            x = matmul(part, weight) if x is None else x + matmul(part, weight)
         assert x is not None
-        return self._behind_first(x)
+        return self._hidden_layers(x)
 
     def _scaled(self, k: int) -> torch.Tensor:
         factor = 1.0 / math.sqrt(self.weights[k].shape[0])
         weight: torch.Tensor = self.weights[k]
         return weight * (factor * self.activation_factor if k else factor)
 
-    def _behind_first(self, x: torch.Tensor) -> torch.Tensor:
+    def _hidden_layers(self, x: torch.Tensor) -> torch.Tensor:
         for k in range(1, len(self.weights)):
-            x = product(nn.functional.silu(x), self._scaled(k))
+            x = matmul(nn.functional.silu(x), self._scaled(k))
         return x
 
 
@@ -104,11 +104,11 @@ class ChannelMixing(nn.Module):
     def on_frames(self, state: FrameState) -> FrameState:
         """Frame feature of ``inputs`` -> frame feature of ``output``."""
         matrix = self.matrix()
-        result = [product(state[0], matrix)]
+        result = [matmul(state[0], matrix)]
         if self.bias is not None:
             result[0] = result[0] + nn.functional.pad(self.bias, (0, self.output.total - self.output.scalars))
         for m in range(1, self.output.lmax + 1):
-            result.append(product(state[m], matrix[self.inputs.first(m) :, self.output.first(m) :]))
+            result.append(matmul(state[m], matrix[self.inputs.first(m) :, self.output.first(m) :]))
         return result
 
     def add_to_frames(self, new: FrameState, old: FrameState, factor: torch.Tensor) -> FrameState:

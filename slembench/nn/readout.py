@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 
 
 class OperatorFeatures(NamedTuple):
@@ -45,7 +45,7 @@ class TargetStatistics(nn.Module):
     pair_scale: torch.Tensor
     pair_shift: torch.Tensor
 
-    def __init__(self, layout: OperatorLayout, pair_shifts: bool = False) -> None:
+    def __init__(self, layout: BlockIrreps, pair_shifts: bool = False) -> None:
         super().__init__()
         self.pair_shifts = pair_shifts
         dtype = torch.get_default_dtype()
@@ -57,10 +57,10 @@ class TargetStatistics(nn.Module):
         self._path = torch.from_numpy(layout.path)
         self._masks = (torch.from_numpy(layout.onsite_mask), torch.from_numpy(layout.pair_mask))
 
-    def forward(self, raw: OperatorFeatures, species: torch.Tensor, pair_type: torch.Tensor) -> OperatorFeatures:
+    def forward(self, unit_scale: OperatorFeatures, species: torch.Tensor, pair_type: torch.Tensor) -> OperatorFeatures:
         """Unit-scale features -> features in the unit of the data; species (N,), pair_type (P,)."""
-        onsite = torch.addcmul(self.onsite_shift[species], raw.onsite, self.onsite_scale[species])
-        pair = raw.pair * self.pair_scale[pair_type]
+        onsite = torch.addcmul(self.onsite_shift[species], unit_scale.onsite, self.onsite_scale[species])
+        pair = unit_scale.pair * self.pair_scale[pair_type]
         return OperatorFeatures(onsite, pair + self.pair_shift[pair_type] if self.pair_shifts else pair)
 
     def fit(self, parts: Iterable[tuple[OperatorFeatures, torch.Tensor, torch.Tensor]]) -> None:
@@ -116,7 +116,7 @@ class _Moments:
         return (per_path / components).sqrt()[:, path] * mask, mean
 
 
-def statistics_of(layout: OperatorLayout, targets: Iterable[str], pair_shifts: bool = False) -> nn.ModuleDict:
+def statistics_of(layout: BlockIrreps, targets: Iterable[str], pair_shifts: bool = False) -> nn.ModuleDict:
     """One `TargetStatistics` for each target operator."""
     return nn.ModuleDict({name: TargetStatistics(layout, pair_shifts) for name in targets})
 

@@ -6,7 +6,7 @@ reflections through the bond as well (O(3) models), the weight of a path is real
 imaginary between unequal ones, and m = 0 connects only equal ones; with the storage of `channels` all weights
 are real then, at half the cost.
 
-An SO(2) product one input at a time: matrices for a frame feature, operands for a node feature (`nn.ends`).
+An SO(2) product one input at a time: matrices for a frame feature, operands for a node feature (`nn.edge_frames`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState, NodeState
-from slembench.nn.kernels.matmul import product
+from slembench.nn.kernels.matmul import matmul
 
 
 class SO2Linear(nn.Module):
@@ -49,8 +49,8 @@ class SO2Linear(nn.Module):
         self.weight_0 = nn.Parameter(torch.empty(rows, n_gates + output.total).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(n_gates + output.total).uniform_(-bound, bound))
         if reflections:
-            odd_in = torch.tensor([not n for c in inputs for n in c.is_natural])
-            odd_out = torch.tensor([False] * n_gates + [not n for n in output.is_natural])
+            odd_in = torch.tensor([not n for c in inputs for n in c.is_polar])
+            odd_out = torch.tensor([False] * n_gates + [not n for n in output.is_polar])
             mask = (odd_in[:, None] == odd_out[None, :]).to(self.weight_0.dtype)
             self.register_buffer("mask", mask, persistent=False)
             self.register_buffer("bias_mask", (~odd_out).to(mask), persistent=False)
@@ -119,10 +119,10 @@ class SO2Linear(nn.Module):
         """
         none: list[torch.Tensor | None] = [None] * len(states)
         matrices, bias = self.effective_weights(gains or none, offsets or none)
-        return frame_products(states, self.inputs, self.output, matrices, bias, paired=not self.reflections)
+        return so2_linear(states, self.inputs, self.output, matrices, bias, paired=not self.reflections)
 
 
-def frame_products(
+def so2_linear(
     states: Sequence[FrameState],
     inputs: Sequence[Channels],
     output: Channels,
@@ -237,7 +237,7 @@ def stacked_matrices(weights: InputWeights, tensors: Sequence[int]) -> tuple[lis
 def node_operands(
     weights: InputWeights, k: int, node: NodeState, bias: torch.Tensor | None = None
 ) -> list[torch.Tensor]:
-    """What input ``k`` adds where it is a node feature: mapped once an atom, for `EndFrames.spread`.
+    """What input ``k`` adds where it is a node feature: mapped once an atom, for `EdgeFrames.node_to_edge`.
 
     Args:
         weights: of the map.
@@ -257,7 +257,7 @@ def node_operands(
         for m in range(1, min(l, top) + 1):
             block = blocks[m][l - m]
             columns += _by_parity(block, channels, l) if weights.reflections else block.unbind(0)
-        pieces = torch.split(product(tensor, torch.cat(columns, dim=1)), [c.shape[1] for c in columns], dim=2)
+        pieces = torch.split(matmul(tensor, torch.cat(columns, dim=1)), [c.shape[1] for c in columns], dim=2)
         parts[0].append(pieces[0] if bias is None or l else pieces[0] + bias)
         for m in range(1, min(l, top) + 1):
             parts[m] += pieces[2 * m - 1 : 2 * m + 1]
@@ -265,11 +265,11 @@ def node_operands(
 
 
 def _by_parity(block: torch.Tensor, channels: Channels, l: int) -> list[torch.Tensor]:
-    """Rows of the natural channels of one l alone, rows of the unnatural ones alone."""
-    natural, unnatural = channels.natural[l], channels.unnatural[l]
+    """Rows of the polar channels of one l alone, rows of the axial ones alone."""
+    polar, axial = channels.polar[l], channels.axial[l]
     return [
-        nn.functional.pad(block[:natural], (0, 0, 0, unnatural)),
-        nn.functional.pad(block[natural:], (0, 0, natural, 0)),
+        nn.functional.pad(block[:polar], (0, 0, 0, axial)),
+        nn.functional.pad(block[polar:], (0, 0, polar, 0)),
     ]
 
 

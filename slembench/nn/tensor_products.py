@@ -7,7 +7,7 @@ product with the full harmonics at the cost of a matrix product (eSCN, arXiv 230
 Clebsch-Gordan products channel by channel, with a weight for every path and channel of every row.
 
 Two kinds: of a feature with the harmonics of the bond, in the frame of the bond (parity kept), and of two features,
-in any axes. Features have the same number of channels for every l = 0..lmax, natural parity first and alone.
+in any axes. Features have the same number of channels for every l = 0..lmax, polar channels alone.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from torch import nn
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.functional import Constants
-from slembench.nn.so2 import frame_products
+from slembench.nn.so2 import so2_linear
 from slembench.operators.orbitals import FloatArray
 from slembench.operators.rotations import clebsch_gordan
 
 
 def coupled_degrees(l1: int, l3: int, same_parity: bool, lmax: int) -> list[int]:
-    """Degrees l2 <= lmax of harmonics that couple l1 to l3; l1 + l2 + l3 even where both are natural or both not."""
+    """Degrees l2 <= lmax of harmonics that couple l1 to l3; l1 + l2 + l3 even where both are polar or both axial."""
     allowed = range(abs(l1 - l3), min(l1 + l3, lmax) + 1)
     return [l2 for l2 in allowed if ((l1 + l2 + l3) % 2 == 0) == same_parity]
 
@@ -38,22 +38,22 @@ def reachable(inputs: Sequence[Channels], output: Channels, lmax: int) -> Channe
     """Channels of ``output`` whose (l, parity) a product of the inputs with harmonics up to ``lmax`` can give."""
     sources = {(l, n) for c in inputs for l, n, _, _ in c.parity_blocks}
     counts = ([0] * (output.lmax + 1), [0] * (output.lmax + 1))
-    for l3, natural3, _, count in output.parity_blocks:
-        if any(coupled_degrees(l1, l3, natural1 == natural3, lmax) for l1, natural1 in sources):
-            counts[0 if natural3 else 1][l3] = count
+    for l3, polar3, _, count in output.parity_blocks:
+        if any(coupled_degrees(l1, l3, polar1 == polar3, lmax) for l1, polar1 in sources):
+            counts[0 if polar3 else 1][l3] = count
     return Channels(tuple(counts[0]), tuple(counts[1]))
 
 
 @cache
-def bond_coupling(l1: int, natural1: bool, l2: int, l3: int, natural3: bool) -> FloatArray:
+def bond_coupling(l1: int, polar1: bool, l2: int, l3: int, polar3: bool) -> FloatArray:
     """Factors of the product with Y_l2 of the bond, as frame features are stored (see `channels`).
 
     Args:
         l1: degree of the feature.
-        natural1: its parity.
+        polar1: whether it is polar.
         l2: degree of the harmonics, component-normalised.
         l3: degree of the result.
-        natural3: its parity.
+        polar3: whether it is polar.
 
     Returns:
         (min(l1, l3) + 1,) | factor from m of l1 to m of l3, with Wigner 3j symbols of unit norm (as in e3nn).
@@ -61,8 +61,8 @@ def bond_coupling(l1: int, natural1: bool, l2: int, l3: int, natural3: bool) -> 
     symbols = clebsch_gordan(l1, l2, l3)[:, l2, :] * math.sqrt((2 * l2 + 1) / (2 * l3 + 1))
     factors = [symbols[l1, l3]]
     for m in range(1, min(l1, l3) + 1):
-        row, row_sign = (l1 + m, 1.0) if natural1 else (l1 - m, -1.0)
-        column, column_sign = (l3 + m, 1.0) if natural3 else (l3 - m, -1.0)
+        row, row_sign = (l1 + m, 1.0) if polar1 else (l1 - m, -1.0)
+        column, column_sign = (l3 + m, 1.0) if polar3 else (l3 - m, -1.0)
         factors.append(symbols[row, column] * row_sign * column_sign)
     return np.array(factors)
 
@@ -96,18 +96,18 @@ class BondProduct(nn.Module):
         self.left, self.right = nn.ParameterList(), nn.ParameterList()
         self.paths: dict[tuple[int, int], int] = {}
         tables: dict[str, torch.Tensor] = {}
-        for c, (l3, natural3, width) in enumerate(self.columns):
-            degrees = [coupled_degrees(l1, l3, natural1 == natural3, lmax) for l1, natural1, _ in self.rows]
+        for c, (l3, polar3, width) in enumerate(self.columns):
+            degrees = [coupled_degrees(l1, l3, polar1 == polar3, lmax) for l1, polar1, _ in self.rows]
             fan_in = sum(len(ls) * sum(counts) for ls, (_, _, counts) in zip(degrees, self.rows))
             if not fan_in:
                 raise ValueError(f"no product of the inputs with harmonics up to l = {lmax} gives l = {l3}")
-            for r, ((l1, natural1, counts), ls) in enumerate(zip(self.rows, degrees)):
+            for r, ((l1, polar1, counts), ls) in enumerate(zip(self.rows, degrees)):
                 if ls:
                     self.paths[r, c] = len(self.left)
                     self.left.append(nn.Parameter(torch.randn(len(ls), sum(counts), width)))
                     if split:
                         self.right.append(nn.Parameter(torch.randn(len(ls), sum(map(bool, counts)), width)))
-                    table = np.stack([bond_coupling(l1, natural1, l2, l3, natural3) for l2 in ls], axis=1)
+                    table = np.stack([bond_coupling(l1, polar1, l2, l3, polar3) for l2 in ls], axis=1)
                     table *= math.sqrt((2 * l3 + 1) / fan_in)
                     tables[f"path {r} {c}"] = torch.from_numpy(table)
         self.constants = Constants(tables | self._orders())
@@ -178,17 +178,17 @@ class BondProduct(nn.Module):
         """
         bonds, loops = self.matrices()
         if not n_loops:
-            return frame_products(states, self.inputs, self.output, bonds)
+            return so2_linear(states, self.inputs, self.output, bonds)
         n = len(states[0][0]) - n_loops
-        first = frame_products([[t[:n] for t in s] for s in states], self.inputs, self.output, bonds)
-        last = frame_products([[t[n:] for t in s] for s in states], self.inputs, self.output, loops)
+        first = so2_linear([[t[:n] for t in s] for s in states], self.inputs, self.output, bonds)
+        last = so2_linear([[t[n:] for t in s] for s in states], self.inputs, self.output, loops)
         return [torch.cat([a, b]) for a, b in zip(first, last)]
 
 
-def _count(channels: Channels, l: int, natural: bool) -> int:
+def _count(channels: Channels, l: int, polar: bool) -> int:
     if l > channels.lmax:
         return 0
-    return (channels.natural if natural else channels.unnatural)[l]
+    return (channels.polar if polar else channels.axial)[l]
 
 
 class ChannelBondProduct(nn.Module):

@@ -61,16 +61,16 @@ class NeighbourAttention(nn.Module):
         self.decay = nn.Parameter(torch.zeros(heads))
         self.out = nn.Linear(width, width)
 
-    def forward(self, node: torch.Tensor, pair: torch.Tensor, around: Neighbourhood) -> torch.Tensor:
+    def forward(self, node: torch.Tensor, pair: torch.Tensor, ctx: Neighbourhood) -> torch.Tensor:
         """Update (N, width) of normalised node states (N, width) from pair states (P, width)."""
         n, h = len(node), self.heads
-        query = self.query(node)[around.centre].reshape(-1, h, node.shape[1] // h)
-        both = self.node_keys(node)[around.neighbour] + self.pair_keys(pair)
+        query = self.query(node)[ctx.centre].reshape(-1, h, node.shape[1] // h)
+        both = self.node_keys(node)[ctx.neighbour] + self.pair_keys(pair)
         key, value = (x.reshape(query.shape) for x in both.chunk(2, dim=1))
         logits = (query * key).sum(dim=2) / math.sqrt(query.shape[2])
-        logits = logits - nn.functional.softplus(self.decay) * around.length[:, None]
-        share = segment_softmax(logits, around.centre, n) * around.envelope[:, None]
-        update: torch.Tensor = self.out(segment_sum((share[:, :, None] * value).flatten(1), around.centre, n))
+        logits = logits - nn.functional.softplus(self.decay) * ctx.length[:, None]
+        share = segment_softmax(logits, ctx.centre, n) * ctx.envelope[:, None]
+        update: torch.Tensor = self.out(segment_sum((share[:, :, None] * value).flatten(1), ctx.centre, n))
         return update
 
 
@@ -90,13 +90,11 @@ class TransformerLayer(nn.Module):
         self.of_ends, self.of_pair = nn.Linear(width, 2 * width), nn.Linear(width, width)
         self.pair_network = nn.Sequential(nn.GELU(), nn.Linear(width, width))
 
-    def forward(
-        self, node: torch.Tensor, pair: torch.Tensor, around: Neighbourhood
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, node: torch.Tensor, pair: torch.Tensor, ctx: Neighbourhood) -> tuple[torch.Tensor, torch.Tensor]:
         """New node (N, width) and pair states (P, width)."""
         normed = self.pair_norm(pair)
-        node = node + self.attention(self.node_norm(node), normed, around)
+        node = node + self.attention(self.node_norm(node), normed, ctx)
         node = node + self.node_network(self.forward_norm(node))
         at_centre, at_neighbour = self.of_ends(self.ends_norm(node)).chunk(2, dim=1)
-        hidden = at_centre[around.centre] + at_neighbour[around.neighbour] + self.of_pair(normed)
+        hidden = at_centre[ctx.centre] + at_neighbour[ctx.neighbour] + self.of_pair(normed)
         return node, pair + self.pair_network(hidden)

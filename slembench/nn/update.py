@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from slembench.nn.channels import Channels
-from slembench.nn.ends import EndFrames
+from slembench.nn.edge_frames import EdgeFrames
 from slembench.nn.frames import FrameState, NodeState
 from slembench.nn.fused_update import fused_update
 from slembench.nn.kernels.elementwise import scale_both
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, ScalarMLP
 from slembench.nn.so2 import InputWeights, SO2Linear, frame_matrices, node_operands, stacked_matrices
-from slembench.nn.update_shape import UpdateInputs, UpdateShape
+from slembench.nn.update_spec import UpdateInputs, UpdateSpec
 
 
 class RadialWeights(nn.Module):
@@ -103,7 +103,7 @@ class SO2Update(nn.Module):
         node: NodeState,
         state: FrameState,
         affines: tuple[NormAffine, NormAffine],
-        ends: Sequence[EndFrames],
+        edge_frames: Sequence[EdgeFrames],
         latents: tuple[torch.Tensor, torch.Tensor],
         factor: torch.Tensor,
         residual: Residual | None = None,
@@ -114,7 +114,7 @@ class SO2Update(nn.Module):
             node: normalised node feature.
             state: normalised frame feature, the second input of the product.
             affines: gain and offset of the norms of ``node`` and ``state``.
-            ends: at which ends the node feature enters: the centre, or centre and neighbour.
+            edge_frames: frames of the atoms whose node feature enters: the centre, or centre and neighbour.
             latents: (P, latent_dim) for the radial weights, and for the channel weights.
             factor: number that multiplies the result.
             residual: what is added to it.
@@ -126,14 +126,16 @@ class SO2Update(nn.Module):
         radial: list[torch.Tensor] = []
         node, weights = affines[0].on_nodes(node), InputWeights(self.product)
         if self.radial is not None and self.radial_on_input:
-            rotated = [end.rotate_in(node, self.inputs[0]) for end in ends]
+            rotated = [frames.rotate_in(node, self.inputs[0]) for frames in edge_frames]
             inputs = [rotated[0], affines[1].on_frames(state), *rotated[1:]]
             matrices, bias = stacked_matrices(weights, [len(i) for i in inputs])
-            state, ends = _side_by_side(inputs, self.inputs, self.radial(latents[0])), ()
+            state, edge_frames = _concat_inputs(inputs, self.inputs, self.radial(latents[0])), ()
         else:
             matrices, bias = frame_matrices(weights, 1, affines[1].gain, affines[1].offset)
             given = [bias, None]
-            operands = [node_operands(weights, 2 * k, end.take(node), given[k]) for k, end in enumerate(ends)]
+            operands = [
+                node_operands(weights, 2 * k, frames.take(node), given[k]) for k, frames in enumerate(edge_frames)
+            ]
             radial = [] if self.radial is None else [latents[0], *self.radial.tensors()]
         weight, mixing_bias = self.channel_weights.weights[0], self.mixing.bias
         assert mixing_bias is not None
@@ -149,8 +151,7 @@ class SO2Update(nn.Module):
             tensors.residual = [t for m, t in enumerate(residual.state[:count]) if old.count_from(m)]
             tensors.residual_mixing = residual.matrices()
         eps = 0.0 if self.radial is None else self.radial.eps
-        shape = UpdateShape(self.output, old, tuple(ends), eps)
-        return fused_update(tensors, shape)
+        return fused_update(tensors, UpdateSpec(self.output, old, tuple(edge_frames), eps))
 
 
 class Residual(NamedTuple):
@@ -166,7 +167,9 @@ class Residual(NamedTuple):
         return [matrix] if bias is None else [matrix, bias * self.factor]
 
 
-def _side_by_side(states: Sequence[FrameState], channels: Sequence[Channels], radial: list[torch.Tensor]) -> FrameState:
+def _concat_inputs(
+    states: Sequence[FrameState], channels: Sequence[Channels], radial: list[torch.Tensor]
+) -> FrameState:
     """Inputs with their channels one after the other, times the radial weights of each m."""
     result = []
     for m in range(max(len(s) for s in states)):

@@ -46,7 +46,7 @@ class IrrepClass:
         return len(self.shell_pairs)
 
     @property
-    def natural(self) -> bool:
+    def polar(self) -> bool:
         """True where parity = (-1)^L (a polar tensor)."""
         return bool(self.parity == (-1) ** self.l)
 
@@ -56,20 +56,20 @@ class IrrepClass:
         return slice(self.start, self.start + (2 * self.l + 1) * self.n_paths)
 
 
-class OperatorLayout:
+class BlockIrreps:
     """Layout of one basis.
 
     Attributes:
         basis: shells per element.
         shells: united shell list, l ascending.
         shell_pairs: (n, 2) int64 | pairs a <= b of united shells, lexicographic.
-        classes: irreps classes, L ascending, natural parity first.
+        classes: irreps classes, L ascending, polar first.
         n_features: length F of the feature vector, equal to the number of elements of all shell pairs.
 
     Example:
         One s and one p shell: the pairs ss, sp and pp hold 1 + 3 + 9 elements and couple to these (L, parity):
 
-        >>> layout = OperatorLayout(Basis.parse({"B": "1s1p"}))
+        >>> layout = BlockIrreps(Basis.parse({"B": "1s1p"}))
         >>> layout.shell_pairs.tolist(), layout.n_features
         ([[0, 0], [0, 1], [1, 1]], 13)
         >>> [(c.l, c.parity, c.n_paths) for c in layout.classes]
@@ -163,9 +163,9 @@ class OperatorLayout:
     def transpose_sign(self) -> FloatArray:
         """(F,) | +-1: shells (b, a) of the reverse pair, coupled to L, are the features of (a, b) times this.
 
-        Clebsch-Gordan coefficients change by (-1)^(l1 + l2 - L) when l1 and l2 are exchanged: +1 for natural parity.
+        Clebsch-Gordan coefficients change by (-1)^(l1 + l2 - L) when l1 and l2 are exchanged: +1 for polar irreps.
         """
-        return np.concatenate([np.full((2 * c.l + 1) * c.n_paths, 1.0 if c.natural else -1.0) for c in self.classes])
+        return np.concatenate([np.full((2 * c.l + 1) * c.n_paths, 1.0 if c.polar else -1.0) for c in self.classes])
 
     # -- features <-> elements -----------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class OperatorLayout:
             ValueError: a pair without its reverse.
 
         Example:
-            >>> layout = OperatorLayout(Basis.parse({"B": "1s1p"}))
+            >>> layout = BlockIrreps(Basis.parse({"B": "1s1p"}))
             >>> one = BlockMatrix.from_dense(layout.basis, np.array([5]), np.diag([-3.0, 1.0, 1.0, 1.0]))
             >>> no_pairs = np.zeros((0, 2), int), np.zeros((0, 3), int)
             >>> onsite, pair = layout.to_features(one, *no_pairs)
@@ -321,15 +321,15 @@ class OperatorLayout:
 
 
 def _irrep_classes(shells: Sequence[int], shell_pairs: IntArray) -> tuple[IrrepClass, ...]:
-    # sorted by (L, unnatural): within one L the polar tensors, parity (-1)^L, come before the axial ones
+    # sorted by (L, axial): within one L the polar tensors, parity (-1)^L, come before the axial ones
     table: dict[tuple[int, bool], list[tuple[int, int]]] = {}
     for a, b in shell_pairs.tolist():
         l1, l2 = shells[a], shells[b]
         for big in range(abs(l1 - l2), l1 + l2 + 1):
             table.setdefault((big, (l1 + l2 + big) % 2 == 1), []).append((a, b))
     classes, start = [], 0
-    for (big, unnatural), pairs in sorted(table.items()):
-        parity = (-1) ** big * (-1 if unnatural else 1)
+    for (big, axial), pairs in sorted(table.items()):
+        parity = (-1) ** big * (-1 if axial else 1)
         classes.append(IrrepClass(big, parity, start, np.array(pairs, dtype=np.int64)))
         start += (2 * big + 1) * len(pairs)
     return tuple(classes)

@@ -221,7 +221,7 @@ def measure(case: Case) -> dict[str, float]:
     model.activate_all_parts()
     model.eval()
     before = psutil.Process().memory_info().rss
-    with torch.no_grad(), numerics("cpu", own_products=model.own_products):
+    with torch.no_grad(), numerics("cpu", uses_native_kernels=model.uses_native_kernels):
         times = [_predict(model, case.structure) for _ in range(2)]
     predicted = _peak() - before
     gc.collect()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from slembench.data.graph import OperatorGraph
 from slembench.nn.readout import OperatorFeatures
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 
 
 class ElementPlaces:
@@ -28,7 +28,7 @@ class ElementPlaces:
         weight: (F,) float64 | 1/2 for elements of a shell with itself, which both directions of a pair hold.
     """
 
-    def __init__(self, layout: OperatorLayout) -> None:
+    def __init__(self, layout: BlockIrreps) -> None:
         self.layout = layout
         elements, basis = layout.basis.elements, layout.basis
         shape = (len(elements) ** 2, layout.n_features)

@@ -112,7 +112,9 @@ def train(
             raise ConfigError(f"no {name} structures; choose a larger partition or another data set")
     world = current_world()
     sizes = len({(int(graph.num_nodes), len(graph.pair_type)) for graph in islice(train_graphs, LOOKED_AT)})
-    with numerics(config.device, config.matmul_precision, config.deterministic, sizes, model.own_products) as precision:
+    with numerics(
+        config.device, config.matmul_precision, config.deterministic, sizes, model.uses_native_kernels
+    ) as precision:
         run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, world)
         run.start()
         with progress_bar(1.0, progress and world.first) as bar:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from slembench.data.graph import OperatorGraph
 from slembench.nn.readout import OperatorFeatures
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.training.config import LossConfig, OperatorWeight
 from slembench.training.distributed import ALONE, World
 
@@ -48,7 +48,7 @@ class ElementTable:
         onsite_count, pair_count: (n_elements,), (n_elements ** 2,) | weighted number of elements of a block.
     """
 
-    def __init__(self, layout: OperatorLayout, like: Tensor) -> None:
+    def __init__(self, layout: BlockIrreps, like: Tensor) -> None:
         self.layout = layout
         sizes = [(2 * layout.shells[a] + 1) * (2 * layout.shells[b] + 1) for a, b in layout.shell_pairs.tolist()]
         counts = torch.tensor([1.0 if a == b else 2.0 for a, b in layout.shell_pairs.tolist()], dtype=torch.float64)
@@ -83,7 +83,7 @@ class OperatorLoss:
 
     def __init__(
         self,
-        layout: OperatorLayout,
+        layout: BlockIrreps,
         config: LossConfig,
         scales: Mapping[str, float],
         like: Tensor,
@@ -159,9 +159,7 @@ def absolute_errors(
     return ErrorSums(float(sums[0]), float(n_onsite), float(sums[1]), float(n_pair))
 
 
-def target_scales(
-    layout: OperatorLayout, graphs: Sequence[OperatorGraph], operators: Sequence[str]
-) -> dict[str, float]:
+def target_scales(layout: BlockIrreps, graphs: Sequence[OperatorGraph], operators: Sequence[str]) -> dict[str, float]:
     """Scale of each operator: rms of its pair elements over the training graphs (of the on-site ones without pairs).
 
     Args:

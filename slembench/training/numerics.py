@@ -45,14 +45,14 @@ def matmul_error(precision: str) -> float:
         torch.set_float32_matmul_precision(before)
 
 
-def matmul_precision(device: str, wanted: str | None = None, sizes: int = 1, own_products: bool = False) -> str:
+def matmul_precision(device: str, wanted: str | None = None, sizes: int = 1, uses_native_kernels: bool = False) -> str:
     """The precision word to use on a device.
 
     Args:
         device: cpu, cuda ...
         wanted: the answer, if it is given.
         sizes: how many different numbers of atoms and pairs the inputs have.
-        own_products: of the model; see `slembench.models.contract.OperatorModel`.
+        uses_native_kernels: of the model; see `slembench.models.contract.OperatorModel`.
 
     Returns:
         "medium" on a CPU that keeps float32 then, for inputs of at most `MOST_SIZES` sizes and a model whose products
@@ -60,7 +60,7 @@ def matmul_precision(device: str, wanted: str | None = None, sizes: int = 1, own
     """
     if wanted is not None:
         return wanted
-    one_dnn = device == "cpu" and sizes <= MOST_SIZES and not (own_products and library() is not None)
+    one_dnn = device == "cpu" and sizes <= MOST_SIZES and not (uses_native_kernels and library() is not None)
     return "medium" if one_dnn and matmul_error("medium") < EXACT else "highest"
 
 
@@ -70,7 +70,7 @@ def numerics(
     precision: str | None = None,
     deterministic: bool = True,
     sizes: int = 1,
-    own_products: bool = False,
+    uses_native_kernels: bool = False,
 ) -> Iterator[str]:
     """Apply precision and determinism inside the context; yields the precision word in force.
 
@@ -80,7 +80,7 @@ def numerics(
         precision: see `matmul_precision`.
         deterministic: only algorithms that give the same bits in every run.
         sizes: see `matmul_precision`.
-        own_products: see `matmul_precision`.
+        uses_native_kernels: see `matmul_precision`.
     """
     before = (
         torch.get_float32_matmul_precision(),
@@ -89,7 +89,7 @@ def numerics(
     )
     if deterministic and device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    word = matmul_precision(device, precision, sizes, own_products)
+    word = matmul_precision(device, precision, sizes, uses_native_kernels)
     torch.set_float32_matmul_precision(word)
     torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

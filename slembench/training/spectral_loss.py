@@ -28,7 +28,7 @@ from torch import Tensor
 from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.nn.readout import OperatorFeatures
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.training.config import LevelsConfig, LossConfig
 from slembench.training.dense import DenseMatrices, ElementPlaces
 
@@ -67,7 +67,7 @@ class LevelsLoss:
         device: of the batches.
     """
 
-    def __init__(self, layout: OperatorLayout, config: LevelsConfig, scale: float, device: torch.device) -> None:
+    def __init__(self, layout: BlockIrreps, config: LevelsConfig, scale: float, device: torch.device) -> None:
         self.config, self.scale = config, scale
         self.places = ElementPlaces(layout).to(device)
         from scipy.stats import qmc  # 25 MB that other losses do without
@@ -141,7 +141,7 @@ class LevelsLoss:
 
 
 def levels_loss(
-    layout: OperatorLayout, config: LossConfig, scales: Mapping[str, float], device: torch.device
+    layout: BlockIrreps, config: LossConfig, scales: Mapping[str, float], device: torch.device
 ) -> LevelsLoss | None:
     """The losses that a configuration asks for, or None; ``scales`` as in `target_scales`.
 

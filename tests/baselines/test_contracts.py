@@ -87,7 +87,7 @@ def test_predictions_depend_on_the_structure_and_weights(name):
     unused = {n for n, _ in model.named_parameters()} - used
     if (
         name == "hamgnn"
-    ):  # starts from scalars and natural parity: two layers do not fill every irrep, but no part is dead
+    ):  # starts from scalars and polar irreps: two layers do not fill every irrep, but no part is dead
         unused = {part(n) for n in unused} - {part(n) for n in used}
     assert not unused
 

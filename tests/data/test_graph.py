@@ -11,11 +11,11 @@ from torch_geometric.data import Batch
 from slembench.core.errors import DataError
 from slembench.data.graph import build_graph
 from slembench.operators.blocks import BlockMatrix
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import Basis
 
 BASIS = Basis.parse({"Mo": "1s1p", "S": "1s1p"})
-LAYOUT = OperatorLayout(BASIS)
+LAYOUT = BlockIrreps(BASIS)
 CUTOFFS = {42: 6.0, 16: 4.0}
 
 

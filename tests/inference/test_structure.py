@@ -75,7 +75,7 @@ def difference(found, expected):
 def whole(checkpoint, atoms):
     model = load_model(checkpoint)
     graph = build_graph(atoms, model.cutoffs, model.layout, dtype=torch.float64)
-    with numerics("cpu", own_products=model.own_products):
+    with numerics("cpu", uses_native_kernels=model.uses_native_kernels):
         return predict_blocks(model, graph)
 
 

@@ -65,4 +65,4 @@ def test_overlaps_depend_on_species_and_distance_alone(kind, residual, layer):
         for kind_of_pair in graph.pair_type.unique():
             rows = norms[graph.pair_type == kind_of_pair]
             assert (rows - rows[0]).abs().max() < 1e-12 * max(1.0, float(rows[0].max()))
-            assert c.natural or float(rows.abs().max()) == 0.0
+            assert c.polar or float(rows.abs().max()) == 0.0

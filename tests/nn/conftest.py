@@ -37,8 +37,8 @@ def spin(state, angle):
 
 
 def reflect(state, channels):
-    """Frame feature after a reflection through the bond: odd parts and unnatural m = 0 parts change sign."""
-    sign = torch.tensor([1.0 if natural else -1.0 for natural in channels.is_natural])
+    """Frame feature after a reflection through the bond: odd parts and axial m = 0 parts change sign."""
+    sign = torch.tensor([1.0 if polar else -1.0 for polar in channels.is_polar])
     gates = state[0].shape[1] - channels.total
     first = torch.cat([state[0][:, :gates], state[0][:, gates:] * sign], dim=1)
     return [first] + [t * torch.tensor([1.0, -1.0])[:, None] for t in state[1:]]

@@ -91,8 +91,8 @@ def test_gradients_are_finite_on_the_polar_axis():
 
 def test_channel_bookkeeping():
     channels = Channels.parse("4x0e+1x0o+3x1o+2x1e+2x2e")
-    assert channels.natural == (4, 3, 2)
-    assert channels.unnatural == (1, 2, 0)
+    assert channels.polar == (4, 3, 2)
+    assert channels.axial == (1, 2, 0)
     assert (channels.total, channels.dim, channels.scalars) == (12, 5 + 15 + 10, 4)
     assert [channels.count_from(m) for m in range(4)] == [12, 7, 2, 0]
     assert channels.only(Channels.parse("1x0e+1x1o")).counts == (4, 3)

@@ -46,8 +46,8 @@ def test_channel_mixing_equals_e3nn_linear():
             continue
         l, p = irreps_in[instruction.i_in].ir
         number = [k for k, path in enumerate(mixing.paths) if path[0] == l]
-        natural = p == (-1) ** l
-        start = next(s for ll, nat, s, _ in OUT.parity_blocks if (ll, nat) == (l, natural))
+        polar = p == (-1) ** l
+        start = next(s for ll, nat, s, _ in OUT.parity_blocks if (ll, nat) == (l, polar))
         weights.append(mixing.weights[next(k for k in number if mixing.paths[k][3] == start)].flatten())
     with torch.no_grad():
         reference.weight.copy_(torch.cat(weights))
@@ -85,8 +85,8 @@ def test_norm_formula_and_invariance():
     centred = scalars - scalars.mean(1, keepdim=True)
     assert torch.allclose(result[0][:, 0, : MIXED.scalars], centred / (centred.norm(dim=1, keepdim=True) + 1e-5))
     squares = []
-    for l, natural, start, count in MIXED.parity_blocks:
-        if (l, natural) != (0, True):
+    for l, polar, start, count in MIXED.parity_blocks:
+        if (l, polar) != (0, True):
             first = start - MIXED.first(l)
             squares.append(nodes[l][:, :, first : first + count].square().mean(dim=(1, 2)))
     factor = (torch.stack(squares).mean(0) + 1e-5).rsqrt()

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from slembench.nn.readout import OperatorFeatures, TargetStatistics
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import Basis
 
-LAYOUT = OperatorLayout(Basis.parse({"Si": "2s1p", "C": "1s1p"}))
+LAYOUT = BlockIrreps(Basis.parse({"Si": "2s1p", "C": "1s1p"}))
 
 
 def targets(rows=200):

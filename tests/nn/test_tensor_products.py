@@ -19,7 +19,7 @@ def random_state(channels, rows):
 
 
 def to_e3nn(state, channels):
-    """Our node state as an e3nn vector with irreps by l, natural parity first, channels outer."""
+    """Our node state as an e3nn vector with irreps by l, polar first, channels outer."""
     parts = []
     for l, _, first, count in channels.parity_blocks:
         start = first - channels.first(l)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import slembench.nn.update_shape as update_shape
+import slembench.nn.update_spec as update_spec
 from slembench.nn.channels import Channels
-from slembench.nn.ends import EndFrames, PairGroups
+from slembench.nn.edge_frames import EdgeFrames, PairGroups
 from slembench.nn.frames import Frames, pair_frames
 from slembench.nn.layers import ActivationFactors, ChannelMixing, NormAffine, gate
 from slembench.nn.update import Residual, SO2Update
@@ -86,14 +86,14 @@ CASES = [
 @pytest.mark.parametrize("chunk", [1, 2**20])
 @pytest.mark.parametrize("case", CASES)
 def test_fused_update_equals_the_plain_one(case, chunk, monkeypatch):
-    monkeypatch.setattr(update_shape, "CHUNK", chunk)
-    monkeypatch.setattr(update_shape, "LEAST_ROWS", 3)
-    monkeypatch.setattr(update_shape, "LEAST_MIXED", chunk)
-    update_shape.groups.cache_clear()
+    monkeypatch.setattr(update_spec, "CHUNK", chunk)
+    monkeypatch.setattr(update_spec, "LEAST_ROWS", 3)
+    monkeypatch.setattr(update_spec, "LEAST_MIXED", chunk)
+    update_spec.l_ranges.cache_clear()
     update, state, frames, indices, rest, leaves = make_case(*case)
     if case[1] is not None:
         assert update.radial_on_input == (case[1] == "input")
-    found, scalars = update(*state, [EndFrames(frames, index) for index in indices], *rest)
+    found, scalars = update(*state, [EdgeFrames(frames, index) for index in indices], *rest)
     expected, plain_scalars = plain_update(update, *state, frames, indices, *rest)
     assert close(found, expected)
     assert close([scalars], [plain_scalars])
@@ -114,7 +114,7 @@ def test_messages_are_rotated_out_and_summed(separate):
         expected = [
             torch.zeros(ATOMS, *x.shape[1:]).index_add(0, CENTRE, x) for x in frames.rotate_out(message, channels)
         ]
-        assert close(EndFrames(frames, CENTRE).receive(message, channels, ATOMS), expected)
+        assert close(EdgeFrames(frames, CENTRE).scatter_sum(message, channels, ATOMS), expected)
 
 
 @pytest.mark.parametrize("index", [CENTRE, NEIGHBOUR, torch.arange(4).repeat_interleave(2), CENTRE[:0]])

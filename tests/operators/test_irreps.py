@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from slembench.operators.blocks import BlockMatrix
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import Basis
 from slembench.operators.rotations import clebsch_gordan, random_rotation, wigner_d
 
 BASIS = Basis.parse({"Mo": "3s2p2d", "S": "2s2p1d"})
-LAYOUT = OperatorLayout(BASIS)
+LAYOUT = BlockIrreps(BASIS)
 NUMBERS = np.array([42, 16, 16])
 
 
@@ -26,8 +26,8 @@ def test_sizes_and_classes():
     pairs = sum(2 * l + 1 for l in BASIS.union) ** 2
     same = sum((2 * a + 1) * (2 * b + 1) for k, a in enumerate(BASIS.union) for b in BASIS.union[:k])
     assert LAYOUT.n_features == pairs - same
-    assert [(c.l, c.natural) for c in LAYOUT.classes] == sorted(
-        ((c.l, c.natural) for c in LAYOUT.classes), key=lambda x: (x[0], not x[1])
+    assert [(c.l, c.polar) for c in LAYOUT.classes] == sorted(
+        ((c.l, c.polar) for c in LAYOUT.classes), key=lambda x: (x[0], not x[1])
     )
     assert len(LAYOUT.l) == LAYOUT.n_features == len(LAYOUT.path)
     assert LAYOUT.path.max() + 1 == LAYOUT.n_irreps
@@ -78,7 +78,7 @@ def test_features_of_a_rotated_operator_are_rotated_irreps(improper):
     onsite_rotated, pair_rotated = LAYOUT.to_features(blocks.rotate(rotation), index, shift)
     for before, after in ((onsite, onsite_rotated), (pair, pair_rotated)):
         for c in LAYOUT.classes:
-            d = wigner_d(c.l, rotation) * (-1.0 if improper and not c.natural else 1.0)
+            d = wigner_d(c.l, rotation) * (-1.0 if improper and not c.polar else 1.0)
             rows = before[:, c.slice].reshape(-1, 2 * c.l + 1, c.n_paths)
             expected = np.einsum("mn,pnc->pmc", d, rows).reshape(len(rows), -1)
             assert np.allclose(after[:, c.slice], expected, atol=1e-12)
@@ -100,7 +100,7 @@ def test_a_pair_without_its_reverse_is_refused():
 
 def test_transposed_blocks_have_the_same_features_up_to_a_sign():
     """A block of shells (b, a) coupled in that order is the transpose of one of (a, b) with features times the sign."""
-    layout = OperatorLayout(Basis.parse({"Mo": "2s1p2d"}))
+    layout = BlockIrreps(Basis.parse({"Mo": "2s1p2d"}))
     for c in layout.classes:
         signs = layout.transpose_sign[c.slice].reshape(2 * c.l + 1, -1)
         for k, (a, b) in enumerate(c.shell_pairs.tolist()):

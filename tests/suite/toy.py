@@ -34,7 +34,7 @@ class Toy(OperatorModel):
     def receptive_field(self):
         return ReceptiveField(0.0, self.pair_cutoff, True)
 
-    def raw(self, graph):
+    def forward_irreps(self, graph):
         self.calls += 1
         manner = self.config.manner
         if manner == "failing":

@@ -46,9 +46,11 @@ def test_validation_error_is_the_mae_over_blocks(toy, train_graphs, val_graphs, 
 
 def test_every_epoch_sees_every_structure_once_in_another_order(toy, train_graphs, val_graphs, tmp_path, monkeypatch):
     model, seen = toy.model(), []
-    raw = toy.Toy.raw
+    forward = toy.Toy.forward_irreps
     monkeypatch.setattr(
-        toy.Toy, "raw", lambda self, g: (self.training and seen.append(g.positions[:5, 0]), raw(self, g))[1]
+        toy.Toy,
+        "forward_irreps",
+        lambda self, g: (self.training and seen.append(g.positions[:5, 0]), forward(self, g))[1],
     )
     train(model, train_graphs, val_graphs, config(max_steps=14), tmp_path)
     order = [next(i for i, g in enumerate(train_graphs) if torch.equal(g.positions[:, 0], x)) for x in seen]

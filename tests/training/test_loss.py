@@ -16,7 +16,7 @@ OPERATORS = ("hamiltonian", "overlap")
 @pytest.fixture(scope="module")
 def case(toy):
     """A batch of float64 graphs, a random Hermitian change of every operator, and that change as block elements."""
-    layout, rng = toy.OperatorLayout(toy.BASIS), np.random.default_rng(1)
+    layout, rng = toy.BlockIrreps(toy.BASIS), np.random.default_rng(1)
     graphs, predictions, changes = [], [], {name: [] for name in OPERATORS}
     for seed in range(3):
         atoms, operators = toy.structure(seed)
@@ -84,13 +84,13 @@ def test_scale_is_the_rms_of_pair_elements(toy):
     matrices = [toy.structure(seed)[1]["hamiltonian"] for seed in range(4)]
     values = np.concatenate([m.take(np.flatnonzero(~m.onsite)).values for m in matrices])
     graphs = toy.graphs(range(4), torch.float64)
-    scales = target_scales(toy.OperatorLayout(toy.BASIS), graphs, ["hamiltonian"])
+    scales = target_scales(toy.BlockIrreps(toy.BASIS), graphs, ["hamiltonian"])
     assert scales["hamiltonian"] == pytest.approx(np.sqrt((values**2).mean()), rel=1e-12)
 
 
 def test_single_atoms_have_an_onsite_loss_only(toy):
     atoms, operators = toy.structure(0, n_atoms=1)
-    layout = toy.OperatorLayout(toy.BASIS)
+    layout = toy.BlockIrreps(toy.BASIS)
     graph = toy.build_graph(atoms, toy.CUTOFFS, layout, operators, torch.float64)
     (scale,) = target_scales(layout, [graph], ["overlap"]).values()
     values = operators["overlap"].values

@@ -40,11 +40,11 @@ def test_many_sizes_do_without_compiled_products():
 
 
 def test_models_with_compiled_products_do_without_onednn(monkeypatch):
-    with numerics("cpu", own_products=True) as word:
+    with numerics("cpu", uses_native_kernels=True) as word:
         assert word == ("highest" if native.library() is not None else matmul_precision("cpu"))
-    assert matmul_precision("cpu", "high", own_products=True) == "high"
+    assert matmul_precision("cpu", "high", uses_native_kernels=True) == "high"
     monkeypatch.setattr("slembench.training.numerics.library", lambda: None)
-    assert matmul_precision("cpu", own_products=True) == matmul_precision("cpu")
+    assert matmul_precision("cpu", uses_native_kernels=True) == matmul_precision("cpu")
 
 
 def test_freed_memory_stays():

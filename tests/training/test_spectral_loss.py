@@ -12,7 +12,7 @@ from slembench.data.graph import build_graph
 from slembench.data.pairs import scored_pairs
 from slembench.nn.readout import OperatorFeatures
 from slembench.operators.blocks import BlockMatrix
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import Basis
 from slembench.training.config import LevelsConfig, LossConfig
 from slembench.training.dense import DenseMatrices, ElementPlaces
@@ -53,7 +53,7 @@ def case(toy, kind):
             operators["overlap"] = s.with_values(0.1 * s.values * ~s.onsite[s.element_pair] + unit)
             h = operators["hamiltonian"]
             operators["hamiltonian"] = h.with_values(h.values + rng.normal(size=h.values.shape)).hermitise()
-    layout, graphs, predicted = OperatorLayout(basis), [], []
+    layout, graphs, predicted = BlockIrreps(basis), [], []
     for atoms, operators in structures:
         h = operators["hamiltonian"]
         predicted.append(h.with_values(h.values + 0.1 * rng.normal(size=h.values.shape)).hermitise())

@@ -17,7 +17,7 @@ from slembench.data.pairs import scored_pairs
 from slembench.models.contract import ModelConfig, OperatorModel, ReceptiveField
 from slembench.nn.readout import OperatorFeatures
 from slembench.operators.blocks import BlockMatrix
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import Basis
 
 BASIS = Basis.parse({"H": "1s", "C": "2s1p"})
@@ -56,7 +56,7 @@ class Toy(OperatorModel):
     def receptive_field(self):
         return ReceptiveField(0.0, self.pair_cutoff, True)
 
-    def raw(self, graph):
+    def forward_irreps(self, graph):
         kind = nn.functional.one_hot(graph.pair_type, len(self.basis.elements) ** 2)
         pairs = torch.cat([kind.to(graph.pair_vector), graph.pair_vector.norm(dim=1, keepdim=True)], dim=1)
         return {t: OperatorFeatures(self.onsite[t](graph.species), self.pair[t](pairs)) for t in self.targets}
@@ -78,7 +78,7 @@ def structure(seed, n_atoms=5):
 
 
 def graphs(seeds, dtype=torch.float32):
-    layout = OperatorLayout(BASIS)
+    layout = BlockIrreps(BASIS)
     return [build_graph(atoms, CUTOFFS, layout, operators, dtype) for atoms, operators in map(structure, seeds)]
 
 

@@ -23,7 +23,7 @@ from slembench.data.pyscf import guess_density, one_shot_energy
 from slembench.evaluation.floors.irreps_mean import IrrepsMean
 from slembench.evaluation.floors.two_body import TwoBody
 from slembench.operators.blocks import BlockMatrix, pair_vectors
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import FloatArray, IntArray
 from slembench.predictions import PredictionHeader
 
@@ -130,7 +130,7 @@ def floor_predictions(
         return superposition_of_atoms(dataset, split, chosen)
     if name not in FLOORS:
         raise ConfigError(f"no floor {name!r}; use one of {', '.join((*FLOORS, 'atoms'))}")
-    layout, reach = OperatorLayout(dataset.basis), max(dataset.cutoffs.values())
+    layout, reach = BlockIrreps(dataset.basis), max(dataset.cutoffs.values())
     fits: dict[str, IrrepsMean | TwoBody] = {
         op: IrrepsMean(layout) if name == "irreps-mean" else TwoBody(layout, reach) for op in chosen
     }

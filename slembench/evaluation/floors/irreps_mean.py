@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from slembench.operators.blocks import BlockMatrix
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import FloatArray, IntArray
 
 
@@ -18,7 +18,7 @@ class IrrepsMean:
         layout: irreps layout of the basis.
     """
 
-    def __init__(self, layout: OperatorLayout) -> None:
+    def __init__(self, layout: BlockIrreps) -> None:
         self.layout = layout
         n = len(layout.basis.elements)
         self._sums = [np.zeros((rows, layout.n_features)) for rows in (n, n * n)]

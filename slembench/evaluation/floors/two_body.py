@@ -1,7 +1,7 @@
 """The two-body floor: blocks as functions of species and distance vector only (Slater and Koster), fitted to data.
 
 Every coupled irrep L of a pair is f_L(d) Y_L(direction), which is all that a function of one vector can be: irreps of
-unnatural parity vanish, and so does everything that the neighbours would add. f_L is a cubic spline of the distance for
+axial irreps vanish, and so does everything that the neighbours would add. f_L is a cubic spline of the distance for
 each pair of elements, a linear least-squares fit. On-site blocks have no vector: they are the irreps mean.
 """
 
@@ -12,7 +12,7 @@ from scipy.interpolate import BSpline
 
 from slembench.evaluation.floors.irreps_mean import IrrepsMean
 from slembench.operators.blocks import BlockMatrix
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import FloatArray, IntArray
 from slembench.operators.rotations import spherical_harmonics
 
@@ -31,15 +31,15 @@ class TwoBody:
         reach: longest pair, Angstrom.
     """
 
-    def __init__(self, layout: OperatorLayout, reach: float) -> None:
+    def __init__(self, layout: BlockIrreps, reach: float) -> None:
         self.layout, self._onsite = layout, IrrepsMean(layout)
         inner = np.arange(0, reach + KNOT_SPACING, KNOT_SPACING)
         ends = KNOT_SPACING * np.arange(1, 4)
         self._knots = np.concatenate([inner[0] - ends[::-1], inner, inner[-1] + ends])
-        self._natural = [c for c in layout.classes if c.natural]
+        self._polar = [c for c in layout.classes if c.polar]
         size, types = len(self._knots) - 4, len(layout.basis.elements) ** 2
         self._normal = np.zeros((types, size, size))
-        self._right = np.zeros((types, size, sum(c.n_paths for c in self._natural)))
+        self._right = np.zeros((types, size, sum(c.n_paths for c in self._polar)))
 
     def add(self, operator: BlockMatrix, pair_index: IntArray, pair_shift: IntArray, vectors: FloatArray) -> None:
         """Add one training structure.
@@ -70,7 +70,7 @@ class TwoBody:
             radial[pair_type == kind] = splines[pair_type == kind] @ coefficients[kind]
         features = np.zeros((len(vectors), self.layout.n_features))
         start = 0
-        for c in self._natural:
+        for c in self._polar:
             harmonics = spherical_harmonics(c.l, vectors)
             own = harmonics[:, :, None] * radial[:, None, start : start + c.n_paths]
             features[:, c.slice] = own.reshape(len(vectors), -1)
@@ -79,9 +79,9 @@ class TwoBody:
         return self.layout.to_blocks(numbers, onsite, features, pair_index, pair_shift)
 
     def _project(self, features: FloatArray, vectors: FloatArray) -> FloatArray:
-        """(P, n_irreps) component along the direction of the bond of every irrep of natural parity."""
+        """(P, n_irreps) component along the direction of the bond of every polar irrep."""
         parts = []
-        for c in self._natural:
+        for c in self._polar:
             own = features[:, c.slice].reshape(len(features), 2 * c.l + 1, c.n_paths)
             parts.append(np.einsum("pmn,pm->pn", own, spherical_harmonics(c.l, vectors)) / (2 * c.l + 1))
         return np.concatenate(parts, axis=1)

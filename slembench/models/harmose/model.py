@@ -81,7 +81,9 @@ class Harmose(OperatorModel):
         atoms = ase.Atoms([z, z], positions=[[0.0, 0.0, 0.0], [0.0, 0.0, 0.5 * self.cutoffs[z]]])
         dtype = next(self.first.parameters()).dtype
         with torch.no_grad():
-            features, node, pair = self.first.raw_and_states(build_graph(atoms, self.cutoffs, self.layout, dtype=dtype))
+            features, node, pair = self.first.forward_with_features(
+                build_graph(atoms, self.cutoffs, self.layout, dtype=dtype)
+            )
             self.node_in(_flat(self._joined(node, [f.onsite for f in features.values()])))
             states = _flat(self._joined(pair, [f.pair for f in features.values()]))
             self.pair_in(torch.cat([states, states.new_zeros(len(states), 3 + self.config.n_gaussians)], dim=1))
@@ -120,14 +122,14 @@ class Harmose(OperatorModel):
         """Count the training as done."""
         self.set_progress(1.0)
 
-    def raw(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
+    def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of H1, plus dH once stage 2 is being trained."""
         used = float(self.progress)
         if self.config.stage1_only or used < self.config.stage1_share:
-            return self.first.raw(graph)
+            return self.first.forward_irreps(graph)
         joint = self.config.joint_share is not None and used >= self.config.joint_share
         with torch.set_grad_enabled(joint and torch.is_grad_enabled()):
-            features, node, pair = self.first.raw_and_states(graph)
+            features, node, pair = self.first.forward_with_features(graph)
         refined = self._refinement(graph, features, node, pair)
         return {
             name: OperatorFeatures(*(a + b for a, b in zip(features[name], refined[name]))) for name in self.targets
@@ -149,9 +151,9 @@ class Harmose(OperatorModel):
         atoms = self.node_in(_flat(node)) + self.species(graph.species)
         bonds = self.pair_in(inputs) + self.pair_species(graph.pair_type)
         envelope = polynomial_envelope(length, self.type_cutoffs[graph.pair_type], self.config.envelope_power)
-        around = Neighbourhood(graph.pair_index[0], graph.pair_index[1], length, envelope)
+        ctx = Neighbourhood(graph.pair_index[0], graph.pair_index[1], length, envelope)
         for layer in self.layers:
-            atoms, bonds = layer(atoms, bonds, around)
+            atoms, bonds = layer(atoms, bonds, ctx)
         onsite = self.node_out(self.node_norm(atoms)).chunk(len(self.targets), dim=1)
         pairs = (self.pair_out(self.pair_norm(bonds)) * envelope[:, None]).chunk(len(self.targets), dim=1)
         result = {}

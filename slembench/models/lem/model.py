@@ -11,7 +11,7 @@ from torch import nn
 
 from slembench.models.contract import ReceptiveField
 from slembench.models.lem.config import LemConfig
-from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, ResidualShares, State, Surroundings
+from slembench.models.pair_frame import EdgeContext, PairFrameConfig, PairFrameModel, ResidualWeights, State
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP, SeparableNorm
@@ -36,7 +36,7 @@ class Lem(PairFrameModel):
         befores, afters = [init] + [hidden] * (n - 1), [hidden] * (n - 1) + [out]
         return [LemLayer(self.config, len(self.basis.elements), a, b) for a, b in zip(befores, afters)]
 
-    def start_hidden(self, start: FrameState) -> FrameState:
+    def init_edge_hidden(self, start: FrameState) -> FrameState:
         """LEM has no hidden pair states."""
         return []
 
@@ -67,9 +67,9 @@ class LemLayer(nn.Module):
             (2 * n_species + config.latent_dim + after.scalars, *config.latent_channels, config.latent_dim),
             config.activation_factors.silu,
         )
-        self.shares = ResidualShares(2, config)
+        self.shares = ResidualWeights(2, config)
 
-    def forward(self, state: State, around: Surroundings) -> State:
+    def forward(self, state: State, ctx: EdgeContext) -> State:
         """New edge and node states and latent."""
         new, old = self.shares()
         node = self.node_norm.on_nodes(state.node)
@@ -78,21 +78,21 @@ class LemLayer(nn.Module):
             node,
             self.edge_norm_in.on_frames(state.edge),
             (self.node_affine, self.edge_affine_in),
-            (around.at_centre, around.at_neighbour),
+            (ctx.at_centre, ctx.at_neighbour),
             (state.latent, state.latent),
             new[0],
             Residual(self.edge_residual, state.edge, old[0]),
         )
-        update = self.latent_update.of_parts([around.ends, self.latent_norm(state.latent), scalars])
-        latent = torch.addcmul(old[0] * state.latent, new[0] * around.envelope, update)
+        update = self.latent_update.forward_concat([ctx.species, self.latent_norm(state.latent), scalars])
+        latent = torch.addcmul(old[0] * state.latent, new[0] * ctx.envelope, update)
 
         message, _ = self.node_update(
             node,
             self.edge_norm_out.on_frames(edge),
             (self.node_affine_message, self.edge_affine_out),
-            (around.at_centre,),
+            (ctx.at_centre,),
             (latent, latent),
             new[1],
         )
-        node = around.receive(message, self.after, self.node_residual.on_nodes(state.node), old[1])
+        node = ctx.aggregate_residual(message, self.after, self.node_residual.on_nodes(state.node), old[1])
         return State(node, [], edge, latent)

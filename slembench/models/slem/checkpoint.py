@@ -25,7 +25,7 @@ from slembench.models.slem.options import model_of
 from slembench.models.slem.weights import load_embedding, raw_irreps
 from slembench.nn.heads import ResidualMLP
 from slembench.nn.readout import TargetStatistics
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.rotations import clebsch_gordan
 
 KEYS = ("config", "model_state_dict")
@@ -186,7 +186,7 @@ def _load_overlap(model: PairFrameModel, weights: _Weights) -> None:
     mixing = slater_koster_irreps(layout)
     for kind in ("weight", "bias"):
         getattr(head.network.output, kind).copy_(mixing @ weights[f"edge_prediction_s.out_layer.linear.{kind}"])
-    (scalar,) = [c for c in layout.classes if c.l == 0 and c.natural]
+    (scalar,) = [c for c in layout.classes if c.l == 0 and c.polar]
     pairs = scalar.shell_pairs.tolist()
     values = torch.ones(len(layout.basis.elements), len(pairs), dtype=torch.float64)
     if any(a != b for a, b in pairs):  # free where two shells of one l differ, one where they are the same
@@ -202,7 +202,7 @@ def _load_overlap(model: PairFrameModel, weights: _Weights) -> None:
     statistics.onsite_shift[:, scalar.slice] = values * sizes * onsite
 
 
-def slater_koster_irreps(layout: OperatorLayout) -> torch.Tensor:
+def slater_koster_irreps(layout: BlockIrreps) -> torch.Tensor:
     """(channels of `OverlapHead`, Slater-Koster integrals in DeePTB's order) float64 | the linear map between them.
 
     A bond along the polar axis has <l1 m| S |l2 m'> = (-1)^(l1 + l2) V_|m| delta_mm' for l1 < l2, without the sign for
@@ -214,7 +214,7 @@ def slater_koster_irreps(layout: OperatorLayout) -> torch.Tensor:
     first = {(a, b): sum(sizes[:k]) for k, (a, b) in enumerate(pairs)}
     rows = []
     for c in layout.classes:
-        for a, b in c.shell_pairs.tolist() if c.natural else []:
+        for a, b in c.shell_pairs.tolist() if c.polar else []:
             l1, l2 = shells[a], shells[b]
             coupling, row = clebsch_gordan(l1, l2, c.l)[:, :, c.l], torch.zeros(sum(sizes), dtype=torch.float64)
             for m in range(-min(l1, l2), min(l1, l2) + 1):

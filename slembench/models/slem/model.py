@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from slembench.models.contract import ReceptiveField
-from slembench.models.pair_frame import PairFrameConfig, PairFrameModel, ResidualShares, State, Surroundings
+from slembench.models.pair_frame import EdgeContext, PairFrameConfig, PairFrameModel, ResidualWeights, State
 from slembench.models.slem.config import SlemConfig
 from slembench.nn.channels import Channels
 from slembench.nn.frames import FrameState
@@ -42,7 +42,7 @@ class Slem(PairFrameModel):
             for before, after, edge_before, edge_after in zip(befores, afters, edges, edges[1:])
         ]
 
-    def start_hidden(self, start: FrameState) -> FrameState:
+    def init_edge_hidden(self, start: FrameState) -> FrameState:
         """Normalised pair features; not enveloped, so that they carry direction up to the cutoff."""
         return self.init_affine_pair.on_frames(self.norm.on_frames(start))
 
@@ -88,13 +88,13 @@ class SlemLayer(nn.Module):
             (2 * n_species + config.latent_dim + hidden.scalars, *config.latent_channels, config.latent_dim),
             config.activation_factors.silu,
         )
-        self.shares = ResidualShares(3, config)
+        self.shares = ResidualWeights(3, config)
 
-    def forward(self, state: State, around: Surroundings) -> State:
+    def forward(self, state: State, ctx: EdgeContext) -> State:
         """New hidden, edge and node states and latent."""
         new, old = self.shares()
         node = self.node_norm.on_nodes(state.node)
-        centre, both = (around.at_centre,), (around.at_centre, around.at_neighbour)
+        centre, both = (ctx.at_centre,), (ctx.at_centre, ctx.at_neighbour)
 
         hidden, scalars = self.hidden_update(
             node,
@@ -105,8 +105,8 @@ class SlemLayer(nn.Module):
             new[0],
             Residual(self.hidden_residual, state.hidden, old[0]),
         )
-        update = self.latent_update.of_parts([around.ends, self.latent_norm_input(state.latent), scalars])
-        latent = torch.addcmul(old[0] * state.latent, new[0] * around.envelope, update)
+        update = self.latent_update.forward_concat([ctx.species, self.latent_norm_input(state.latent), scalars])
+        latent = torch.addcmul(old[0] * state.latent, new[0] * ctx.envelope, update)
 
         hidden_normed = self.hidden_norm_out.on_frames(hidden)
         edge, _ = self.edge_update(
@@ -126,5 +126,5 @@ class SlemLayer(nn.Module):
             (latent, latent),
             new[2],
         )
-        node = around.receive(message, self.after, self.node_residual.on_nodes(state.node), old[2])
+        node = ctx.aggregate_residual(message, self.after, self.node_residual.on_nodes(state.node), old[2])
         return State(node, hidden, edge, latent, hidden_normed)

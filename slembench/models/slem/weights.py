@@ -18,19 +18,19 @@ from slembench.models.slem.model import Slem, SlemLayer
 from slembench.nn.channels import Channels
 from slembench.nn.layers import ChannelMixing, NormAffine, ScalarMLP
 from slembench.nn.update import SO2Update
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 
 Weights = Mapping[str, torch.Tensor]
 
 
-def raw_irreps(layout: OperatorLayout) -> list[tuple[int, int, int]]:
+def raw_irreps(layout: BlockIrreps) -> list[tuple[int, int, int]]:
     """(shell a, shell b, L) of every irrep of DeePTB's raw vector, in its order."""
     shells = layout.shells
     pairs = sorted(layout.shell_pairs.tolist(), key=lambda p: (shells[p[0]], shells[p[1]], p[0], p[1]))
     return [(a, b, l) for a, b in pairs for l in range(abs(shells[a] - shells[b]), shells[a] + shells[b] + 1)]
 
 
-def orbital_pair_order(layout: OperatorLayout) -> torch.Tensor:
+def orbital_pair_order(layout: BlockIrreps) -> torch.Tensor:
     """(F,) int64 | for each of our features, where it stands in DeePTB's raw irreps vector."""
     place: dict[tuple[int, int, int], int] = {}
     start = 0
@@ -45,7 +45,7 @@ def orbital_pair_order(layout: OperatorLayout) -> torch.Tensor:
 
 
 def _their_blocks(channels: Channels) -> list[tuple[int, bool, int, int]]:
-    """Our (l, natural, first channel, channels) in DeePTB's order: l ascending, odd parity first."""
+    """Our (l, polar, first channel, channels) in DeePTB's order: l ascending, odd parity first."""
     return sorted(channels.parity_blocks, key=lambda block: (block[0], (-1) ** block[0] * (1 if block[1] else -1)))
 
 
@@ -180,7 +180,7 @@ def _affine(affine: NormAffine, weights: Weights, name: str) -> None:
     affine.offset.copy_(weights[f"{name}.affine_bias"][0])
 
 
-def _class_order(layout: OperatorLayout) -> list[list[int]]:
+def _class_order(layout: BlockIrreps) -> list[list[int]]:
     """For each class of ours, its paths in the order in which DeePTB lists their orbital pairs."""
     shells = layout.shells
     result = []

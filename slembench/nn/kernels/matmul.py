@@ -25,24 +25,24 @@ LEAST = 2**18
 """Multiply-adds from which on the compiled functions are faster; calling them costs several times what torch does."""
 
 
-_whatever_their_size = False
+_force_native_matmul = False
 
 
 @contextmanager
-def rows_alike() -> Iterator[None]:
+def batch_invariant_matmul() -> Iterator[None]:
     """Within it a row of a product has the same bits however many rows there are: every product is a compiled one.
 
     For predictions: a structure and its parts differ in their rows, and should not in their blocks.
     """
-    global _whatever_their_size
-    before, _whatever_their_size = _whatever_their_size, True
+    global _force_native_matmul
+    before, _force_native_matmul = _force_native_matmul, True
     try:
         yield
     finally:
-        _whatever_their_size = before
+        _force_native_matmul = before
 
 
-def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+def raw_matmul(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     """``a @ b``, or ``out += a @ b``; not differentiable.
 
     Args:
@@ -58,11 +58,11 @@ def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
             return out.baddbmm_(a, b) if a.ndim == 3 else out.addmm_(a, b)
         return torch.bmm(a, b) if a.ndim == 3 else torch.mm(a, b)
     result = a.new_empty(*a.shape[:-1], b.shape[-1]) if out is None else out
-    _run("multiply", [*a.shape[-2:], b.shape[-1]], (_side_by_side(a), b, result), out is not None)
+    _run("matmul", [*a.shape[-2:], b.shape[-1]], (_side_by_side(a), b, result), out is not None)
     return result
 
 
-def multiply_turned(x: Tensor, y: Tensor) -> Tensor:
+def raw_matmul_t(x: Tensor, y: Tensor) -> Tensor:
     """``x.mT @ y``, a sum over rows; not differentiable.
 
     Args:
@@ -75,13 +75,13 @@ def multiply_turned(x: Tensor, y: Tensor) -> Tensor:
     if not _fit(x, y, x.shape[-2] == y.shape[-2], x.numel() * y.shape[-1]):
         return torch.bmm(x.mT, y) if x.ndim == 3 else torch.mm(x.T, y)
     result = x.new_empty(*x.shape[:-2], x.shape[-1], y.shape[-1])
-    _run("multiply_turned", [*x.shape[-2:], y.shape[-1]], (_side_by_side(x), _side_by_side(y), result), False)
+    _run("matmul_t", [*x.shape[-2:], y.shape[-1]], (_side_by_side(x), _side_by_side(y), result), False)
     return result
 
 
 def _fit(a: Tensor, b: Tensor, alike: bool, work: int) -> bool:
     """Whether the compiled functions take them; torch says what is wrong where they do not fit together."""
-    enough = _whatever_their_size or work >= LEAST
+    enough = _force_native_matmul or work >= LEAST
     return enough and usable(a) and usable(b) and alike and a.shape[:-2] == b.shape[:-2]
 
 
@@ -106,41 +106,41 @@ def _run(function: str, sizes: list[int], tensors: tuple[Tensor, Tensor, Tensor]
         raise MemoryError(f"no memory for the product of {batch} matrices of {sizes[0]} rows")
 
 
-class _Product(torch.autograd.Function):
-    """See `product`."""
+class _Matmul(torch.autograd.Function):
+    """See `matmul`."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         of_a, of_b = ctx.needs_input_grad
         ctx.save_for_backward(a if of_b else None, b if of_a else None)
-        return multiply(a, b)
+        return raw_matmul(a, b)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = ctx.saved_tensors
-        of_a = multiply(slope, b.mT) if ctx.needs_input_grad[0] else None
-        return of_a, multiply_turned(a, slope) if ctx.needs_input_grad[1] else None
+        of_a = raw_matmul(slope, b.mT) if ctx.needs_input_grad[0] else None
+        return of_a, raw_matmul_t(a, slope) if ctx.needs_input_grad[1] else None
 
 
-class _ProductTurned(torch.autograd.Function):
-    """See `product_turned`."""
+class _MatmulT(torch.autograd.Function):
+    """See `matmul_t`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
         of_x, of_y = ctx.needs_input_grad
         ctx.save_for_backward(x if of_y else None, y if of_x else None)
-        return multiply_turned(x, y)
+        return raw_matmul_t(x, y)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, y = ctx.saved_tensors
-        of_x = multiply(y, slope.mT) if ctx.needs_input_grad[0] else None
-        return of_x, multiply(x, slope) if ctx.needs_input_grad[1] else None
+        of_x = raw_matmul(y, slope.mT) if ctx.needs_input_grad[0] else None
+        return of_x, raw_matmul(x, slope) if ctx.needs_input_grad[1] else None
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
+def matmul(a: Tensor, b: Tensor) -> Tensor:
     """``a @ b``, differentiable once.
 
     Args:
@@ -153,13 +153,13 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     if not usable(a):
         return a @ b
     if b.ndim == 2 and a.ndim != 2:
-        flat: Tensor = _Product.apply(a.reshape(-1, a.shape[-1]), b)  # type: ignore[no-untyped-call]
+        flat: Tensor = _Matmul.apply(a.reshape(-1, a.shape[-1]), b)  # type: ignore[no-untyped-call]
         return flat.view(*a.shape[:-1], b.shape[-1])
-    result: Tensor = _Product.apply(a, b)  # type: ignore[no-untyped-call]
+    result: Tensor = _Matmul.apply(a, b)  # type: ignore[no-untyped-call]
     return result
 
 
-def product_turned(x: Tensor, y: Tensor) -> Tensor:
+def matmul_t(x: Tensor, y: Tensor) -> Tensor:
     """``x.mT @ y``, differentiable once.
 
     Args:
@@ -171,5 +171,5 @@ def product_turned(x: Tensor, y: Tensor) -> Tensor:
     """
     if not usable(x):
         return x.mT @ y
-    result: Tensor = _ProductTurned.apply(x, y)  # type: ignore[no-untyped-call]
+    result: Tensor = _MatmulT.apply(x, y)  # type: ignore[no-untyped-call]
     return result

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from slembench.nn.channels import Channels
 from slembench.nn.kernels.native import compiled
-from slembench.nn.update_shape import UpdateInputs, UpdateShape, groups
+from slembench.nn.update_spec import UpdateInputs, UpdateSpec, l_ranges
 
 _Integers = ctypes.POINTER(ctypes.c_int64)
 _Pointers = ctypes.POINTER(ctypes.c_void_p)
@@ -43,7 +43,7 @@ class _Update(ctypes.Structure):
 
 
 def run_forward(
-    inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor], result: list[Tensor], scalars: Tensor
+    inputs: UpdateInputs, shape: UpdateSpec, product: list[Tensor], result: list[Tensor], scalars: Tensor
 ) -> None:
     """Write the result.
 
@@ -61,7 +61,7 @@ def run_forward(
 
 def run_backward(
     inputs: UpdateInputs,
-    shape: UpdateShape,
+    shape: UpdateSpec,
     product: list[Tensor],
     slope: list[Tensor],
     of_scalars: Tensor | None,
@@ -103,7 +103,7 @@ def _parameters(inputs: UpdateInputs) -> list[Tensor]:
     return [*inputs.matrices, *inputs.bias, *inputs.radial[1:], *of_mixing]
 
 
-def _filled(inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor]) -> _Update:
+def _filled(inputs: UpdateInputs, shape: UpdateSpec, product: list[Tensor]) -> _Update:
     """What both directions need."""
     given = _parameters(inputs)
     sizes = [tensor.numel() for tensor in given]
@@ -136,7 +136,7 @@ def _filled(inputs: UpdateInputs, shape: UpdateShape, product: list[Tensor]) -> 
 @cache
 def _feature(channels: Channels, output: Channels, top: int) -> _Feature:
     """A feature for `c/update.c`; ``first`` goes on to l = ``top`` + 1, as ranges of l may be the other feature's."""
-    ranges = groups(channels, output)
+    ranges = l_ranges(channels, output)
     ends = [ranges[0][0], *(end for _, end in ranges)]
     first = [channels.first(l) for l in range(top + 2)]
     return _Feature(channels.total, len(ranges), _integers(first), _integers(ends))

@@ -6,7 +6,7 @@ import pytest
 from slembench.core.errors import ConfigError, DataError
 from slembench.evaluation import evaluate
 from slembench.evaluation.floors import FLOORS, IrrepsMean, floor_predictions
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.rotations import random_rotation
 
 SHELLS = {5: [(0, 1), (1, 2), (2, 5)], 7: [(0, 1), (1, 4), (4, 9)]}  # B 2s1p, N 1s1p1d
@@ -61,11 +61,11 @@ def test_irreps_mean_of_one_scalar_structure_is_exact(crystals):
     index, shift = crystals.pairs(sample)
     offsite = (index[:, 0] != index[:, 1]) | shift.any(axis=1)
     prediction = floor_predictions(crystals, "irreps-mean", "train")["s00"]["overlap"]
-    again = IrrepsMean(OperatorLayout(crystals.basis))
+    again = IrrepsMean(BlockIrreps(crystals.basis))
     again.add(prediction, index[offsite], shift[offsite])
     found = again.predict(sample.atoms.numbers, index[offsite], shift[offsite])
     np.testing.assert_allclose(found.values, prediction.values, atol=1e-13)
-    unseen = IrrepsMean(OperatorLayout(crystals.basis)).predict(sample.atoms.numbers, index[offsite], shift[offsite])
+    unseen = IrrepsMean(BlockIrreps(crystals.basis)).predict(sample.atoms.numbers, index[offsite], shift[offsite])
     assert not unseen.values.any()
 
 

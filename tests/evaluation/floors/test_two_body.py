@@ -6,7 +6,7 @@ import pytest
 from slembench.core.errors import ConfigError
 from slembench.evaluation import evaluate
 from slembench.evaluation.floors import TwoBody, floor_predictions
-from slembench.operators.irreps import OperatorLayout
+from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import Basis
 from slembench.operators.rotations import random_rotation
 
@@ -55,7 +55,7 @@ def structure(seed):
 
 @pytest.fixture(scope="module")
 def fit():
-    model = TwoBody(OperatorLayout(BASIS), 7.0)
+    model = TwoBody(BlockIrreps(BASIS), 7.0)
     for seed in range(60):
         blocks, vectors = structure(seed)
         model.add(blocks, blocks.pair_index, blocks.pair_shift, vectors)
@@ -80,7 +80,7 @@ def test_it_turns_with_the_structure(fit):
 
 
 def test_what_was_never_seen_is_zero():
-    model = TwoBody(OperatorLayout(BASIS), 7.0)
+    model = TwoBody(BlockIrreps(BASIS), 7.0)
     blocks, vectors = structure(0)
     assert not model.predict(NUMBERS, blocks.pair_index, blocks.pair_shift, vectors).values.any()
 

@@ -48,8 +48,8 @@ def test_states_of_stage_1_turn_with_the_structure(stage1, layer):
     model, q = small(stage1).first, random_rotation(2)
     turned = layer.copy()
     turned.positions, turned.cell = layer.positions @ q.T, layer.cell.array @ q.T
-    plain, rotated = (model.raw_and_states(graph_of(model, atoms)) for atoms in (layer, turned))
-    assert torch.equal(plain[0]["hamiltonian"].pair, model.raw(graph_of(model, layer))["hamiltonian"].pair)
+    plain, rotated = (model.forward_with_features(graph_of(model, atoms)) for atoms in (layer, turned))
+    assert torch.equal(plain[0]["hamiltonian"].pair, model.forward_irreps(graph_of(model, layer))["hamiltonian"].pair)
     for before, after in zip(plain[1:], rotated[1:]):
         assert len(before) > 2
         for l, (x, y) in enumerate(zip(before, after)):
@@ -67,7 +67,7 @@ def test_stage_1_only_has_its_symmetry(layer):
 def test_stage_2_starts_at_zero(layer):
     model = small(rough=False)
     graph = graph_of(model, layer)
-    both, first = model.raw(graph)["hamiltonian"], model.first.raw(graph)["hamiltonian"]
+    both, first = model.forward_irreps(graph)["hamiltonian"], model.first.forward_irreps(graph)["hamiltonian"]
     assert torch.equal(both.pair, first.pair)
     assert torch.equal(both.onsite, first.onsite)
 
@@ -96,15 +96,15 @@ def test_rotations_are_undone(layer):
     """With a stage 2 that copies its input's irreps of H1, a random rotation changes nothing."""
     model = small()
     graph = graph_of(model, layer)
-    features, node, _ = model.first.raw_and_states(graph)
+    features, node, _ = model.first.forward_with_features(graph)
     onsite = features["hamiltonian"].onsite
     turn = model._rotation(6, onsite)
     joined = model._joined([], [onsite])
     turned = torch.cat([(d @ x).flatten(1) for d, x in zip(turn, joined)], dim=1)
     assert not torch.allclose(turned, torch.cat([x.flatten(1) for x in joined], dim=1))
     parts, start = [], 0
-    for c in model.layout.classes:  # natural and unnatural parities of one l stand side by side in the joined state
-        if c.natural:
+    for c in model.layout.classes:  # polar and axial irreps of one l stand side by side in the joined state
+        if c.polar:
             start = c.l
         same = [k for k in model.layout.classes if k.l == start]
         before = sum(k.n_paths for k in same[: same.index(c)])
@@ -116,10 +116,10 @@ def test_rotations_are_undone(layer):
 def test_augmentation_only_in_training(layer):
     model = small()
     graph = graph_of(model, layer)
-    fixed = [model.raw(graph)["hamiltonian"].pair for _ in range(2)]
+    fixed = [model.forward_irreps(graph)["hamiltonian"].pair for _ in range(2)]
     assert torch.equal(*fixed)
     model.train()
-    drawn = [model.raw(graph)["hamiltonian"].pair for _ in range(2)]
+    drawn = [model.forward_irreps(graph)["hamiltonian"].pair for _ in range(2)]
     assert not torch.allclose(*drawn)
 
 
@@ -130,7 +130,7 @@ def test_blocks_of_stage_2_end_at_the_cutoff():
     sizes = []
     for distance in (4.0, 5.499):  # Mo-S cutoff 5.5
         graph = graph_of(model, ase.Atoms("MoS", positions=[[0, 0, 0], [0, 0, distance]]))
-        both, first = model.raw(graph)["hamiltonian"], model.first.raw(graph)["hamiltonian"]
+        both, first = model.forward_irreps(graph)["hamiltonian"], model.first.forward_irreps(graph)["hamiltonian"]
         sizes.append(float((both.pair - first.pair).abs().max().detach()))
     assert sizes[1] < 1e-5 * sizes[0]
 
@@ -141,7 +141,7 @@ def test_blocks_of_stage_2_end_at_the_cutoff():
         ({"heads": 5}, "must divide width"),
         ({"stage1_share": 0.5, "joint_share": 0.5}, "must be above stage1_share"),
         ({"stage1": "harmose", "stage1_settings": {}}, "not harmose itself"),
-        ({"stage1_settings": {"layers": 2}}, "stage1_settings of deeph-e3: layers"),
+        ({"stage1_settings": {"layers": 2}}, "stage1_settings of deeph-e3: key 'layers'"),
     ],
 )
 def test_wrong_configurations_are_refused(options, message):

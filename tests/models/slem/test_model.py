@@ -143,7 +143,7 @@ def test_every_parameter_is_used(layer):
     ("options", "message"),
     [
         ({"irreps_hidden": "8x0e+8x1o+8x2e"}, "ends at l = 2"),
-        ({"irreps_hidden": "8x0e+8x1o+8x2e+8x3o+8x4e"}, "natural parity only"),
+        ({"irreps_hidden": "8x0e+8x1o+8x2e+8x3o+8x4e"}, "polar irreps only"),
     ],
 )
 def test_hidden_irreps_that_cannot_do_are_refused(options, message):

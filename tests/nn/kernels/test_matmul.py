@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from slembench.nn.kernels import native
-from slembench.nn.kernels.matmul import multiply, multiply_turned, product, product_turned
+from slembench.nn.kernels.matmul import matmul, matmul_t, raw_matmul, raw_matmul_t
 
 compiled = pytest.mark.skipif(native.library() is None, reason="no C compiler on this machine")
 SIZES = [(1, 1, 1), (2, 3, 5), (13, 16, 16), (14, 7, 33), (113, 32, 31), (200, 1, 48), (400, 65, 17), (29, 40, 100)]
@@ -36,11 +36,11 @@ def threads(request, monkeypatch):
 def test_products(rows, inner, columns, batch):
     a, b, c = single(*batch, rows, inner), single(*batch, inner, columns), single(*batch, rows, columns)
     wanted = a.double() @ b.double()
-    assert close(multiply(a, b), wanted, inner)
-    assert close(multiply(a, b.mT.contiguous().mT), wanted, inner)
-    assert close(multiply(a, b, c.clone()), wanted + c.double(), inner)
-    assert close(multiply_turned(a, c), a.double().mT @ c.double(), rows)
-    assert close(multiply_turned(c, a), c.double().mT @ a.double(), rows)
+    assert close(raw_matmul(a, b), wanted, inner)
+    assert close(raw_matmul(a, b.mT.contiguous().mT), wanted, inner)
+    assert close(raw_matmul(a, b, c.clone()), wanted + c.double(), inner)
+    assert close(raw_matmul_t(a, c), a.double().mT @ c.double(), rows)
+    assert close(raw_matmul_t(c, a), c.double().mT @ a.double(), rows)
 
 
 @compiled
@@ -49,31 +49,31 @@ def test_slices_and_columns_in_a_wider_tensor():
     wide, b, target = single(3, 50, 40), single(60, 70), single(50, 90)
     a, inner = wide[1, :, 5:28], b[7:30, 11:48]
     before = target.clone()
-    assert multiply(a, inner, target[:, 20:57]) is not None
+    assert raw_matmul(a, inner, target[:, 20:57]) is not None
     assert close(target[:, 20:57], before[:, 20:57].double() + a.double() @ inner.double(), 23)
     assert torch.equal(target[:, :20], before[:, :20])
     assert torch.equal(target[:, 57:], before[:, 57:])
-    assert close(multiply_turned(wide[:, :, 3:9], wide[:, :, 20:]), (wide[:, :, 3:9].mT @ wide[:, :, 20:]).double(), 50)
-    assert close(multiply(wide[0].T, single(50, 2) * 0), torch.zeros(40, 2, dtype=torch.float64), 1)
+    assert close(raw_matmul_t(wide[:, :, 3:9], wide[:, :, 20:]), (wide[:, :, 3:9].mT @ wide[:, :, 20:]).double(), 50)
+    assert close(raw_matmul(wide[0].T, single(50, 2) * 0), torch.zeros(40, 2, dtype=torch.float64), 1)
 
 
 @compiled
 @pytest.mark.usefixtures("threads")
 def test_nothing_to_multiply():
-    assert multiply(single(0, 4), single(4, 3)).shape == (0, 3)
-    assert multiply(single(4, 3), single(3, 0)).shape == (4, 0)
-    assert not multiply(single(20, 0), single(0, 30)).any()
-    assert not multiply_turned(single(0, 20), single(0, 30)).any()
-    assert not multiply_turned(single(2, 0, 20), single(2, 0, 30)).any()
-    assert multiply(single(0, 5, 4), single(0, 4, 3)).shape == (0, 5, 3)
+    assert raw_matmul(single(0, 4), single(4, 3)).shape == (0, 3)
+    assert raw_matmul(single(4, 3), single(3, 0)).shape == (4, 0)
+    assert not raw_matmul(single(20, 0), single(0, 30)).any()
+    assert not raw_matmul_t(single(0, 20), single(0, 30)).any()
+    assert not raw_matmul_t(single(2, 0, 20), single(2, 0, 30)).any()
+    assert raw_matmul(single(0, 5, 4), single(0, 4, 3)).shape == (0, 5, 3)
 
 
 @compiled
 def test_a_row_has_the_same_bits_among_any_others():
     a, b = single(301, 50), single(50, 41)
-    whole = multiply(a, b)
+    whole = raw_matmul(a, b)
     for start, end in ((0, 1), (5, 118), (300, 301)):
-        assert torch.equal(multiply(a[start:end], b), whole[start:end])
+        assert torch.equal(raw_matmul(a[start:end], b), whole[start:end])
 
 
 @compiled
@@ -82,7 +82,7 @@ def test_a_row_has_the_same_bits_among_any_others():
 def test_gradients(shapes):
     a, b = (single(*shape).requires_grad_() for shape in shapes)
     c, d = a.detach().double().requires_grad_(), b.detach().double().requires_grad_()
-    found, wanted = product(a, b), c @ d
+    found, wanted = matmul(a, b), c @ d
     slope = torch.randn_like(wanted)
     assert close(found, wanted, 6)
     for x, y in zip(torch.autograd.grad(found, (a, b), slope.float()), torch.autograd.grad(wanted, (c, d), slope)):
@@ -93,7 +93,7 @@ def test_gradients(shapes):
 def test_gradients_of_sums_over_rows():
     x, y = single(3, 20, 6).requires_grad_(), single(3, 20, 4).requires_grad_()
     c, d = x.detach().double().requires_grad_(), y.detach().double().requires_grad_()
-    found, wanted = product_turned(x, y), c.mT @ d
+    found, wanted = matmul_t(x, y), c.mT @ d
     slope = torch.randn_like(wanted)
     assert close(found, wanted, 20)
     for a, b in zip(torch.autograd.grad(found, (x, y), slope.float()), torch.autograd.grad(wanted, (c, d), slope)):
@@ -106,13 +106,13 @@ def test_gradients_of_sums_over_rows():
 )
 def test_what_does_not_fit_together_is_refused(a, b):
     with pytest.raises(RuntimeError):
-        product(a, b)
+        matmul(a, b)
 
 
 @pytest.mark.parametrize("batch", [(), (2,)])
 def test_torch_has_the_other_types(batch):
     a, b, c = torch.randn(*batch, 5, 4), torch.randn(*batch, 4, 3), torch.randn(*batch, 5, 3)
-    assert torch.allclose(product(a, b), a @ b)
-    assert torch.allclose(multiply(a, b, c.clone()), c + a @ b)
-    assert torch.allclose(product_turned(a, c), a.mT @ c)
-    assert torch.allclose(multiply_turned(a, c), a.mT @ c)
+    assert torch.allclose(matmul(a, b), a @ b)
+    assert torch.allclose(raw_matmul(a, b, c.clone()), c + a @ b)
+    assert torch.allclose(matmul_t(a, c), a.mT @ c)
+    assert torch.allclose(raw_matmul_t(a, c), a.mT @ c)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from slembench.nn.channels import Channels
-from slembench.nn.ends import EndFrames
+from slembench.nn.edge_frames import EdgeFrames
 from slembench.nn.kernels import native
 from slembench.nn.layers import SeparableNorm
 
@@ -52,7 +52,7 @@ def test_update_in_single_precision(case, threads, repeats, calls, monkeypatch):
         monkeypatch.setattr(test_update, name, getattr(test_update, name).repeat_interleave(repeats))
     monkeypatch.setattr(test_update, "PAIRS", test_update.PAIRS * repeats)
     update, (node, state, affines), frames, indices, (latents, factor, old), leaves = make_case(*case)
-    ends = [EndFrames(frames, index) for index in indices]
+    ends = [EdgeFrames(frames, index) for index in indices]
     result, scalars = update(node, state, affines, ends, latents, factor, old)
     assert not calls
     slopes = [torch.randn_like(t) for t in [*result, scalars]]
@@ -60,9 +60,9 @@ def test_update_in_single_precision(case, threads, repeats, calls, monkeypatch):
     with torch.no_grad():
         for leaf in leaves:
             leaf.data = leaf.data.float()
-        frames.natural, frames.unnatural = ([m.float() for m in part] for part in (frames.natural, frames.unnatural))
+        frames.polar, frames.axial = ([m.float() for m in part] for part in (frames.polar, frames.axial))
     update.float()
-    ends = [EndFrames(frames, index) for index in indices]
+    ends = [EdgeFrames(frames, index) for index in indices]
     found, found_scalars = update(node, state, affines, ends, latents, factor, old)
     assert alike([*found, found_scalars], [*result, scalars])
     assert alike(grads([*found, found_scalars], leaves, [s.float() for s in slopes]), wanted)

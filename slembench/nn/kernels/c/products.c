@@ -3,7 +3,7 @@
  * A tile of the result, some rows by two vectors, is summed up in registers: per step of the sum two vectors of the one
  * operand are loaded and numbers of the other are broadcast. The small matrix of `rows_by_packed` is packed into panels
  * two vectors wide first; what has many rows is read where it stands. No code is made at run time, so that structures
- * with any numbers of pairs cost the same. nn/products.py calls the two functions at the end, update.c the others. */
+ * with any numbers of pairs cost the same. nn/kernels/matmul.py calls the two functions at the end, update.c the others. */
 
 #include "products.h"
 
@@ -168,7 +168,7 @@ typedef struct {
 
 /* c = a b, or added to c, for `batch` matrices (rows, inner) and (inner, columns); a and c have their columns side by
  * side. Returns whether there was memory for it. */
-int multiply(i64 threads, i64 batch, i64 rows, i64 inner, i64 columns, i64 add, MATRIX(a), MATRIX(b), MATRIX(c)) {
+int matmul(i64 threads, i64 batch, i64 rows, i64 inner, i64 columns, i64 add, MATRIX(a), MATRIX(b), MATRIX(c)) {
     const Matrix left = OF(a), right = OF(b), result = OF(c), *a = &left, *b = &right, *c = &result;
     i64 size = packed_size(inner, columns), blocks = (rows + BLOCK - 1) / BLOCK;
     float *packed = malloc((size_t)(batch * size + 1) * sizeof(float));
@@ -192,7 +192,7 @@ int multiply(i64 threads, i64 batch, i64 rows, i64 inner, i64 columns, i64 add, 
 /* c = x^T y, or added to c, for `batch` matrices (rows, height) and (rows, width) with their columns side by side. Each
  * thread takes some of the rows, or of the matrices, and the threads' sums are added in order. Returns whether there
  * was memory for it. */
-int multiply_turned(i64 threads, i64 batch, i64 rows, i64 height, i64 width, i64 add, MATRIX(x), MATRIX(y), MATRIX(c)) {
+int matmul_t(i64 threads, i64 batch, i64 rows, i64 height, i64 width, i64 add, MATRIX(x), MATRIX(y), MATRIX(c)) {
     const Matrix first = OF(x), second = OF(y), result = OF(c), *x = &first, *y = &second, *c = &result;
     i64 parts = batch == 1 ? threads : 1, size = height * width;
     float *sums = malloc((size_t)((parts - 1) * size + 1) * sizeof(float));

@@ -1,6 +1,6 @@
-/* The update of pair states (nn/update_shape.py says what it computes), some rows after the others, in both directions:
+/* The update of pair states (nn/update_spec.py says what it computes), some rows after the others, in both directions:
  * what is between the product and the result stays in the cache, and backward all of it is computed again. Sums over rows, the
- * gradients of matrices and biases, are kept for each thread. nn/native_update.py fills in `Update`. */
+ * gradients of matrices and biases, are kept for each thread. nn/kernels/update.py fills in `Update`. */
 
 #include "pointwise.h"
 #include "products.h"

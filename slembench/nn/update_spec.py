@@ -10,7 +10,7 @@ from functools import cache
 from torch import Tensor
 
 from slembench.nn.channels import Channels
-from slembench.nn.ends import EndFrames
+from slembench.nn.edge_frames import EdgeFrames
 
 CHUNK = 2**22
 """Numbers of the product that one chunk holds on a CPU (16 MiB in float32): what bounds the memory of a step."""
@@ -26,7 +26,7 @@ class UpdateInputs:
     """Tensors of an update; empty lists stand for what an update does not have.
 
     Attributes:
-        operands: for each end, (A, K_m, M_m) for each m; see `EndFrames`.
+        operands: for each of the spec's ``edge_frames``, (A, K_m, M_m) for each m; see `EdgeFrames`.
         states: (P, C_0), (P, 2, C_m) | frame feature; tensors may be missing for large m.
         matrices: (C_0, M_0), (2 C_m, 2 M_m) or (C_m, M_m) | as of `SO2Linear`, one for each tensor of ``states``.
         bias: [(M_0,)] | of the product; empty where the operands bring it along.
@@ -69,19 +69,19 @@ class UpdateInputs:
 
 
 @dataclass(frozen=True)
-class UpdateShape:
+class UpdateSpec:
     """What an update does apart from its tensors.
 
     Attributes:
         output: channels of the result.
         old: channels of the residual's input.
-        ends: frames at each end that has operands.
+        edge_frames: frames of the atoms i, and of the atoms j where they have operands too.
         eps: of the norm in the radial network.
     """
 
     output: Channels
     old: Channels
-    ends: tuple[EndFrames, ...]
+    edge_frames: tuple[EdgeFrames, ...]
     eps: float = 1e-5
 
     @property
@@ -104,7 +104,7 @@ class UpdateShape:
 
 
 @cache
-def groups(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
+def l_ranges(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
     """Ranges of l that a mixing treats at once: few enough for efficient products, and little work on zeros."""
     top = max(inputs.lmax, output.lmax) + 1
     ranges, start = [], 0
@@ -116,10 +116,10 @@ def groups(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
 
 
 @cache
-def blocks(inputs: Channels, output: Channels, m: int) -> list[tuple[slice, slice]]:
+def nonzero_blocks(inputs: Channels, output: Channels, m: int) -> list[tuple[slice, slice]]:
     """Where a channel mixing is not zero: (rows, columns) of its part for ``m``."""
     result = []
-    for edges in groups(inputs, output):
+    for edges in l_ranges(inputs, output):
         (a, b), (c, d) = (
             [max(0, channels.first(l) - channels.first(m)) for l in edges] for channels in (inputs, output)
         )

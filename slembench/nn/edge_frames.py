@@ -12,7 +12,7 @@ import torch
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState
-from slembench.nn.kernels.matmul import multiply, product_turned
+from slembench.nn.kernels.matmul import matmul_t, raw_matmul
 
 
 class PairGroups:
@@ -56,7 +56,7 @@ class PairGroups:
         return rows if self.slots is None else rows.index_select(0, self.slots)
 
 
-class EndFrames:
+class EdgeFrames:
     """Frames of pairs as rows that act on what their atoms at one end hold.
 
     Operands and collected sums have one tensor (A, K_m, width) for each m: rows l = m .. lmax, for each l first
@@ -69,13 +69,13 @@ class EndFrames:
 
     def __init__(self, frames: Frames, index: torch.Tensor) -> None:
         self.frames, self.index = frames, index
-        self.groups, self.lmax = PairGroups(index), len(frames.natural)
-        one = frames.natural[0].new_ones(len(index), 1) if frames.natural else torch.ones(len(index), 1)
-        first = torch.cat([one] + [matrix[:, 0] for matrix in frames.natural], dim=1)
+        self.groups, self.lmax = PairGroups(index), len(frames.polar)
+        one = frames.polar[0].new_ones(len(index), 1) if frames.polar else torch.ones(len(index), 1)
+        first = torch.cat([one] + [matrix[:, 0] for matrix in frames.polar], dim=1)
         self.rows = [self.groups.pad(first)]
         for m in range(1, self.lmax + 1):
             parts = []
-            for matrix in frames.natural[m - 1 :]:
+            for matrix in frames.polar[m - 1 :]:
                 both = matrix[:, 2 * m - 1 : 2 * m + 1]
                 parts += [both, torch.stack([-both[:, 1], both[:, 0]], dim=1)]
             self.rows.append(self.groups.pad(torch.cat(parts, dim=2)).flatten(1, 2))
@@ -89,7 +89,7 @@ class EndFrames:
         """Node feature (N, ...) of the atom at this end of every pair, in the frame of the pair."""
         return self.frames.rotate_in([tensor.index_select(0, self.index) for tensor in node], channels)
 
-    def spread(self, m: int, operand: torch.Tensor, total: torch.Tensor | None = None) -> torch.Tensor:
+    def node_to_edge(self, m: int, operand: torch.Tensor, total: torch.Tensor | None = None) -> torch.Tensor:
         """What the frames of all pairs make of an operand.
 
         Args:
@@ -103,14 +103,14 @@ class EndFrames:
         rows, atoms, width = self.rows[m][:, :, : operand.shape[1]], len(operand), operand.shape[2]
         shape = (len(self.index), 2, width) if m else (len(self.index), width)
         if total is not None and self.groups.slots is None:
-            multiply(rows, operand, total.view(atoms, rows.shape[1], width))
+            raw_matmul(rows, operand, total.view(atoms, rows.shape[1], width))
             return total
-        padded = multiply(rows, operand).view(atoms, self.groups.width, *shape[1:])
+        padded = raw_matmul(rows, operand).view(atoms, self.groups.width, *shape[1:])
         part = self.groups.unpad(padded)
         return part if total is None else total.add_(part)
 
-    def collect(self, m: int, values: torch.Tensor, size: int) -> torch.Tensor:
-        """Transpose of `spread`: sum over the pairs of every atom.
+    def edge_to_node(self, m: int, values: torch.Tensor, size: int) -> torch.Tensor:
+        """Transpose of `node_to_edge`: sum over the pairs of every atom.
 
         Args:
             m: row of the frames.
@@ -121,9 +121,9 @@ class EndFrames:
             (A, size, width).
         """
         padded = self.groups.pad(values)
-        return product_turned(self.rows[m][:, :, :size], padded.flatten(1, 2) if m else padded)
+        return matmul_t(self.rows[m][:, :, :size], padded.flatten(1, 2) if m else padded)
 
-    def receive(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
+    def scatter_sum(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
         """Frame features rotated to the axes of the structure and summed over the pairs of every atom.
 
         Args:
@@ -137,12 +137,12 @@ class EndFrames:
         sums: list[list[torch.Tensor]] = []
         for m, tensor in enumerate(message):
             sizes = [2 * l + 1 for l in range(m, channels.lmax + 1) for _ in range(2 if m else 1)]
-            sums.append(list(torch.split(self.collect(m, tensor, sum(sizes)), sizes, dim=1)))
+            sums.append(list(torch.split(self.edge_to_node(m, tensor, sum(sizes)), sizes, dim=1)))
         nodes: NodeState = []
         for l in range(channels.lmax + 1):
             parts = []
             for m, blocks in enumerate(sums[: l + 1]):
-                a, n, u = channels.first(l) - channels.first(m), channels.natural[l], channels.unnatural[l]
+                a, n, u = channels.first(l) - channels.first(m), channels.polar[l], channels.axial[l]
                 block = blocks[(l - m) * (2 if m else 1)]
                 if m and self.frames.separate_parity and u:
                     parts.append(
