@@ -1,4 +1,4 @@
-"""Writing the whole site."""
+"""Builds the whole site: every page, its assets and the tables as files."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from slembench.leaderboard import Leaderboard
 from slembench.leaderboard.export import FORMATS, STEM
-from slembench.reports.site.addresses import Addresses, tasks_of
-from slembench.reports.site.boards import board_pages, home_page
-from slembench.reports.site.entries import entry_pages
-from slembench.reports.site.findings import finding_pages
-from slembench.reports.site.lists import dataset_pages, metrics_page, model_pages, published_page, submit_page
+from slembench.reports.site.board_pages import board_pages, home_page
+from slembench.reports.site.pages import dataset_pages, metrics_page, model_pages, published_page, submit_page
+from slembench.reports.site.run_pages import run_pages
+from slembench.reports.site.study_pages import study_pages
+from slembench.reports.site.urls import Urls, group_tasks
 from slembench.reports.site.writer import Site, write_assets
 
 FILES = "files"
-"""Folder of the tables as files."""
+"""Folder of the boards as Markdown, LaTeX, CSV and JSON."""
 
 
 def build_site(
@@ -29,8 +29,7 @@ def build_site(
     """Write the site.
 
     Each file is written atomically. Pages of entries and pictures of data sets are kept where nothing that they show
-    has changed, so that an interrupted or repeated build goes on quickly. Pages that no longer belong to the site are
-    removed.
+    has changed, so that an interrupted or repeated build is quick. Pages that no longer belong to the site are removed.
 
     Args:
         leaderboard: what the site shows.
@@ -45,8 +44,9 @@ def build_site(
     Raises:
         DataError: a record, table or card that is refused.
     """
-    site = Site(Path(out), leaderboard, Addresses(tuple(tasks_of(leaderboard.boards))))
+    site = Site(Path(out), leaderboard, Urls(tuple(group_tasks(leaderboard.boards))))
     paths = list(progress(_write(site, results, draw)))
+    # only HTML, only in these folders: whatever else lies in ``out`` (a .git, a CNAME) is not ours to remove
     for folder in ("boards", "runs", "models", "datasets", "studies"):
         for path in (site.out / folder).rglob("*.html"):
             if path not in paths:
@@ -64,5 +64,5 @@ def _write(site: Site, results: Sequence[Path], draw: bool) -> Iterator[Path]:
     yield published_page(site)
     yield metrics_page(site)
     yield submit_page(site)
-    yield from finding_pages(site, results)
-    yield from entry_pages(site)
+    yield from study_pages(site, results)
+    yield from run_pages(site)

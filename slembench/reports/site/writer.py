@@ -1,4 +1,4 @@
-"""Writing pages: one environment for all templates, and what stands on every page."""
+"""Writes one page of the site: the frame that all pages share, tables with links, Markdown as HTML, static files."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ from slembench._version import __version__
 from slembench.core.files import write_text
 from slembench.figures.page import html_environment
 from slembench.leaderboard import Leaderboard
-from slembench.reports.site.addresses import Addresses
+from slembench.reports.site.urls import Urls
 from slembench.tables.cells import Cell, Section
 from slembench.tables.html import HtmlTable, html_table
 
 MENU = (
     ("index.html", "Boards"), ("models.html", "Models"), ("datasets.html", "Data sets"),
-    ("published.html", "Published"), ("findings.html", "Findings"), ("metrics.html", "Metrics"),
+    ("published.html", "Published"), ("studies.html", "Studies"), ("metrics.html", "Metrics"),
     ("submit.html", "Submit"),
 )  # fmt: skip
-"""Pages that every page leads to."""
+"""URL and name of the pages in the navigation of every page."""
 
 SECTIONS = {
     "boards": "index.html", "runs": "index.html", "models": "models.html", "datasets": "datasets.html",
-    "studies": "findings.html",
+    "studies": "studies.html",
 }  # fmt: skip
-"""Folder of pages -> the page of the menu that they belong to."""
+"""Folder of pages -> the page of the navigation that is marked on them."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A site that is being written.
+    """The site that is being written.
 
     Attributes:
         out: its folder.
-        leaderboard: what it shows.
-        addresses: of its pages.
+        leaderboard: boards and published tables that it shows.
+        urls: of its pages.
     """
 
     out: Path
     leaderboard: Leaderboard
-    addresses: Addresses
+    urls: Urls
 
     @cached_property
     def environment(self) -> Environment:
         """Environment of the site's templates."""
         environment = html_environment("slembench.reports.site")
-        environment.filters["code_marked"] = code_marked
+        environment.filters["inline_code"] = inline_code
         environment.globals |= {"zip": zip, "menu": MENU, "version": __version__}
         return environment
 
@@ -63,11 +63,12 @@ class Site:
         """Write one page, atomically.
 
         Args:
-            address: relative to the root of the site.
-            template: its name.
-            source: what the page follows from, in a few words.
-            content: of the template.
+            address: URL relative to the root of the site.
+            template: name of the template.
+            source: fingerprint of what the page shows; kept in the page, so that a later build can leave it as it is.
+            content: variables of the template.
         """
+        # links are relative, so that the site works from a folder, a subfolder of a server, or a zip file
         root = "../" * address.count("/")
         part = SECTIONS.get(address.partition("/")[0], "")
         frame = {"root": root, "current": address, "part": part, "source": source}
@@ -75,12 +76,12 @@ class Site:
         return write_text(self.out / address, text + "\n")
 
     def table(self, section: Section, name: str = "", caption: str = "") -> HtmlTable:
-        """A section whose entries, models and data sets lead to their pages."""
+        """HTML table of a section, in which names of entries, models and data sets are links to their pages."""
         return html_table(section, self.link, name, caption)
 
     def link(self, row: dict[str, Cell], key: str) -> str:
-        """Where a cell leads; empty for nowhere."""
-        pages = self.addresses
+        """URL that a cell links to, relative to the root; empty for none."""
+        pages = self.urls
         entry, model = str(row.get("entry", "")), str(row.get("model", ""))
         if key == "name" and entry in pages.entries:
             return pages.entry(entry)
@@ -90,12 +91,18 @@ class Site:
 
 
 def markdown(text: str, deeper: int = 0) -> Markup:
-    """Markdown as HTML; HTML inside it is shown, not obeyed.
+    r"""Markdown as HTML; HTML inside it is escaped.
 
     Args:
-        text: the Markdown.
+        text: the Markdown (CommonMark with tables).
         deeper: levels by which its headings stand lower, for a text that is part of a page.
+
+    Example:
+        >>> print(markdown("# Title\n\nA <b>tag</b>.", deeper=1).strip())
+        <h2>Title</h2>
+        <p>A &lt;b&gt;tag&lt;/b&gt;.</p>
     """
+    # READMEs of models come from contributors: html off, so that a script in them is shown as text
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
     for token in tokens:
@@ -104,13 +111,22 @@ def markdown(text: str, deeper: int = 0) -> Markup:
     return Markup(parser.renderer.render(tokens, parser.options, {}))
 
 
-def code_marked(text: str) -> Markup:
-    """Words with what stands between backticks as code; everything else is escaped."""
+def inline_code(text: str) -> Markup:
+    """Text with what stands between backticks as ``<code>``; everything else is escaped.
+
+    Example:
+        >>> print(inline_code("run `slembench run` & <wait>"))
+        run <code>slembench run</code> &amp; &lt;wait&gt;
+    """
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def write_assets(out: Path) -> list[Path]:
-    """Write styles and the script, with the tables' library inside it, into ``out``/assets; returns their paths."""
+    """Write style sheets and the script into ``out``/assets; returns their paths.
+
+    DataTables (sorting, filtering) is the bundle that the package itables ships. It is an ES module, which browsers
+    refuse to import from ``file://``; as a data URL inside the script it works without a server.
+    """
     bundle, static = files("itables") / "html", files("slembench.reports.site") / "static"
     code = b64encode((bundle / "dt_bundle.js").read_bytes()).decode()
     script = (static / "tables.js").read_text(encoding="utf-8")
@@ -121,6 +137,6 @@ def write_assets(out: Path) -> list[Path]:
     ]
 
 
-def numbered(tables: Sequence[HtmlTable]) -> list[HtmlTable]:
-    """The tables, with names that are unique on their page."""
+def unique_names(tables: Sequence[HtmlTable]) -> list[HtmlTable]:
+    """The tables, with names (HTML ids) that are unique on their page."""
     return [replace(table, name=f"{table.name}-{k}") for k, table in enumerate(tables, start=1)]

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 import slembench
 from slembench.cli import app
 from slembench.reports.site import build_site
-from slembench.reports.site.boards import task_points
-from slembench.reports.site.writer import code_marked
+from slembench.reports.site.board_pages import task_points
+from slembench.reports.site.writer import inline_code
 from slembench.results.record import TrainingSummary
 
 BOARD = "boards/mos2-mini-r1-test-hamiltonian.html"
@@ -96,7 +96,7 @@ def test_a_board_says_everything(pages):
 
 def test_words_between_backticks_are_code(site):
     assert "(see <code>slembench verify --help</code>)" in (site / BOARD).read_text()
-    assert code_marked("`<b>` & `one") == "<code>&lt;b&gt;</code> &amp; `one"
+    assert inline_code("`<b>` & `one") == "<code>&lt;b&gt;</code> &amp; `one"
 
 
 def test_pages_mark_the_part_of_the_menu_that_they_belong_to(site):

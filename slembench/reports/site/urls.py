@@ -1,4 +1,8 @@
-"""Where the pages of the site lie, and what belongs on them."""
+"""Relative URLs of the pages of the site, and the boards and entries that each page shows.
+
+URLs are made from names of data sets, models and runs, which submissions choose: `slug` keeps only what is harmless in
+a path, and names that become equal get numbers.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,10 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class Task:
-    """Boards of one data set, split and operator; the official counting and average first.
+    """One data set, split and operator, with its boards; a page of the site shows one task.
 
     Attributes:
-        boards: one for each counting and average.
+        boards: one for each counting (full, reduced) and average (pooled, per structure), the official one first.
     """
 
     boards: tuple[Board, ...]
@@ -30,8 +34,8 @@ class Task:
         return self.boards[0]
 
 
-def tasks_of(boards: Sequence[Board]) -> list[Task]:
-    """Tasks in the order of their boards."""
+def group_tasks(boards: Sequence[Board]) -> list[Task]:
+    """Boards grouped by data (revision, fingerprint, split) and operator, in the order of their first boards."""
     groups: dict[tuple[object, ...], list[Board]] = {}
     for board in boards:
         key = board.key
@@ -41,8 +45,8 @@ def tasks_of(boards: Sequence[Board]) -> list[Task]:
 
 
 @dataclass(frozen=True)
-class Addresses:
-    """Addresses of all pages, relative to the root of the site.
+class Urls:
+    """URLs of all pages, relative to the root of the site.
 
     Attributes:
         tasks: all tasks.
@@ -51,33 +55,34 @@ class Addresses:
     tasks: tuple[Task, ...]
 
     def board(self, board: Board) -> str:
-        """Page of the task that a board belongs to."""
+        """URL of the page of the task that a board belongs to."""
         return self._boards[board.key.dataset, board.key.split, board.key.operator, board.key.fingerprint,
                             board.key.split_hash]  # fmt: skip
 
     def entry(self, key: str) -> str:
-        """Page of an entry, by its key."""
+        """URL of the page of an entry, by its key."""
         return self._entries[key]
 
     def model(self, name: str) -> str:
-        """Page of a model."""
+        """URL of the page of a model."""
         return self._models[name]
 
     def dataset(self, name: str) -> str:
-        """Page of a data set."""
+        """URL of the page of a data set."""
         return f"datasets/{slug(name)}.html"
 
     @cached_property
     def entries(self) -> dict[str, list[Entry]]:
         """Key of every model's entry -> the entry on each of its boards, official ones first, each split once."""
-        found: dict[str, list[Entry]] = {}
+        entries: dict[str, list[Entry]] = {}
         for task in self.tasks:
             board = task.main
             for entry in [*(row.entry for row in board.models), *board.retired]:
-                known = found.setdefault(entry.key, [])
+                # one page shows all splits of an entry; H, S and D of one split are the same record
+                known = entries.setdefault(entry.key, [])
                 if entry.record.split not in [other.record.split for other in known]:
                     known.append(entry)
-        return found
+        return entries
 
     @cached_property
     def models(self) -> list[str]:
@@ -89,6 +94,7 @@ class Addresses:
         names = {}
         for task in self.tasks:
             key, current = task.main.key, task.main.is_current
+            # older data than the card's keep their page beside the current one, told apart by their fingerprint
             words = [key.dataset, f"r{key.revision}", key.split, key.operator, "" if current else key.fingerprint[:8]]
             names[key.dataset, key.split, key.operator, key.fingerprint, key.split_hash] = "-".join(filter(None, words))
         return _unique("boards", names)
@@ -104,12 +110,22 @@ class Addresses:
 
 
 def slug(text: str) -> str:
-    """Text as part of an address: small letters, digits and dashes."""
+    """Text as part of a URL or file name: small letters, digits and dashes, at most 100 characters.
+
+    Example:
+        >>> slug("MoS2 (2x2)/../evil"), slug("%%%")
+        ('mos2-2x2-evil', 'unnamed')
+    """
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:100].strip("-") or "unnamed"
 
 
 def unique_slugs(names: Mapping[K, str]) -> dict[K, str]:
-    """Key -> its name as part of an address; a name that is taken already gets a number."""
+    """Key -> slug of its name; a slug that is taken already gets a number.
+
+    Example:
+        >>> unique_slugs({1: "SLEM", 2: "slem", 3: "LEM"})
+        {1: 'slem', 2: 'slem-2', 3: 'lem'}
+    """
     pages: dict[K, str] = {}
     for key, name in names.items():
         stem, k = slug(name), 2

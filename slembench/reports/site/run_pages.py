@@ -1,4 +1,4 @@
-"""Pages of entries: the report of a run with its pictures; kept where nothing that they show has changed."""
+"""Pages of entries: ranks, scores and pictures of a run; a page is kept where nothing that it shows has changed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from slembench.submission.submission import SUBMISSION_FILE, Submission, read_su
 from slembench.tables.cells import Cell, Column, Section
 
 
-def entry_pages(site: Site) -> Iterator[Path]:
+def run_pages(site: Site) -> Iterator[Path]:
     """Write the page of every model's entry."""
-    for key, entries in site.addresses.entries.items():
-        yield _entry_page(site, key, entries)
+    for key, entries in site.urls.entries.items():
+        yield _run_page(site, key, entries)
 
 
-def _entry_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
-    address, source = site.addresses.entry(key), _source(site, entries)
+def _run_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
+    address, source = site.urls.entry(key), _fingerprint(site, entries)
     path = site.out / address
-    if _written_from(path) == source:
+    if _page_source(path) == source:
         return path
     first = entries[0].runs[0]
     splits = tuple(SplitResult(entry.runs[0].folder, entry.record) for entry in entries)
@@ -41,8 +41,8 @@ def _entry_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
         "run.html.j2",
         source=source,
         title=f"{record.name}: {record.model} on {record.dataset}",
-        places=site.table(_places(site, key), caption="Where it stands"),
-        about=[*about, *_statement(first.folder), *report.about[1:]],
+        ranks=site.table(_ranks(site, key), caption="Where it stands"),
+        about=[*about, *_stated_facts(first.folder), *report.about[1:]],
         settings=report.settings,
         sections=report.sections,
         drawn=report.drawn,
@@ -50,28 +50,28 @@ def _entry_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
     )
 
 
-def _places(site: Site, key: str) -> Section:
+def _ranks(site: Site, key: str) -> Section:
     """Rank and official score of an entry on each of its boards."""
     columns = [Column("dataset", "board", align="left", names_row=True), Column("rank", "rank"), Column("of", "of")]
     columns += [Column("value", "value"), Column("unit", "unit", align="left"), Column("metric", "score", align="left")]
     columns += [Column("seeds", "seeds")]
     rows = []
-    for task in site.addresses.tasks:
+    for task in site.urls.tasks:
         board = task.main
         for row in board.models:
             if row.entry.key != key:
                 continue
             column = score_column(board, board.metric)
             cells: dict[str, Cell] = {"dataset": f"{board.key.operator}, {board.key.split}", "metric": column.heading}
-            cells |= {"link dataset": site.addresses.board(board), "rank": str(row.rank or "-"), "unit": column.unit}
+            cells |= {"link dataset": site.urls.board(board), "rank": str(row.rank or "-"), "unit": column.unit}
             cells |= {"of": str(len(board.models)), "seeds": str(len(row.entry.runs))}
             cells["value"] = score_cell(board, row.entry, board.metric, row.number).get(board.metric, "-")
             rows.append(cells)
-    return Section("places", "measured", tuple(columns), tuple(rows), (), "places")
+    return Section("ranks", "measured", tuple(columns), tuple(rows), (), "ranks")
 
 
-def _statement(folder: Path) -> list[tuple[str, str]]:
-    """What the author of a submission stated; nothing for runs of our own."""
+def _stated_facts(folder: Path) -> list[tuple[str, str]]:
+    """Rows of key and text that the author of a submission stated; none for runs of this program."""
     if not (folder / SUBMISSION_FILE).is_file():
         return []
     stated: Submission = read_submission(folder)
@@ -81,8 +81,8 @@ def _statement(folder: Path) -> list[tuple[str, str]]:
     return [*rows, *(("reference", text) for text in stated.references)]
 
 
-def _source(site: Site, entries: Sequence[Entry]) -> str:
-    """sha256 over the files of an entry, its place on the boards, and the version of the program."""
+def _fingerprint(site: Site, entries: Sequence[Entry]) -> str:
+    """sha256 over the files of an entry, its ranks, its state, and the version of slembench: what its page shows."""
     whole = hashlib.sha256(__version__.encode())
     for entry in entries:
         for run in entry.runs:
@@ -90,13 +90,13 @@ def _source(site: Site, entries: Sequence[Entry]) -> str:
                 if path.is_file():
                     whole.update(f"{path.name} {sha256(path)}\n".encode())
             whole.update(f"{run.state} {run.evidence}\n".encode())
-    for row in _places(site, entries[0].key).rows:
+    for row in _ranks(site, entries[0].key).rows:
         whole.update(repr(sorted(row.items(), key=str)).encode())
     return whole.hexdigest()
 
 
-def _written_from(path: Path) -> str:
-    """Source that an existing page names; empty where there is none."""
+def _page_source(path: Path) -> str:
+    """Fingerprint that an existing page was written from; empty where there is none."""
     if not path.is_file():
         return ""
     with path.open(encoding="utf-8") as stream:

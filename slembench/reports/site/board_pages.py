@@ -1,4 +1,4 @@
-"""Pages of tasks: the board with everything that is known about its entries; and the overview of all of them."""
+"""Pages of tasks, each with its boards and the scores of all entries; home page with the overview of all tasks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from slembench.leaderboard.overview import budget, by_budget, main_boards, overv
 from slembench.leaderboard.sections import board_sections, score_cell, score_column
 from slembench.metrics.catalogue import heading
 from slembench.operators import SYMBOLS
-from slembench.reports.site.addresses import Task
-from slembench.reports.site.writer import Site, numbered
+from slembench.reports.site.urls import Task
+from slembench.reports.site.writer import Site, unique_names
 from slembench.results.evidence import MEANING
 from slembench.tables.cells import Cell, Column, Number, Section
 
@@ -31,24 +31,25 @@ KINDS = {
 
 def board_pages(site: Site) -> Iterator[Path]:
     """Write the page of every task."""
-    for task in site.addresses.tasks:
+    for task in site.urls.tasks:
         yield _board_page(site, task)
 
 
 def home_page(site: Site, files: Sequence[str]) -> Path:
-    """Write the first page: overview, all boards, and how to read them.
+    """Write the home page: overview, all boards, and how to read them.
 
     Args:
         site: the site.
-        files: addresses of the tables as files.
+        files: URLs of the tables as files.
     """
     boards = site.leaderboard.boards
     section = overview(boards)
-    pages = {board.task: site.addresses.board(board) for board in main_boards(boards)}
+    # `Site.link` looks for cells named "link <column>": data set and operator lead to the board, a score to its entry
+    pages = {board.task: site.urls.board(board) for board in main_boards(boards)}
     for row in section.rows:
         row |= {"link dataset": pages[str(row["task"])], "link operator": pages[str(row["task"])]}
         for key in [key for key in row if key.startswith("entry ")]:
-            row[f"link model {key.removeprefix('entry ')}"] = site.addresses.entry(str(row[key]))
+            row[f"link model {key.removeprefix('entry ')}"] = site.urls.entry(str(row[key]))
     return site.page(
         "index.html",
         "home.html.j2",
@@ -63,26 +64,29 @@ def home_page(site: Site, files: Sequence[str]) -> Path:
 
 
 def tasks_chart(boards: Sequence[Board], marked: str = "") -> Markup | None:
-    """Picture of the errors of all models relative to the best floors; None where there is no floor.
+    """SVG of the errors of all models over those of the best floors; None where there is no floor.
 
     Args:
         boards: of all data sets.
-        marked: model that is drawn in colour.
+        marked: model that is drawn in colour, the others in grey; all in colour where empty.
     """
     points = task_points(boards, marked)
     return Markup(svg_text(plot_task_errors(points, marked))) if points else None
 
 
 def task_points(boards: Sequence[Board], marked: str = "") -> list[TaskPoint]:
-    """Best error of every model over that of the best floor, among entries with one budget a task, named beside it.
+    """Best error of every model over that of the best floor, on every task.
+
+    Errors are compared at one training budget a task, which is named beside it: the budget with most entries or, on the
+    page of a model, the one of that model's entries.
 
     Args:
         boards: of all data sets.
-        marked: model whose own budget is taken where it has entries; of several the one of most entries, as also where
-            none is marked.
+        marked: model whose page it is; empty for none.
     """
     points = []
     for board in main_boards(boards):
+        # rows are sorted, best first; a row whose number has a reason has no value
         floor = next((row.number.value for row in board.floors if not row.number.reason), 0.0)
         known = [row for row in board.models if not row.number.reason]
         own = [budget(row.entry) for row in known if row.entry.record.model == marked]
@@ -93,15 +97,16 @@ def task_points(boards: Sequence[Board], marked: str = "") -> list[TaskPoint]:
         for row in known:
             if budget(row.entry) == chosen:
                 best.setdefault(row.entry.record.model, row.number.value)
+        # the axis is logarithmic: an error or floor of zero (an overlap that is a floor's input) has no place on it
         points += [TaskPoint(name, model, value / floor) for model, value in best.items() if floor > 0 and value > 0]
     return points
 
 
 def _counts(site: Site) -> str:
-    tasks, models = len(site.addresses.tasks), len(site.addresses.models)
-    sets = len({task.main.key.dataset for task in site.addresses.tasks})
+    tasks, models = len(site.urls.tasks), len(site.urls.models)
+    sets = len({task.main.key.dataset for task in site.urls.tasks})
     return (
-        f"{len(site.addresses.entries)} entries of {models} model{'s' * (models != 1)} on {tasks} "
+        f"{len(site.urls.entries)} entries of {models} model{'s' * (models != 1)} on {tasks} "
         f"task{'s' * (tasks != 1)} of {sets} data set{'s' * (sets != 1)}."
     )
 
@@ -113,8 +118,8 @@ def _task_list(site: Site) -> Section:
     columns += [Column("model", "model", align="left"), Column("entries", "entries")]
     columns += [Column("theory", "level of theory", align="left")]
     rows = []
-    for task in site.addresses.tasks:
-        board, page = task.main, site.addresses.board(task.main)
+    for task in site.urls.tasks:
+        board, page = task.main, site.urls.board(task.main)
         key = board.key
         row: dict[str, Cell] = {"dataset": key.dataset, "split": key.split, "operator": key.operator}
         row |= {"entries": str(len(board.models)), "metric": heading(board.metric), "link dataset": page}
@@ -140,7 +145,7 @@ def _board_page(site: Site, task: Task) -> Path:
         others.append((form.capitalize(), named))
     published = [site.table(section) for section in site.leaderboard.published.get(board.key.dataset, ())]
     return site.page(
-        site.addresses.board(board),
+        site.urls.board(board),
         "board.html.j2",
         title=f"{board.key.dataset}: {board.key.operator}, split {board.key.split}",
         about=_about(site, board),
@@ -148,13 +153,13 @@ def _board_page(site: Site, task: Task) -> Path:
         kinds=KINDS,
         chart=_cost_chart(board),
         others=others,
-        published=numbered(published),
+        published=unique_names(published),
     )
 
 
 def _about(site: Site, board: Board) -> list[tuple[str, str | Markup]]:
     key = board.key
-    page, name = site.addresses.dataset(key.dataset), key.dataset
+    page, name = site.urls.dataset(key.dataset), key.dataset
     link = Markup('<a href="../{}">{}</a>, revision {}').format(page, name, key.revision)
     state = Markup("") if board.is_current else Markup(" (not the data that the card describes today)")
     rows: list[tuple[str, str | Markup]] = [("data set", link + state)]
@@ -186,12 +191,12 @@ def _cost_chart(board: Board) -> Markup | None:
 
 
 def task_rows(site: Site, model: str = "", dataset: str = "") -> Section:
-    """Every entry of a model, or of a data set, on every task, with its place.
+    """Table of the entries of a model, or on a data set, with rank and official score on every task.
 
     Args:
         site: the site.
-        model: only its entries.
-        dataset: only its tasks.
+        model: only entries of this model; all where empty.
+        dataset: only tasks of this data set; all where empty.
     """
     columns = [Column("dataset", "data set", align="left", names_row=True), Column("split", "split", align="left")]
     columns += [Column("operator", "operator", align="left"), Column("rank", "rank"), Column("of", "of")]
@@ -199,19 +204,19 @@ def task_rows(site: Site, model: str = "", dataset: str = "") -> Section:
     columns += [Column("value", "value"), Column("unit", "unit", align="left"), Column("metric", "score", align="left")]
     columns += [Column("evidence", "evidence", align="left"), Column("inputs", "given", align="left")]
     rows = []
-    for task in site.addresses.tasks:
+    for task in site.urls.tasks:
         board = task.main
         if dataset not in ("", board.key.dataset):
             continue
         for section in board_sections(board)[: 1 if board.models else 0]:
-            rows += [_place(site, board, row) for row in section.rows if model in ("", row["model"])]
+            rows += [_ranked_row(site, board, row) for row in section.rows if model in ("", row["model"])]
     return Section("boards", "measured", tuple(columns), tuple(rows), (), "boards")
 
 
-def _place(site: Site, board: Board, row: dict[str, Cell]) -> dict[str, Cell]:
+def _ranked_row(site: Site, board: Board, row: dict[str, Cell]) -> dict[str, Cell]:
     names = ("rank", "name", "model", "entry", "evidence", "inputs")
     cells = {name: row[name] for name in names if name in row}
     cells |= {"dataset": board.key.dataset, "split": board.key.split, "operator": board.key.operator}
     cells |= {"of": str(len(board.models)), "metric": heading(board.metric)}
     cells |= {"value": row.get(board.metric, Number(float("nan"), reason="not in the record"))}
-    return cells | {"unit": score_column(board, board.metric).unit, "link dataset": site.addresses.board(board)}
+    return cells | {"unit": score_column(board, board.metric).unit, "link dataset": site.urls.board(board)}
