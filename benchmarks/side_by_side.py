@@ -1,6 +1,6 @@
 """Training steps of ours and of a public implementation in turn, each in a process of its own on one thread.
 
-The peer writes its initial weights, ours imports them (as ``slembench import-checkpoint`` does), and both time forward,
+The peer writes its initial weights, ours imports them (as ``slembench models import`` does), and both time forward,
 loss, backward and update in CPU seconds of the process, which other work on the machine disturbs less than wall time.
 Settings of ours: `default` as `slembench run` sets them (oneDNN products, freed memory kept), `same` as PyTorch comes.
 """

@@ -4,7 +4,7 @@
 
 Both train on the training structures of a data set of ours (as `slembench data convert --to deeptb` writes them), batch
 size 1, Adam with the same first and last learning rate, mean absolute plus root mean square error as loss. dptb's last
-checkpoint is imported (`slembench import-checkpoint --from deeptb`), and both are scored by the same evaluation on the
+checkpoint is imported (`slembench models import --from deeptb`), and both are scored by the same evaluation on the
 validation structures. The logs of both stay in the output folder; a finished part is not done again.
 """
 

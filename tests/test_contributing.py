@@ -59,7 +59,8 @@ def test_it_keeps_the_contract(folder, double):
 def test_it_is_listed_trained_scored_ranked_and_remembered(folder, crystals, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    (facts,) = json.loads(command("models", "--model", folder, "--dataset", crystals.root, "--json"))
+    listing = ["models", "list", "--model", folder, "--measure", "--dataset", crystals.root, "--json"]
+    facts = json.loads(command(*listing))[0]["facts"]
     assert facts["symmetry"] == "O3"
     assert max(facts["rotation_error"], facts["inversion_error"]) < 1e-10
     run = ["run", "--dataset", crystals.root, "--model", folder, "--variant", "quickstart", "--no-floors"]
@@ -68,6 +69,6 @@ def test_it_is_listed_trained_scored_ranked_and_remembered(folder, crystals, tmp
     losses = [json.loads(line) for line in Path("runs/mine/log.jsonl").read_text().splitlines()]
     first, last = (row["loss"] for row in losses if row["event"] == "validation")
     assert last < first
-    assert "two-body" in command("leaderboard", "--dataset", crystals.name, "--runs", "runs/mine")
-    command("expected", "runs/mine", "--write", "--score", "hamiltonian.mae_all.full.pooled")
-    assert "as expected" in command("expected", "runs/mine")
+    assert "two-body" in command("board", "--dataset", crystals.name, "--runs", "runs/mine")
+    command("dev", "expected", "runs/mine", "--write", "--score", "hamiltonian.mae_all.full.pooled")
+    assert "as expected" in command("dev", "expected", "runs/mine")

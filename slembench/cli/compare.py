@@ -11,22 +11,6 @@ import typer
 if TYPE_CHECKING:
     from slembench.results.compare import ScoreDifference, Side
 
-HELP = """Differences of two runs on the same test structures, with paired 95 % intervals and verdicts.
-
-    slembench compare runs/a runs/b
-
-    slembench compare runs/a-seed0,runs/a-seed1 runs/b-seed0,runs/b-seed1 --split test_3x3
-
-Groups of structures (molecules, trajectories) are resampled together, 10 000 times, and seeds where a side has several
-runs, separated by commas. An interval that contains zero is a tie; with one seed or fewer than 20 groups a difference
-is not resolved, whatever its interval. A folder may be that of a run, or of one record (a floor, say).
-"""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("compare", help=HELP)(compare_command)
-
 
 def compare_command(
     a: Annotated[str, typer.Argument(metavar="A", help="Folder of a run; several seeds separated by commas.")],
@@ -37,7 +21,18 @@ def compare_command(
     out: Annotated[Path | None, typer.Option(help="CSV file to write, with all that is shown.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Compare two runs."""
+    """Differences of two runs on the same test structures, with paired 95 % intervals and verdicts.
+
+        slembench compare runs/a runs/b
+
+        slembench compare runs/a-seed0,runs/a-seed1 runs/b-seed0,runs/b-seed1
+
+        slembench compare runs/a runs/b --split test_3x3 --all --out ab.csv
+
+    Groups of structures (molecules, trajectories) are resampled together, 10 000 times, and seeds where a side has
+    several runs, separated by commas. An interval that contains zero is a tie; with one seed or fewer than 20 groups a
+    difference is not resolved, whatever its interval. A folder may be that of a run, or of one record (a floor, say).
+    """
     from slembench.core.files import write_text
     from slembench.results.compare import compare, read_side
 

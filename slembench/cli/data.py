@@ -1,91 +1,207 @@
-"""``slembench data``: the area, and the commands that generate and assemble data sets."""
+"""``slembench data list``, ``info`` and ``get``: the data sets there are, the card of one, and how one comes here."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slembench.cli import data_challenging, data_files, data_list, data_official, data_page
+from slembench.cli.data_tools import Format, Overlap, RowNumbers
+from slembench.cli.options import AsJson
+from slembench.core.errors import ConfigError
 
-GENERATE_HELP = """Compute a data set again from first principles, then assemble it.
-
-Every calculation is one file in the work directory; a run that was stopped goes on where it was. The data set is
-written beside them, or to --out, once every structure has passed its checks. The programs that a recipe needs are
-installed with `pip install 'slembench[recipes]'`.
-
-    slembench data generate mos2-mini --jobs 2
-
-    slembench data generate mos2-mini --workdir scratch --out datasets/mos2-mini
-"""
-
-ASSEMBLE_HELP = """Make a data set of the calculations that a work directory holds: Parquet file, splits, card, README.
-
-Every structure is verified from its stored, rounded values; nothing appears at --out unless all of them pass.
-
-    slembench data assemble mos2-mini --workdir data/mos2-mini --out datasets/mos2-mini
-"""
-
-RESPLIT_HELP = """Divide a data set by size, as another data set beside it with its own splits and the same data files.
-
-    slembench data resplit qh9-mini-ood --source datasets/qh9-mini
-"""
-
-Recipe = Annotated[str, typer.Argument(help="Data set that has a recipe, such as mos2-mini.")]
-Workdir = Annotated[Path | None, typer.Option(help="Folder of the calculations (default: data/NAME).")]
-Out = Annotated[
-    Path | None, typer.Option(help="Folder of the data set, replaced if it exists (default: WORKDIR/NAME).")
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    area = typer.Typer(help="List, fetch, import, convert and generate data sets.", no_args_is_help=True)
-    data_list.register(area)
-    data_official.register(area)
-    area.command("generate", help=GENERATE_HELP)(generate_command)
-    area.command("assemble", help=ASSEMBLE_HELP)(assemble_command)
-    area.command("resplit", help=RESPLIT_HELP)(resplit_command)
-    data_files.register(area)
-    data_page.register(area)
-    data_challenging.register(area)
-    app.add_typer(area, name="data")
-
-
-def generate_command(
-    name: Recipe,
-    workdir: Workdir = None,
-    out: Out = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Calculations at a time, one thread each.")] = 1,
-) -> None:
-    """Run a recipe, then assemble."""
-    from slembench.data.recipes.generate import run_recipe
-
-    run_recipe(name, workdir or Path("data") / name, jobs)
-    assemble_command(name, workdir, out)
-
-
-def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> None:
-    """Assemble a data set of the calculations in a work directory."""
+if TYPE_CHECKING:
     from rich.console import Console
 
-    from slembench.data.recipes.assemble import assemble
+    from slembench.data.official.inventory import Entry
 
-    console, source = Console(highlight=False), workdir or Path("data") / name
-    folder = out or source / name
-    dataset = assemble(name, source, folder)
-    console.print(f"{dataset!r} written to {folder}; see: slembench data info {folder}", soft_wrap=True)
+FOOT = """? not published, or not confirmed (slembench data info NAME says which).
+download, import: slembench data get NAME (where a browser or a login is needed, it says for what); import a copy:
+slembench data get NAME --from PATH, with files that you have."""
+WIDE = 110
+"""Columns of a terminal from which on the list is a table."""
 
 
-def resplit_command(
-    name: Annotated[str, typer.Argument(help="Data set that has a rule, such as qh9-mini-ood.")],
-    source: Annotated[Path, typer.Option(help="Folder of the data set that holds the structures.")],
+def list_command(
+    as_json: AsJson = False,
 ) -> None:
-    """Make a data set that divides another one by size."""
+    """List every data set: what it is, what of it is on this machine, and how to get it.
+
+    Shipped sets are ready; official ones are published elsewhere; those in the folders of the variable SLEMBENCH_DATA
+    (default: the data folder of the user) are listed too.
+
+        slembench data list
+
+        slembench data list --json
+    """
     from rich.console import Console
 
-    from slembench.data.recipes.resplit import resplit
+    from slembench.data.official.inventory import inventory
 
-    dataset = resplit(name, source)
-    Console(highlight=False).print(f"{dataset!r} written to {dataset.root}", soft_wrap=True)
+    entries = inventory()
+    if as_json:
+        typer.echo(json.dumps([_content(entry) for entry in entries], indent=1))
+        return
+    console = Console(highlight=False, markup=False)
+    (_print_table if console.width >= WIDE else _print_blocks)(console, entries)
+
+
+def info_command(
+    name: Annotated[str, typer.Argument(help="Name from `data list`, or a folder that holds a card.yaml.")],
+    verify: Annotated[bool, typer.Option("--verify", help="Read every structure, compare every checksum.")] = False,
+) -> None:
+    """Show the card of a data set: units, shells, level of theory, splits, numerical noise, checks.
+
+    Of an official set that is not on this machine: address, size, checksum, licence, split rule, and what could not be
+    confirmed. With --verify every structure is read and looked through and every checksum compared.
+
+        slembench data info mos2-mini
+
+        slembench data info qh9-stable-id
+
+        slembench data info path/to/folder --verify
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from slembench.data.catalogue import list_datasets, load_card, load_dataset
+    from slembench.data.official_card import list_official, load_official
+
+    remote = name in list_official() and name not in list_datasets()
+    if remote and verify:
+        load_dataset(name)
+    card = load_official(name) if remote else load_card(name)
+    table = Table("key", "value")
+    for key, value in _flat(card.model_dump(mode="json", exclude_none=not remote)):
+        table.add_row(key, value)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    if remote:
+        _print_steps(console, name)
+    elif verify:
+        dataset = load_dataset(name)
+        console.print(f"fingerprint {dataset.fingerprint}")
+        for split in dataset.splits:
+            console.print(f"split {split}: {len(dataset.split(split))} structures, hash {dataset.split_hash(split)}")
+        structures = sum(1 for _ in dataset.iterate())
+        console.print(f"{structures} structures read, nothing wrong")
+
+
+def get_command(
+    name: Annotated[str, typer.Argument(help="Official set from `data list`.")],
+    copy: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="A copy that you have, whole or in part.", exists=True),
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Another address of the file, such as a mirror's.")] = None,
+    download_only: Annotated[bool, typer.Option("--download-only", help="Leave the file as it arrived.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the data set (default: where names are found).")] = None,
+    source: Format = None,
+    rows: RowNumbers = None,
+    overlap: Overlap = False,
+) -> None:
+    r"""Get an official set: download its published file, then make a data set of it, with the official splits.
+
+    Both are resumed where they were stopped; the download is checked and unpacked. Where an address needs a browser or
+    an account the command says what to do and where to put the file, and goes on from there when given again. Files lie
+    in _downloads of the first folder of SLEMBENCH_DATA (default: the data folder of the user).
+
+        slembench data get md17-water
+
+        slembench run --dataset md17-water --model slem
+
+    A copy that you have, whole or in part, becomes the data set without a download. A part is divided as the whole:
+    every structure is in the split that the official rule gives it.
+
+        slembench data get qh9-stable-id --from QH9Stable-part.db --overlap
+    """
+    from slembench.core.assets import user_data_folder
+    from slembench.data.catalogue import list_datasets
+    from slembench.data.official.fetch import fetch
+    from slembench.data.official_card import list_official
+
+    if copy is not None and (address or download_only):
+        raise ConfigError("--from takes a copy that you have: leave out --address and --download-only")
+    if name in list_datasets() and name not in list_official():
+        typer.echo(f"{name}: nothing to get, it is on this machine already; see: slembench data info {name}")
+        return
+    target = out or user_data_folder() / name
+    if target.exists() and not download_only:  # found out before a download of hours, not after it
+        raise ConfigError(f"{target}: exists already; remove it first, or write somewhere else with --out")
+    if copy is None:
+        copy = fetch(name, address)
+    if download_only:
+        typer.echo(f"{copy}: ready; next: slembench data get {name}")
+        return
+    # Only now: h5py, PyArrow and the readers of all formats.
+    from slembench.data.official.importing import import_official
+    from slembench.data.official.split_arrays import read_rows
+
+    made = import_official(name, copy, out, source=source, rows=read_rows(rows), overlap=overlap)
+    typer.echo(f"{made!r} written to {made.root}; next: slembench run --dataset {out or name} --model slem")
+
+
+def _print_steps(console: Console, name: str) -> None:
+    from slembench.data.official.fetch import instructions
+    from slembench.data.official.inventory import inventory
+    from slembench.data.official_card import load_official
+
+    entry = next(entry for entry in inventory() if entry.name == name)
+    console.print(f"on this machine: {entry.on_disk}", soft_wrap=True)
+    steps = entry.get if entry.state == "downloaded" else instructions(load_official(name))
+    console.print(f"to get it: {steps}", soft_wrap=True)
+
+
+def _print_table(console: Console, entries: list[Entry]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("data set", no_wrap=True)
+    table.add_column("structures", justify="right", no_wrap=True)
+    for head in ("size", "level of theory", "licence", "on disk", "to get it"):
+        table.add_column(head)
+    for entry in entries:
+        table.add_row(*_words(entry), entry.step)
+    console.print(table)
+    console.print(FOOT, soft_wrap=True)
+
+
+def _print_blocks(console: Console, entries: list[Entry]) -> None:
+    from textwrap import fill
+
+    for entry in entries:
+        name, structures, size, level, licence, on_disk = _words(entry)
+        count = "unknown number of" if structures == "?" else structures
+        volume = "unknown size" if size == "?" else size
+        steps = f"; {entry.get}" if entry.get else ""
+        console.print(fill(f"{name}: {entry.title}", console.width, subsequent_indent="      "))
+        for line in (f"{count} structures, {volume}; {level}; licence {licence}", f"on disk: {on_disk}{steps}"):
+            text = fill(line, console.width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
+            console.print(text, soft_wrap=True)
+
+
+def _words(entry: Entry) -> tuple[str, ...]:
+    count = "?" if entry.structures is None else f"{entry.structures:,}"
+    return entry.name, count, entry.size, entry.level, entry.licence, entry.on_disk
+
+
+def _content(entry: Entry) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(entry), "folder": None if entry.folder is None else str(entry.folder), "on_disk": entry.on_disk}
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested mapping as rows of dotted key and text; what is not known is said in words."""
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        elif value is None:
+            rows.append((prefix + key, "not published, or not confirmed"))
+        else:
+            rows.append((prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    return rows

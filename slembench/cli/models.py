@@ -1,115 +1,164 @@
-"""``slembench models``: every model there is, with what it declares and what is measured."""
+"""``slembench models``: the models there are, and checkpoints of other programs."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slembench.cli.options import AsJson, Change, refuse_options
+from slembench.core.errors import ConfigError
+
 if TYPE_CHECKING:
-    import ase
+    from slembench.models.contract import OperatorModel
+    from slembench.models.facts import ModelEntry
 
-    from slembench.operators.orbitals import Basis
-
-HELP = """List every model: parameters, receptive field, inputs, and its symmetry, declared and measured.
-
-Parameters and receptive field follow from the recipe and from the basis and cutoffs of a data set. Rotation and
-inversion errors are the largest change of a block element when a structure is rotated or inverted and its blocks are
-turned back, relative to the mean element: measured in float64 with random weights on a small cluster of the data set's
-elements. Exact symmetries show about 1e-14; what is not built in shows the error of an untrained model.
-
-    slembench models
-
-    slembench models --dataset qh9-mini --variant quickstart --model qhnet --model path/to/my-model
-"""
+SOURCES = ("deeptb", "deeph-e3", "qhnet")
+"""Programs whose checkpoints are imported, as the help names them."""
 
 
-@dataclass(frozen=True)
-class ModelFacts:
-    """What the table shows of a model; lengths in Angstrom, null for everything."""
-
-    model: str
-    symmetry: str
-    inputs: list[str]
-    parameters: int
-    onsite_reads: float | None
-    pair_reads: float | None
-    rotation_error: float
-    inversion_error: float
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("models", help=HELP)(models_command)
-
-
-def models_command(
-    dataset: Annotated[str, typer.Option(help="Data set that gives basis and cutoffs.")] = "mos2-mini",
-    model: Annotated[list[str] | None, typer.Option(help="Model to show; repeatable. Default: all known ones.")] = None,
-    variant: Annotated[str, typer.Option(help="Variant of the recipes, such as quickstart.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable, one object a model.")] = False,
+def list_command(
+    context: typer.Context,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Model or folder to show; repeatable. Default: all that are known by name.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Build every model and measure it now; takes seconds each.")
+    ] = False,
+    dataset: Annotated[str, typer.Option(help="With --measure: data set that gives basis and cutoffs.")] = "mos2-mini",
+    variant: Annotated[str, typer.Option(help="With --measure: variant of the recipes, such as quickstart.")] = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Print all models as a table."""
+    r"""List every model: parameters, receptive field, inputs, and its symmetry, declared and measured.
+
+    Parameters and receptive field follow from the recipe and from the basis and cutoffs of a data set. Rotation and
+    inversion errors are the largest change of a matrix element when a small cluster is rotated or inverted and its
+    blocks are transformed back, relative to the mean element, in float64 with random weights. Exact symmetries show
+    about 1e-14; what is not built in shows the error of an untrained model.
+
+        slembench models list
+
+        slembench models list --model path/to/my-model --measure
+
+        slembench models list --measure --dataset qh9-mini --variant quickstart \
+            --model qhnet
+
+    Without `--measure` the figures are those that are stored in the model's expected.yaml, and nothing is computed.
+    """
+    from slembench.models.facts import list_models, read_entry
+
+    if not measure:
+        refuse_options(context, ["dataset", "variant"], "needs --measure: stored figures are of one data set")
+    entries = [read_entry(name) for name in model] if model else list_models()
+    if measure:
+        # Builds the models, so torch is loaded; the plain list reads files only.
+        from slembench.suite.facts import measure_facts
+
+        entries = [entry._replace(facts=measure_facts(entry.name, dataset, variant)) for entry in entries]
+    if as_json:
+        typer.echo(json.dumps([_content(entry) for entry in entries], indent=1))
+    else:
+        _show(entries)
+
+
+def _content(entry: ModelEntry) -> dict[str, object]:
+    facts = entry.facts.model_dump(mode="json") if entry.facts else None
+    return {"model": entry.name, "description": entry.description, "facts": facts}
+
+
+def _show(entries: list[ModelEntry]) -> None:
+    """A table that fits 80 columns."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    from slembench.data import load_dataset
-    from slembench.models.registry import model_names
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("model", "group", "rotation", "inversion", "parameters", "reads (A)", "inputs"):
+        number = column in ("rotation", "inversion", "parameters", "reads (A)")
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for entry in entries:
+        facts = entry.facts
+        if facts is None:
+            table.add_row(entry.name, "not measured: --measure")
+            continue
+        field = facts.receptive_field
+        # An on-site block and a pair block may depend on atoms within different distances.
+        reads = " / ".join("all" if r is None else f"{r:.1f}" for r in (field.onsite, field.pair))
+        errors = [f"{error:.0e}" for error in (facts.rotation_error, facts.inversion_error)]
+        inputs = ", ".join(["structure", *facts.inputs])
+        table.add_row(entry.name, facts.symmetry, *errors, f"{facts.parameters:,}", reads, inputs)
+    console = Console()
+    console.print(table)
+    measured = sorted({entry.facts.dataset for entry in entries if entry.facts})
+    if measured:
+        console.print(
+            f"Basis and cutoffs of {', '.join(measured)}. rotation, inversion: relative errors; reads: receptive field "
+            "of on-site / pair blocks, Angstrom.",
+            highlight=False,
+        )
 
-    data = load_dataset(dataset)
-    facts = [model_facts(name, variant, data.basis, data.cutoffs) for name in model or model_names()]
-    if as_json:
-        typer.echo(json.dumps([asdict(f) for f in facts], indent=1))
-        return
-    title = f"basis and cutoffs of {data.name}; reads: distance around the atom / the pair, Angstrom"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("model", "group", "rotation", "inversion", "parameters", "reads", "inputs"):
-        number = column in ("rotation", "inversion", "parameters", "reads")
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
-    for f in facts:
-        reads = " / ".join("all" if r is None else f"{r:.1f}" for r in (f.onsite_reads, f.pair_reads))
-        errors = [f"{e:.0e}" for e in (f.rotation_error, f.inversion_error)]
-        table.add_row(f.model, f.symmetry, *errors, f"{f.parameters:,}", reads, ", ".join(["structure", *f.inputs]))
-    Console().print(table)
 
+def import_command(
+    file: Annotated[Path, typer.Argument(help="Checkpoint of the other program.")],
+    source: Annotated[
+        str, typer.Option("--from", help=f"Program that wrote it: {', '.join(SOURCES)}, or a model that imports.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist, or be empty.")],
+    energy_unit: Annotated[
+        str, typer.Option(help="Unit of the Hamiltonians it was trained on, which DeePTB does not record.")
+    ] = "eV",
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set whose basis, cutoffs and unit a file of weights alone belongs to.")
+    ] = None,
+    change: Change = None,
+) -> None:
+    r"""Turn a checkpoint of another program into one of ours, which `slembench predict` loads.
 
-def model_facts(name: str, variant: str, basis: Basis, cutoffs: dict[int, float]) -> ModelFacts:
-    """Facts of one model, built from its recipe.
+    Read are checkpoints of DeePTB (`--from deeptb`): `nnenv.*.pth` of the package dptb, methods slem and lem, with or
+    without an overlap head. The blocks that the imported model predicts equal dptb's own. A file that holds more than
+    tensors and plain values is refused unread, an option without a counterpart here by name.
 
-    Args:
-        name: as ``--model`` names one.
-        variant: of its recipe.
-        basis: shells per element.
-        cutoffs: atomic number -> cutoff radius | Angstrom.
+        slembench models import nnenv.best.pth --from deeptb --out imported
+
+        slembench predict crystal.cif --checkpoint imported --out crystal.h5
+
+    A model may import what its public code wrote, as `--from deeph-e3` (`best_model.pkl`) and `--from qhnet` (`*.pt`)
+    do. Such files hold weights alone: `--dataset` gives basis, cutoffs and unit, the model's recipe the settings, and
+    `--set` those that were others in training.
+
+        slembench models import best_model.pkl --from deeph-e3 --dataset mos2-mini \
+            --set model.n_blocks=4 --out imported
     """
-    import math
+    from slembench.core.files import sha256
+    from slembench.models.slem.checkpoint import read_deeptb
+    from slembench.operators.units import ENERGY_UNITS
+    from slembench.training.checkpoint import Checkpoint, load_model, model_description, save_checkpoint
 
-    import numpy as np
+    if energy_unit not in ENERGY_UNITS:
+        raise ConfigError(f"--energy-unit {energy_unit}: unknown unit; known: {', '.join(ENERGY_UNITS)}")
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        raise ConfigError(f"{out}: exists already; remove it first, or write somewhere else")
+    model: OperatorModel
+    if source == "deeptb":
+        model, origin = read_deeptb(file, energy_unit)
+        name = model.name
+    else:
+        from slembench.harness.public_weights import read_public
 
-    from slembench.harness.recipe import load_settings
-    from slembench.operators.rotations import random_rotation
-    from slembench.suite.checks import equivariance_error, generic_model
-
-    settings = load_settings(name, variant=variant, changes=["training.max_steps=1"])
-    model = generic_model(settings.kind, settings.model, basis, cutoffs, settings.targets or ("hamiltonian",))
-    atoms = _cluster(basis)
-    rotation, inversion = (
-        max(equivariance_error(model, atoms, matrix).values()) for matrix in (random_rotation(0), -np.eye(3))
+        if dataset is None:
+            raise ConfigError(f"--from {source}: such a file holds weights alone; give --dataset NAME as well")
+        model, origin = read_public(source, file, dataset, change or ())
+        name = source
+    state = {"step": origin.get("iteration", 0), "imported": {"program": source, "sha256": sha256(file), **origin}}
+    written = save_checkpoint(
+        out, Checkpoint(state=state, model=model_description(model, name), weights=model.state_dict())
     )
-    field = model.receptive_field
-    onsite, pair = (r if math.isfinite(r) else None for r in (field.onsite, field.pair))
-    return ModelFacts(name, model.symmetry, list(model.inputs), model.n_parameters, onsite, pair, rotation, inversion)
-
-
-def _cluster(basis: Basis) -> ase.Atoms:
-    """Five or more atoms without any symmetry, each element at least once, neighbours about 2 Angstrom apart."""
-    import ase
-    import numpy as np
-
-    numbers = list(basis.elements) * max(1, -(-5 // len(basis.elements)))
-    steps = np.random.default_rng(0).normal(loc=[1.5, 0, 0], size=(len(numbers), 3))
-    steps *= 2.0 / np.linalg.norm(steps, axis=1, keepdims=True)
-    return ase.Atoms(numbers, np.cumsum(steps, axis=0))
+    load_model(written)  # what was written is read back: an import that does not load must not look finished
+    typer.echo(
+        f"{model.name}, {model.n_parameters} parameters, {', '.join(model.targets)}; basis "
+        f"{' '.join(f'{k}:{v}' for k, v in model.basis.to_dict().items())}",
+        err=True,
+    )
+    typer.echo(written)

@@ -9,44 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from slembench.cli.options import Threads, refuse_options
 from slembench.core.errors import ConfigError, DataError
-from slembench.core.progress import bar
+from slembench.core.progress import progress
 
 if TYPE_CHECKING:
     import ase
 
-HELP = """Predict operators with a trained model, and write a predictions file.
+STRUCTURE_OPTIONS = ("frame", "parts", "workers", "pairs", "energy_unit", "engine", "address")
+"""Options that only a structure file takes; a data set alone takes ``split``."""
 
-Of a split of a data set, to be scored:
-
-    slembench predict --checkpoint runs/mine --dataset mos2-mini --split test_3x3 --out mine-3x3.h5
-
-    slembench evaluate --dataset mos2-mini --split test_3x3 --predictions mine-3x3.h5
-
-Of any structure file that ASE reads (CIF, POSCAR, XYZ, ...), of any size:
-
-    slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5
-
-    slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5 --parts 8 --workers 2
-
-    slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5 --parts 64 --engine ray --address auto
-
-Memory grows at most linearly with the number of atoms; parts bound it for very large ones. Each is predicted on its own
-with all atoms that can matter to it; what is finished is kept when a worker is killed, and the same command goes on.
-`python -c "import slembench.predictions; help(slembench.predictions)"` describes the file.
-"""
-
-
-OF_STRUCTURES = ("frame", "parts", "workers", "pairs", "energy_unit", "engine", "address")
-"""Options that only a structure file takes."""
-
-OF_DATASETS = ("split",)
-"""Options that only a data set takes."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("predict", help=HELP)(predict_command)
+OF_STRUCTURE, OF_DATASET = "Of a structure file", "Of a data set"
+"""Panels of the help page."""
 
 
 def predict_command(
@@ -54,24 +28,60 @@ def predict_command(
     checkpoint: Annotated[Path, typer.Option(help="Folder of a run, of its checkpoints, or one checkpoint.")],
     out: Annotated[Path, typer.Option(help="Predictions file (HDF5) to write.")],
     structure: Annotated[Path | None, typer.Argument(help="Structure file; the alternative to --dataset.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set: a name, or a folder.")] = None,
-    split: Annotated[str, typer.Option(help="Split of the data set to predict.")] = "test",
+    threads: Threads = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Data set: a name from `data list`, or a folder.", rich_help_panel=OF_DATASET),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split to predict.", rich_help_panel=OF_DATASET)] = "test",
     frame: Annotated[
-        str, typer.Option(help="Frame of a structure file with several: 0, 1 ... or -1, the last.")
+        str,
+        typer.Option(help="Frame of a file with several: 0, 1 ... or -1, the last.", rich_help_panel=OF_STRUCTURE),
     ] = "-1",
-    parts: Annotated[int, typer.Option(min=1, help="Parts a structure is cut into; more need less memory.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that predict parts.")] = 1,
-    pairs: Annotated[int | None, typer.Option(min=1, help="Pairs worked on at a time.")] = None,
-    energy_unit: Annotated[str | None, typer.Option(help="Unit of H, where the checkpoint does not say.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads in all. Default: torch's choice.")] = None,
+    parts: Annotated[
+        int, typer.Option(min=1, help="Parts it is cut into; more need less memory.", rich_help_panel=OF_STRUCTURE)
+    ] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that predict parts.", rich_help_panel=OF_STRUCTURE)
+    ] = 1,
+    pairs: Annotated[
+        int | None, typer.Option(min=1, help="Pairs worked on at a time.", rich_help_panel=OF_STRUCTURE)
+    ] = None,
+    energy_unit: Annotated[
+        str | None, typer.Option(help="Unit of H, where the checkpoint does not say.", rich_help_panel=OF_STRUCTURE)
+    ] = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="Who predicts parts: processes of this machine, or a Ray cluster.")
+        Literal["local", "ray"],
+        typer.Option(
+            help="Who predicts parts: processes of this machine, or a Ray cluster.", rich_help_panel=OF_STRUCTURE
+        ),
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join, HOST:PORT or auto. Default: one of its own.")
+        str | None,
+        typer.Option(
+            help="Ray cluster to join, HOST:PORT or auto. Default: one of its own.", rich_help_panel=OF_STRUCTURE
+        ),
     ] = None,
 ) -> None:
-    """Predict a split, or a structure file."""
+    r"""Predict operators with a trained model, and write a predictions file.
+
+    Of a split of a data set, to be scored:
+
+        slembench predict --checkpoint runs/mine --dataset mos2-mini --out mine.h5
+
+        slembench evaluate --dataset mos2-mini --predictions mine.h5
+
+    Of any structure file that ASE reads (CIF, POSCAR, XYZ, ...), of any size:
+
+        slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5
+
+        slembench predict sheet.cif --checkpoint runs/mine --out sheet.h5 \
+            --parts 64 --engine ray --address auto
+
+    Memory grows at most linearly with the number of atoms; parts bound it for very large ones. Each part is predicted
+    with all atoms of its receptive field; finished parts are kept when a worker is killed, and the same command goes
+    on. `python -c "import slembench.predictions; help(slembench.predictions)"` describes the file.
+    """
     import torch
 
     from slembench.core.files import make_parent
@@ -79,10 +89,16 @@ def predict_command(
 
     if (structure is None) == (dataset is None):
         raise ConfigError("give either a structure file or --dataset NAME")
-    _refuse_unused(context, OF_STRUCTURES if dataset is not None else OF_DATASETS)
+    if dataset is not None:
+        refuse_options(
+            context, STRUCTURE_OPTIONS, "has no meaning for a data set, only for a structure file; leave it out"
+        )
+    else:
+        refuse_options(context, ["split"], "has no meaning for a structure file, only for a data set; leave it out")
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
+    # Found out now, not after an hour of predictions: a folder that cannot be made.
     make_parent(out)
     if dataset is not None:
         _predict_split(checkpoint, dataset, split, out)
@@ -93,22 +109,13 @@ def predict_command(
     typer.echo(out)
 
 
-def _refuse_unused(context: typer.Context, names: Iterable[str]) -> None:
-    """Raise ConfigError where an option was given that this kind of input does not take."""
-    given = [name for name in names if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
-    if given:
-        kinds = ("a data set", "a structure file") if given[0] in OF_STRUCTURES else ("a structure file", "a data set")
-        option = given[0].replace("_", "-")
-        raise ConfigError(f"--{option} has no meaning for {kinds[0]}, only for {kinds[1]}; leave it out")
-
-
 def _predict_split(checkpoint: Path, dataset: str, split: str, out: Path) -> None:
     from slembench.data import load_dataset
     from slembench.inference import predict
     from slembench.training.checkpoint import load_model
 
     model = load_model(checkpoint)
-    cost = predict(model, load_dataset(dataset), out, split=split, progress=partial(bar, text="predict"))
+    cost = predict(model, load_dataset(dataset), out, split=split, progress=partial(progress, description="predict"))
     _tell(
         f"{cost.structures} structures, {cost.ms_per_atom:.2f} ms and {cost.pairs_per_atom:.0f} pairs per atom, "
         f"{cost.wall_s:.1f} s in all"
@@ -140,12 +147,12 @@ def _predict_structure(
     threads = max(1, torch.get_num_threads() // workers)
     job = StructureJob(checkpoint, structure.stem, atoms, sha256(structure), energy_unit, pairs or MAX_PAIRS, threads)
 
-    def progress(items: Iterable[int], total: int) -> Iterable[int]:
+    def counted(items: Iterable[int], total: int) -> Iterable[int]:
         """The parts, with a bar."""
-        return bar(items, "parts", total)
+        return progress(items, "parts", total)
 
     on_ray, address = cluster
-    cost = predict_structure(job, out, parts=parts, workers=workers, on_ray=on_ray, address=address, progress=progress)
+    cost = predict_structure(job, out, parts=parts, workers=workers, on_ray=on_ray, address=address, progress=counted)
     _tell(
         f"{cost.atoms} atoms, {cost.pairs} blocks (one triangle), {cost.parts} parts with a halo of "
         f"{cost.halo_A:.1f} Angstrom, {cost.wall_s:.1f} s in all"

@@ -38,15 +38,15 @@ def dataset_folder(name_or_path: str | Path) -> Path:
     name = Path(name_or_path).name
     if is_official(found) if found else any(is_official(root / name) for root in asset_roots("datasets")):
         raise DataError(
-            f"data set {name!r} is published elsewhere and not on this machine: run `slembench data fetch {name}`,"
-            f" then `slembench data import --dataset {name}` (or import a file that you have, also a part of it)"
+            f"data set {name!r} is published elsewhere and not on this machine: run `slembench data get {name}`"
+            f" (`--from PATH` for a copy that you have, also a part of it)"
         )
     if found is None:
         known = ", ".join(list_datasets()) or "none"
         official = ", ".join(list_official())
         raise DataError(
             f"no data set {str(name_or_path)!r}: give a folder with a {CARD_FILE}, or one of: {known}"
-            + (f"; published elsewhere (slembench data fetch NAME): {official}" if official else "")
+            + (f"; published elsewhere (slembench data get NAME): {official}" if official else "")
         )
     return found
 

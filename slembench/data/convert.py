@@ -75,7 +75,7 @@ def convert(source: Source, target: str, out: Path) -> list[str]:
         write_store(out, (fit_to_card(sample, card, str(out)) for sample in source), header)
         return sorted(source.operators - set(card.operators))
     if target in list_official():
-        raise DataError(f"{target} is an official set: run `slembench data import {source.path} --dataset {target}`")
+        raise DataError(f"{target} is an official set: run `slembench data get {target} --from {source.path}`")
     writable = ", ".join(name for name, item in FORMATS.items() if item.write is not None)
     raise DataError(
         f"unknown target {target!r}; formats that are written: {writable}; data sets: {', '.join(list_datasets())}"

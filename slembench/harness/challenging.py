@@ -88,4 +88,4 @@ def update_card(dataset: str | Path, challenging: Challenging) -> Path:
 
 
 def _command(data: Dataset, steps: int) -> str:
-    return f"slembench data challenging {data.name}" + ("" if steps == STEPS else f" --steps {steps}")
+    return f"slembench dev challenging {data.name}" + ("" if steps == STEPS else f" --steps {steps}")

@@ -20,7 +20,7 @@ from slembench.operators import SYMBOLS
 from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_value
 from slembench.tables.text import markdown_table
 
-BEGIN = "<!-- board: written by `slembench leaderboard --readme README.md` -->"
+BEGIN = "<!-- board: written by `slembench board --readme README.md` -->"
 END = "<!-- end of board -->"
 MAIN_SPLIT = "test"
 

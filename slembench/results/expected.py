@@ -85,7 +85,7 @@ def read_expected(folder: str | Path) -> Expected:
     """
     file = Path(folder) / EXPECTED_FILE
     if not file.is_file():
-        raise DataError(f"{file}: no such file; `slembench expected RUN --write` makes one from a run")
+        raise DataError(f"{file}: no such file; `slembench dev expected RUN --write` makes one from a run")
     return load_yaml(Expected, file, DataError)
 
 

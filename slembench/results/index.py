@@ -214,7 +214,7 @@ def check_index(root: str | Path) -> list[str]:
     known = read_index(root)
     problems = [text for entry in known.values() for text in _changed(entry, root)]
     there = [_relative(folder, root) for folder in record_folders(root)]
-    problems += [f"{path}: not in the index; run `slembench results add`" for path in there if path not in known]
+    problems += [f"{path}: not in the index; run `slembench dev results add`" for path in there if path not in known]
     seen: dict[tuple[str, ...], str] = {}
     for entry in known.values():
         key = (entry.dataset, entry.revision, entry.split, entry.targets, entry.model, entry.name, entry.seed)

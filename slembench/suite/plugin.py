@@ -27,7 +27,7 @@ OPTIONS = {
     "--slembench-steps": "steps of training before the accuracy is measured (default: 10), or `recipe`: as that says",
     "--slembench-gate": "YAML file with limits of metrics; each becomes a test",
     "--slembench-out": "file for the record of this session (YAML)",
-    "--slembench-run": "folder to keep the run in, for `slembench leaderboard` and `submit` (default: a temporary one)",
+    "--slembench-run": "folder to keep the run in, for `slembench board` and `submit` (default: a temporary one)",
 }
 """Option -> help text; none has a default here, so that one that is given without its subject is noticed."""
 

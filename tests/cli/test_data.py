@@ -3,10 +3,7 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-import slembench.data.recipes.assemble
-import slembench.data.recipes.generate
 from slembench.cli import app
-from slembench.core.errors import DataError
 
 runner = CliRunner()
 
@@ -58,38 +55,3 @@ def test_unknown_data_set(shelf):
     done = runner.invoke(app, ["data", "info", "yours"])
     assert done.exit_code == 1
     assert "error: no data set 'yours'" in done.output
-
-
-def test_generate_computes_then_assembles(monkeypatch, tmp_path):
-    calls = []
-    monkeypatch.setattr(
-        slembench.data.recipes.generate,
-        "run_recipe",
-        lambda name, folder, jobs: calls.append((name, folder, jobs)),
-    )
-    monkeypatch.setattr(
-        slembench.data.recipes.assemble,
-        "assemble",
-        lambda name, folder, out: calls.append((name, folder, out)),
-    )
-    done = runner.invoke(app, ["data", "generate", "mos2-mini", "--workdir", str(tmp_path), "--jobs", "2"])
-    assert done.exit_code == 0
-    assert calls == [("mos2-mini", tmp_path, 2), ("mos2-mini", tmp_path, tmp_path / "mos2-mini")]
-
-
-def test_failed_calculation_ends_generation(monkeypatch, tmp_path):
-    def fail(*args):
-        raise DataError("work: 1 calculations failed")
-
-    monkeypatch.setattr(slembench.data.recipes.generate, "run_recipe", fail)
-    monkeypatch.setattr(slembench.data.recipes.assemble, "assemble", lambda *args: pytest.fail("must not be reached"))
-    done = runner.invoke(app, ["data", "generate", "mos2-mini", "--workdir", str(tmp_path)])
-    assert done.exit_code == 1
-    assert "error: work: 1 calculations failed" in done.output
-
-
-def test_assemble_of_an_empty_folder(tmp_path):
-    done = runner.invoke(app, ["data", "assemble", "mos2-mini", "--workdir", str(tmp_path)])
-    assert done.exit_code == 1
-    assert "no *.npz files" in done.output
-    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""``slembench data list``, ``info``, ``fetch``, ``import`` and ``split`` on official sets."""
+"""``slembench data list``, ``info``, ``get`` and ``split`` on official sets."""
 
 import json
 import sqlite3
@@ -57,7 +57,7 @@ def test_every_set_is_listed_within_the_terminal(shelf, monkeypatch, columns):
     assert max(map(len, lines)) <= int(columns)
     row = next(k for k, line in enumerate(lines) if line.strip().startswith("qh9-stable-id"))
     shown = " ".join(lines[row : row + (1 if columns == "120" else 5)])
-    for word in ("130,831", "30.5 GB", "B3LYP/def2-SVP, PySCF", "CC BY-NC-SA 4.0", "no", "fetch", "browser"):
+    for word in ("130,831", "30.5 GB", "B3LYP/def2-SVP, PySCF", "CC BY-NC-SA 4.0", "no", "browser"):
         assert word in shown
 
 
@@ -70,7 +70,7 @@ def test_list_for_programs(shelf):
     assert entries["mos2-mini"]["bytes"] > 1e6
     water = entries["md17-water"]
     assert (water["kind"], water["state"], water["here"], water["structures"]) == ("official", "absent", 0, 4999)
-    assert water["get"] == "slembench data fetch md17-water"
+    assert water["get"] == "slembench data get md17-water"
 
 
 def test_states_of_a_set(shelf, part):
@@ -82,11 +82,11 @@ def test_states_of_a_set(shelf, part):
     downloads = shelf / "_downloads"
     downloads.mkdir()
     (downloads / ".QH9Stable.db.part").write_bytes(b"SQLite")
-    assert state() == ("begun", "part of the file", "fetch, browser")
+    assert state() == ("begun", "part of the file", "download, browser")
     (downloads / "QH9Stable.db").write_bytes(part.read_bytes())
     assert state() == ("downloaded", "file, not imported", "import")
-    assert call("import", "--dataset", "qh9-stable-id")[0] == 0
-    assert state() == ("imported", "40 of 130,831", "import PATH")
+    assert call("get", "qh9-stable-id")[0] == 0
+    assert state() == ("imported", "40 of 130,831", "import a copy")
 
 
 def test_info_of_an_official_set(shelf):
@@ -96,23 +96,23 @@ def test_info_of_an_official_set(shelf):
     for words in ("publication.file.checksum", "not published, or not confirmed", "splits.statement", "CC BY-NC-SA"):
         assert words in text
     assert "on this machine: no to get it: a browser is needed: open https://drive.google.com" in text
-    assert f"save it as {shelf}/_downloads/QH9Dynamic_300k.db, then run `slembench data import" in text
+    assert f"save it as {shelf}/_downloads/QH9Dynamic_300k.db, then run `slembench data get" in text
     code, text = call("info", "qh9-dynamic-300k-mol", "--verify")
     assert code == 1
     assert "published elsewhere and not on this machine" in text
 
 
 def test_fetch_that_needs_a_person(shelf):
-    code, text = call("fetch", "qh9-stable-id")
+    code, text = call("get", "qh9-stable-id")
     assert code == 1
     assert "error: qh9-stable-id: a browser is needed: open https://drive.google.com/file/d/" in text
-    code, text = call("fetch", "gan")
+    code, text = call("get", "gan")
     assert code == 1
     assert "no address of it could be confirmed" in text
 
 
 def test_import_then_info(shelf, part):
-    code, text = call("import", part, "--dataset", "qh9-stable-id")
+    code, text = call("get", "qh9-stable-id", "--from", part)
     assert code == 0, text
     assert "is qh9: 40 molecules; train " in text
     assert "next: slembench run --dataset qh9-stable-id --model slem" in text
@@ -120,15 +120,50 @@ def test_import_then_info(shelf, part):
     code, text = call("info", "qh9-stable-id", "--verify")
     assert code == 0
     assert "40 structures read, nothing wrong" in text
-    code, text = call("import", part, "--dataset", "qh9-stable-id")
+    code, text = call("get", "qh9-stable-id", "--from", part)
     assert code == 1
     assert "exists already" in text
 
 
-def test_import_of_what_is_not_there(shelf):
-    code, text = call("import", "--dataset", "md17-water")
-    assert code == 1
-    assert "no such file; run `slembench data fetch md17-water`" in text
+def test_get_downloads_then_imports(shelf, part, monkeypatch):
+    """One command from an address to a data set; given again after the download it only imports."""
+    sent = []
+
+    def fake(source, place, checksum, size):
+        sent.append(source)
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(part.read_bytes())
+
+    monkeypatch.setattr("slembench.data.official.fetch.download", fake)
+    address = ("--address", "https://a.mirror/QH9Stable.db")
+    code, text = call("get", "qh9-stable-id", *address, "--download-only")
+    assert (code, "next: slembench data get qh9-stable-id" in text) == (0, True), text
+    assert not (shelf / "qh9-stable-id").exists()
+    code, text = call("get", "qh9-stable-id")
+    assert code == 0, text
+    assert "is there already" in text
+    assert "next: slembench run --dataset qh9-stable-id --model slem" in text
+    assert sent == [address[1]]
+    assert (shelf / "qh9-stable-id" / "card.yaml").is_file()
+
+
+def test_nothing_is_downloaded_for_a_folder_that_is_taken(shelf, monkeypatch):
+    monkeypatch.setattr("slembench.data.official.fetch.download", lambda *a: pytest.fail("must not be reached"))
+    (shelf / "md17-water").mkdir()
+    code, text = call("get", "md17-water")
+    assert (code, "exists already; remove it first, or write somewhere else with --out" in text) == (1, True)
+
+
+def test_what_cannot_be_got(shelf, part):
+    code, text = call("get", "mos2-mini")
+    assert (code, text) == (
+        0,
+        "mos2-mini: nothing to get, it is on this machine already; see: slembench data info mos2-mini\n",
+    )
+    code, text = call("get", "nothing")
+    assert (code, "no official data set 'nothing'; there are: " in text) == (1, True)
+    code, text = call("get", "qh9-stable-id", "--from", part, "--download-only")
+    assert (code, "--from takes a copy that you have" in text) == (1, True)
 
 
 def test_split_of_the_whole_set(shelf, tmp_path):

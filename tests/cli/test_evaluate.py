@@ -6,10 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from slembench.cli import app
-from slembench.evaluation.floors import floor_predictions
+from slembench.evaluation import evaluate
+from slembench.evaluation.floors import FLOORS, floor_predictions
 from slembench.metrics.scores import scores_from_table
 from slembench.predictions import PredictionWriter
-from slembench.results.record import read_table
+from slembench.results.record import read_record, read_table
 
 FLOOR_NAMES = ["floor-zero", "floor-irreps-mean", "floor-two-body"]
 
@@ -82,8 +83,62 @@ def test_errors_are_one_line(run, crystals, file):
     assert result.stderr.count("\n") == 1
 
 
-def test_help_teaches(run):
-    result = run("--help")
-    assert result.exit_code == 0
-    for text in ("--predictions", "--floors", "slembench evaluate --dataset mos2-mini --predictions mine.h5"):
-        assert text in result.output
+def floors(data, *args):
+    command = ["evaluate", "--dataset", data.root, "--floors", *args]
+    return CliRunner().invoke(app, list(map(str, command)))
+
+
+def test_all_operators_of_all_test_splits_once(crystals, tmp_path):
+    result = floors(crystals, "--records", tmp_path / "set")
+    assert result.exit_code == 0, result.output
+    splits = [name for name in crystals.splits if name not in ("train", "val")]
+    folders = sorted(tmp_path.rglob("record.yaml"))
+    assert [p.relative_to(tmp_path / "set" / "floors").parts[:2] for p in folders] == sorted(
+        (floor, split) for floor in FLOORS for split in splits
+    )
+    record = read_record(tmp_path / "set" / "floors" / "irreps-mean" / splits[0])
+    assert record.targets == tuple(crystals.card.operators)
+    source = floor_predictions(crystals, "irreps-mean", splits[0], record.targets, crystals.split("train"))
+    expected = evaluate(crystals, source, splits[0], operators=record.targets).scores
+    values = {name: score.value for name, score in expected.items()}
+    assert {name: score.value for name, score in record.scores.items()} == pytest.approx(values, rel=1e-12)
+    assert all(f"{crystals.card.name}, split {split}" in result.output for split in splits)
+
+
+def test_what_is_there_is_kept_unless_asked(crystals, tmp_path):
+    path = tmp_path / "floors" / "zero" / "test" / "record.yaml"
+    assert floors(crystals, "--records", tmp_path, "--split", "test").exit_code == 0
+    first = path.stat().st_mtime_ns
+    assert floors(crystals, "--records", tmp_path, "--split", "test").exit_code == 0
+    assert path.stat().st_mtime_ns == first
+    assert floors(crystals, "--records", tmp_path, "--split", "test", "--again").exit_code == 0
+    assert path.stat().st_mtime_ns > first
+
+
+def test_unknown_split(crystals, tmp_path):
+    result = floors(crystals, "--records", tmp_path, "--split", "nowhere")
+    assert result.exit_code == 1
+    assert "no split 'nowhere'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--records", "r"], "--records keeps scores of the floors: give --floors, without --predictions"),
+        (["--floors", "--again"], "--again belongs to records of the floors: --floors --records FOLDER"),
+        (["--floors", "--records", "r", "--json"], "--json has no meaning here"),
+        (["--floors", "--split", "val", "--split", "test"], "--split: give one split"),
+        (["--floors", "--ensemble", "b.h5"], "--ensemble gives further members"),
+        (["runs/a"], "give --scf, without --predictions and --floors"),
+        (["--floors", "--structures", "3"], "--structures belongs to a table of self-consistent runs: --scf RUN..."),
+        (["--scf", "runs/a", "--path"], "--path has no meaning here"),
+        (["--scf", "runs/a"], "runs/a: no such file; give the folder of a finished run"),
+    ],
+)
+def test_options_that_do_not_go_together(crystals, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["evaluate", "--dataset", str(crystals.root), *arguments])
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

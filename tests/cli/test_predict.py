@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import ase.io
@@ -80,14 +77,6 @@ def test_mistakes_are_one_line(checkpoint, tmp_path, arguments, message):
     assert message in err
     assert err.count("\n") == 1
     assert not list(tmp_path.rglob("*.h5"))
-
-
-def test_help_teaches_without_heavy_imports():
-    code = "import sys; from slembench.cli import app\ntry: app(['predict', '--help'])\nfinally: print(*sys.modules)"
-    environment = os.environ | {"COLUMNS": "120"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert "slembench predict sheet.cif" in done.stdout
-    assert not {"torch", "datasets", "pandas", "ase"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("damage", ["position", "cell"])

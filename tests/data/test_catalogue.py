@@ -33,7 +33,7 @@ def test_unknown_name_lists_the_known_ones(crystals, tmp_path, monkeypatch):
     monkeypatch.setenv("SLEMBENCH_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"no data set 'yours': give a folder with a card.yaml, or one of: .*mine"):
         load_dataset("yours")
-    with pytest.raises(DataError, match=r"published elsewhere \(slembench data fetch NAME\): .*qh9-stable-id"):
+    with pytest.raises(DataError, match=r"published elsewhere \(slembench data get NAME\): .*qh9-stable-id"):
         load_dataset("yours")
     with pytest.raises(DataError, match="no data set"):
         load_dataset(tmp_path)

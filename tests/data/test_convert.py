@@ -106,7 +106,7 @@ def test_refusals(grouped, tmp_path):
         convert(Source(source), "deeptb", source)
     with pytest.raises(DataError, match="unknown target 'xyz'; formats that are written: deeph-new, .*; data sets: "):
         convert(Source(source), "xyz", tmp_path / "out")
-    with pytest.raises(DataError, match=r"gan is an official set: run `slembench data import .* --dataset gan`"):
+    with pytest.raises(DataError, match=r"gan is an official set: run `slembench data get gan --from .*`"):
         convert(Source(source), "gan", tmp_path / "out")
     with pytest.raises(DataError, match="format abacus can be read, not written"):
         convert(Source(source), "abacus", tmp_path / "out")

@@ -75,7 +75,7 @@ def test_spoilt_cards_are_refused(content, path, value, message):
 
 def test_opening_one_says_how_to_get_it():
     for place in ("md17-water", asset_path("datasets", "md17-water")):
-        with pytest.raises(DataError, match="run `slembench data fetch md17-water`, then `slembench data import"):
+        with pytest.raises(DataError, match="run `slembench data get md17-water` "):
             load_dataset(place)
 
 

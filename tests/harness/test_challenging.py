@@ -38,7 +38,7 @@ def test_lists_are_the_worst_of_the_baseline(small, crystals):
     worst = blocks[blocks["part"] == "all"].sort_values("mae").iloc[-1]
     shells = tuple(worst[["element_i", "shell_i", "element_j", "shell_j"]])
     assert found.blocks == {"hamiltonian": shells}
-    assert "20 steps, seed 1000; made by `slembench data challenging made-up-crystals --steps 20`" in found.baseline
+    assert "20 steps, seed 1000; made by `slembench dev challenging made-up-crystals --steps 20`" in found.baseline
     assert not (work / "floors").exists()
 
 
@@ -58,7 +58,7 @@ def test_command_leaves_the_card_on_a_dry_run(small, toy_folder, monkeypatch):
     monkeypatch.setattr(challenging, "BASELINE", str(toy_folder))
     monkeypatch.setattr(challenging, "VARIANT", "h")
     before = (root / "card.yaml").read_bytes()
-    options = ["data", "challenging", str(root), "--steps", "20", "--workdir", str(work)]
+    options = ["dev", "challenging", str(root), "--steps", "20", "--workdir", str(work)]
     result = CliRunner().invoke(app, [*options, "--dry-run"])
     assert result.exit_code == 0, result.output
     assert f"structures, worst first: {found.samples[0]}" in result.output

@@ -103,9 +103,9 @@ def test_command_goes_through_all_runs_below(copied, crystals):
     shutil.rmtree(copied.parent / "other" / "checkpoint")
     (copied.parent / "other" / "test" / "predictions.h5").unlink()
     options = ["--dataset", str(crystals.root), "--no-floors", "--no-physics"]
-    result = CliRunner().invoke(app, ["rescore", str(copied.parent), *options])
+    result = CliRunner().invoke(app, ["dev", "rescore", str(copied.parent), *options])
     assert result.exit_code == 1
     assert "1 of 2 runs scored again" in result.output
     assert "neither predictions.h5 nor a checkpoint" in result.output
-    result = CliRunner().invoke(app, ["rescore", str(copied), *options])
+    result = CliRunner().invoke(app, ["dev", "rescore", str(copied), *options])
     assert result.exit_code == 0, result.output

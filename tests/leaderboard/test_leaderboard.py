@@ -80,7 +80,7 @@ def test_level_of_theory_in_one_line(code, basis, theory, flag):
 
 
 def test_folders_of_results_that_are_not_there_are_named(tmp_path):
-    for command in (["leaderboard"], ["site", "build", "--out", str(tmp_path / "s")]):
+    for command in (["board"], ["board", "--html", str(tmp_path / "s")]):
         done = CliRunner().invoke(app, [*command, "--results", str(tmp_path / "none")])
         assert (done.exit_code, done.stderr) == (1, f"error: {tmp_path / 'none'}: no such folder of results\n")
     with pytest.raises(ConfigError, match=r"searched .* \(no runs, submissions, floors in it\)"):
@@ -153,7 +153,7 @@ def test_no_run_is_an_error(tmp_path):
 
 def test_command(board, add_run, tmp_path):
     runner = CliRunner()
-    options = ["leaderboard", "--runs", str(add_run.root), "--no-committed"]
+    options = ["board", "--runs", str(add_run.root), "--no-committed"]
     done = runner.invoke(app, [*options, "--dataset", "mos2-mini", "--out", str(tmp_path / "out")])
     assert done.exit_code == 0
     assert "measured here" in done.output

@@ -28,7 +28,7 @@ def boards(add_run):
 
 def test_the_board_in_the_readme_is_that_of_the_committed_results():
     boards = slembench.board(runs=()).boards
-    assert overview_block(boards) in README.read_text(), "run `slembench leaderboard --readme README.md`"
+    assert overview_block(boards) in README.read_text(), "run `slembench board --readme README.md`"
 
 
 def test_one_line_a_task_and_the_best_entry_of_each_model(boards):
@@ -70,7 +70,7 @@ def test_a_file_without_marks_is_refused(boards, tmp_path, text):
 def test_command(boards, add_run, tmp_path):
     path = tmp_path / "R.md"
     path.write_text(f"{BEGIN}\n{END}\n")
-    options = ["leaderboard", "--no-committed", "--runs", str(add_run.root), "--readme", str(path)]
+    options = ["board", "--no-committed", "--runs", str(add_run.root), "--readme", str(path)]
     assert CliRunner().invoke(app, options).exit_code == 0
     assert "| mos2-mini | H | 9 steps | 40 | 15 (1) | 1500 |" in path.read_text()
     done = CliRunner().invoke(app, [*options[:-1], str(tmp_path / "none.md")])

@@ -13,7 +13,7 @@ from slembench.data.official_card import list_official
 from slembench.reports.dataset_pages import all_names, index_page, write_page
 
 DOCS = Path(__file__).parents[2] / "docs" / "datasets"
-HINT = "run `slembench data page --all --out docs/datasets`"
+HINT = "run `slembench dev page --all --out docs/datasets`"
 
 
 @pytest.fixture(autouse=True)
@@ -68,5 +68,5 @@ def test_the_code_on_the_page_runs(name, capsys):
 @pytest.mark.parametrize("name", list_official())
 def test_pages_of_official_sets_say_what_to_do(name):
     text = (DOCS / f"{name}.md").read_text()
-    assert f"slembench data fetch {name}" in text
+    assert f"slembench data get {name}" in text
     assert "![" not in text

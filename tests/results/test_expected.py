@@ -96,7 +96,7 @@ def test_entries_need_a_training_and_the_score():
 
 
 def test_broken_files_are_named(tmp_path):
-    with pytest.raises(DataError, match="no such file; `slembench expected RUN --write`"):
+    with pytest.raises(DataError, match="no such file; `slembench dev expected RUN --write`"):
         read_expected(tmp_path)
     (tmp_path / EXPECTED_FILE).write_text("description: a\nruns: {x: {variant: board}}\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"expected.yaml: key 'runs.x.split'"):

@@ -75,7 +75,7 @@ def test_table_of_sizes():
 
 def test_command(runs, tmp_path):
     def call(*args):
-        return CliRunner().invoke(app, ["exponents", *map(str, args)])
+        return CliRunner().invoke(app, ["study", "fit", *map(str, args)])
 
     result = call(runs, "--out", tmp_path / "e.csv")
     assert result.exit_code == 0, result.output

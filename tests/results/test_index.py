@@ -64,7 +64,7 @@ def test_a_file_that_changes_is_noticed(root, name):
 
 def test_a_folder_that_is_not_in_the_index_is_noticed(root, write_run):
     write_run(root / "submissions" / "c", "c", [0.3] * 3, model="c")
-    assert check_index(root) == ["submissions/c: not in the index; run `slembench results add`"]
+    assert check_index(root) == ["submissions/c: not in the index; run `slembench dev results add`"]
     assert [entry.path for entry in add_entries(root)] == ["submissions/c"]
 
 
@@ -123,16 +123,16 @@ def test_a_broken_index_is_refused(root, old, new, message):
 def test_commands(root, write_run):
     run = CliRunner()
     at = ["--results", str(root)]
-    done = run.invoke(app, ["results", "check", *at])
+    done = run.invoke(app, ["dev", "results", "check", *at])
     assert (done.exit_code, done.output) == (0, "2 entries, 0 problems\n")
     write_run(root / "runs" / "c", "c", [0.3] * 3, model="c")
-    assert run.invoke(app, ["results", "check", *at]).exit_code == 1
-    assert "added runs/c" in run.invoke(app, ["results", "add", *at]).output
-    done = run.invoke(app, ["results", "supersede", "runs/a/test", "--by", "runs/c", "--reason", "better", *at])
+    assert run.invoke(app, ["dev", "results", "check", *at]).exit_code == 1
+    assert "added runs/c" in run.invoke(app, ["dev", "results", "add", *at]).output
+    done = run.invoke(app, ["dev", "results", "supersede", "runs/a/test", "--by", "runs/c", "--reason", "better", *at])
     assert done.output == "runs/a/test is superseded by runs/c\n"
-    done = run.invoke(app, ["results", "withdraw", "runs/b/test", "--reason", "a fault", *at])
+    done = run.invoke(app, ["dev", "results", "withdraw", "runs/b/test", "--reason", "a fault", *at])
     assert done.output == "runs/b/test is withdrawn\n"
-    assert run.invoke(app, ["results", "check", *at]).exit_code == 0
-    done = run.invoke(app, ["results", "withdraw", "runs/b/test", "--reason", "again", *at])
+    assert run.invoke(app, ["dev", "results", "check", *at]).exit_code == 0
+    done = run.invoke(app, ["dev", "results", "withdraw", "runs/b/test", "--reason", "again", *at])
     assert done.exit_code == 1
     assert done.stderr.startswith("error: ")

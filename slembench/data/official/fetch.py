@@ -71,12 +71,12 @@ def instructions(card: OfficialCard) -> str:
     """What to do to get the published file, one sentence."""
     file = card.publication.file
     if file.access == "direct":
-        return f"run `slembench data fetch {card.name}`"
-    then = f"save it as {file_place(card)}, then run `slembench data import --dataset {card.name}`"
+        return f"run `slembench data get {card.name}`"
+    then = f"save it as {file_place(card)}, then run `slembench data get {card.name}`"
     if file.access == "unknown":
         return (
             f"no address of it could be confirmed (see {card.publication.page}); if you have the data, run"
-            f" `slembench data import PATH --dataset {card.name}`"
+            f" `slembench data get {card.name} --from PATH`"
         )
     what = "an account is needed" if file.access == "login" else "a browser is needed"
     return f"{what}: open {file.address}, {then}"

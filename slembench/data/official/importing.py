@@ -155,7 +155,7 @@ def _provisional(official: OfficialCard, copy: LocalCopy, overlap: bool) -> Card
             "seed": getattr(official.splits, "seed", 0),
             "file": SPLIT_FILE,
         },
-        "origin": {"recipe": f"slembench data import --dataset {official.name}", "files": {"pending": "pending"}},
+        "origin": {"recipe": f"slembench data get {official.name}", "files": {"pending": "pending"}},
         "notes": [*official.notes, *doubts, _extent(official, copy)],
     }
     return parse_card(content | measured, copy.path)

@@ -32,8 +32,8 @@ class Entry:
         bytes: on this machine.
         level: level of theory, short.
         licence: of the data.
-        step: what is to be done next in a word or two: "fetch", "fetch, browser", "fetch, login", "import",
-            "import PATH"; empty where nothing is.
+        step: what is to be done next in a word or two: "download", "download, browser", "download, login",
+            "import", "import a copy"; empty where nothing is.
         get: the same as a command; empty where nothing is to be done.
         folder: folder of the data set or path of the file on this machine.
     """
@@ -112,8 +112,8 @@ def _ready(name: str, card: Card, official: OfficialCard | None) -> Entry:
         bytes=size,
         level=short_level(card.level_of_theory),
         licence=card.licence,
-        step="import PATH" if part else "",
-        get=f"a larger copy: slembench data import PATH --dataset {name}" if part else "",
+        step="import a copy" if part else "",
+        get=f"a larger copy: slembench data get {name} --from PATH" if part else "",
         folder=folder,
     )
 
@@ -146,12 +146,12 @@ def _remote(card: OfficialCard) -> Entry:
 def _steps(card: OfficialCard, state: State) -> tuple[str, str]:
     access = card.publication.file.access
     if state == "downloaded":
-        return "import", f"slembench data import --dataset {card.name}"
+        return "import", f"slembench data get {card.name}"
     if access == "direct":
-        return "fetch", f"slembench data fetch {card.name}"
+        return "download", f"slembench data get {card.name}"
     if access == "unknown":
-        return "import PATH", f"no address known; slembench data import PATH --dataset {card.name}"
-    return f"fetch, {access}", f"by {access}: slembench data fetch {card.name} tells how"
+        return "import a copy", f"no address known; slembench data get {card.name} --from PATH"
+    return f"download, {access}", f"by {access}: slembench data get {card.name} tells how"
 
 
 def _head(text: str) -> str:

@@ -146,7 +146,7 @@ def assemble(name: str, workdir: Path, out: Path) -> Dataset:
             _card_content(template, first, files, splits, header), {"numerical_noise": numerical_noise(workdir)}
         ) | {
             "origin": {
-                "recipe": f"slembench data generate {name}",
+                "recipe": f"slembench dev generate {name}",
                 "files": {DATA_FILE: sha256(folder / DATA_FILE)},
             }
         }

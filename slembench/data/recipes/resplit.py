@@ -100,7 +100,7 @@ def _card(name: str, source: Card, rule: Resplit, splits: Splits, folder: str) -
     content["counts"] |= {"splits": {split: len(ids) for split, ids in splits.items()}}
     content["splits"] |= {"rule": f"by number of atoms: {sizes}", "file": SPLIT_FILE}
     content["origin"] = {
-        "recipe": f"slembench data generate {rule.source}, divided by size",
+        "recipe": f"slembench dev generate {rule.source}, divided by size",
         "files": {f"../{folder}/{file}": checksum for file, checksum in source.origin.files.items()},
     }
     return parse_card(content, RULES / f"{name}.yaml")

@@ -19,7 +19,7 @@ CLAIMS = Path("results") / "claims.yaml"
 
 HEAD = """# Claims, and what was measured here
 
-(Written by `slembench reproduction` from `results/claims.yaml`, the committed runs and studies, and the records of
+(Written by `slembench dev claims` from `results/claims.yaml`, the committed runs and studies, and the records of
 `benchmarks/`. The verdicts are found, not written.)
 
 The data here are small sets made for this project, and training is short: minutes on one core where the papers train

@@ -68,7 +68,7 @@ def test_database_is_not_unpacked(server, publish, logged):
     ("access", "message"),
     [
         ("browser", r"mine: a browser is needed: open http://\S+/file.zip, save it as .*_downloads/set.zip, then"
-         " run `slembench data import --dataset mine`"),
+         " run `slembench data get mine`"),
         ("login", r"mine: an account is needed: open http"),
         ("unknown", "mine: no address of it could be confirmed"),
     ],

@@ -175,7 +175,7 @@ def test_pictures_of_a_data_set_are_drawn_once(crystals, write_run, tmp_path, mo
 
 
 def test_no_run_is_one_line_of_error(results, tmp_path):
-    options = ["site", "build", "--results", str(results), "--out", str(tmp_path / "s"), "--dataset", "nothing"]
+    options = ["board", "--results", str(results), "--html", str(tmp_path / "s"), "--dataset", "nothing"]
     done = CliRunner().invoke(app, options)
     assert done.exit_code == 1
     assert done.stderr.startswith("error: no run of data set 'nothing'")

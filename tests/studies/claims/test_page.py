@@ -22,7 +22,7 @@ def judged():
 
 def test_the_committed_page_is_up_to_date(judged, tmp_path):
     page = write_page(judged, ROOT, tmp_path / "page.md")
-    assert page.read_text() == PAGE.read_text(), "write it anew: slembench reproduction --out docs/reproduction.md"
+    assert page.read_text() == PAGE.read_text(), "write it anew: slembench dev claims --out docs/reproduction.md"
 
 
 def test_every_claim_has_a_part_with_numbers(judged):
@@ -42,6 +42,6 @@ def test_published_rows_that_are_not_there_are_an_error(judged, tmp_path):
 
 
 def test_the_command_says_where_evidence_is_missing(tmp_path):
-    result = CliRunner().invoke(app, ["reproduction", "--root", str(tmp_path)])
+    result = CliRunner().invoke(app, ["dev", "claims", "--root", str(tmp_path)])
     assert result.exit_code == 1
     assert "claims.yaml does not exist; name the project's folder with --root" in result.output

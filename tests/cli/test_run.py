@@ -1,7 +1,6 @@
-import os
+"""``slembench run``: scores beside the floors, resumed; training alone; mistakes in one line."""
+
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from slembench.cli import app
 
 ROOT = Path(__file__).parents[2]
 STEPS = ["--set", "training.max_steps=6", "--set", "training.validate_every=3"]
+TRAIN = [*STEPS, "--stop-after", "train"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +47,17 @@ def test_run_shows_scores_beside_floors_and_resumes(crystals, toy_folder, tmp_pa
     code, out, err = command(*arguments)
     assert code == 0, err
     assert "hamiltonian.mae_all.full.pooled" in out
-    assert all(word in out for word in ("first", "zero", "irreps-mean", "leaderboard"))
+    assert all(word in out for word in ("first", "zero", "irreps-mean", "slembench board --runs"))
     assert "trained: 6 steps" in err
     code, out, err = command(*arguments)
     assert (code, "finished already" in err, "hamiltonian.mae_all" in out) == (0, True, True)
 
 
 def test_train_then_predict_then_evaluate(crystals, toy_folder, tmp_path):
-    code, out, err = command(
-        "train", "--dataset", crystals.root, "--model", toy_folder, *STEPS, "--out", tmp_path / "t"
-    )
+    train = ["run", "--dataset", crystals.root, "--model", toy_folder, *STEPS, "--out", tmp_path / "t"]
+    code, out, err = command(*train, "--stop-after", "train")
     assert code == 0, err
+    assert not list((tmp_path / "t").rglob("record.yaml"))
     assert Path(out.strip()).is_dir()
     file = tmp_path / "new" / "p.h5"
     for checkpoint in (tmp_path / "t", tmp_path / "t" / "checkpoint", out.strip()):
@@ -74,9 +74,9 @@ def test_train_then_predict_then_evaluate(crystals, toy_folder, tmp_path):
     [
         (["run", "--dataset", "{data}", "--model", "{model}"], "max_steps, max_wall_s or max_cpu_s"),
         (["run", "--dataset", "{data}", "--model", "{model}", "--set", "training.steps=3"], "steps': unknown key"),
-        (["train", "--dataset", "nowhere", "--model", "{model}", *STEPS], "no data set 'nowhere'"),
-        (["train", "--dataset", "{data}", "--model", "nothing"], "no model 'nothing'"),
-        (["train", "--dataset", "{data}", "--model", "{model}", *STEPS, "--partition", "30"], "partition 30 %"),
+        (["run", "--dataset", "nowhere", "--model", "{model}", *TRAIN], "no data set 'nowhere'"),
+        (["run", "--dataset", "{data}", "--model", "nothing", *TRAIN], "no model 'nothing'"),
+        (["run", "--dataset", "{data}", "--model", "{model}", *TRAIN, "--partition", "30"], "partition 30 %"),
         (["predict", "--dataset", "{data}", "--checkpoint", "no", "--out", "p.h5"], "no: no checkpoint here"),
     ],
 )
@@ -90,11 +90,12 @@ def test_mistakes_are_one_line(crystals, toy_folder, tmp_path, monkeypatch, argu
     assert not list(tmp_path.rglob("*.h5"))
 
 
-@pytest.mark.parametrize("name", ["run", "train", "predict"])
-def test_help_teaches_without_heavy_imports(name):
-    code = f"import sys; from slembench.cli import app\ntry: app(['{name}', '--help'])\nfinally: print(*sys.modules)"
-    environment = os.environ | {"COLUMNS": "120"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
-    assert f"slembench {name} --" in done.stdout
-    assert "--dataset" in done.stdout
-    assert not {"torch", "datasets", "pandas"} & set(done.stdout.split())
+def test_what_was_only_trained_is_gone_on_with(crystals, toy_folder, tmp_path):
+    arguments = ["run", "--dataset", crystals.root, "--model", toy_folder, *STEPS, "--out", tmp_path / "t"]
+    code, checkpoint, err = command(*arguments, "--stop-after", "train")
+    assert code == 0, err
+    weights = next(Path(checkpoint.strip()).glob("*.safetensors")).read_bytes()
+    code, out, err = command(*arguments, "--no-floors")
+    assert (code, "hamiltonian.mae_all" in out) == (0, True), err
+    assert next(Path(checkpoint.strip()).glob("*.safetensors")).read_bytes() == weights
+    assert (tmp_path / "t" / "test" / "record.yaml").is_file()

@@ -44,7 +44,7 @@ def test_convert(water, tmp_path):
     back, sample = next(read_samples(tmp_path / "out")), next(read_samples(water))
     assert back.id == "7"
     np.testing.assert_array_equal(back.atoms.positions, sample.atoms.positions)
-    done = run("convert", tmp_path / "out", "--to", "qh9", "--out", tmp_path / "back.db", "--from", "deeptb")
+    done = run("convert", tmp_path / "out", "--to", "qh9", "--out", tmp_path / "back.db", "--format", "deeptb")
     assert done.exit_code == 0, done.output
     values = [next(read_samples(p)).operators["hamiltonian"].values for p in (water, tmp_path / "back.db")]
     np.testing.assert_array_max_ulp(*values, 2)
@@ -64,12 +64,12 @@ def test_overlap_is_computed_on_request(water, tmp_path):
     [
         (("convert", "--to", "deeptb", "--out", "w.db"), "exists already", 1),
         (("convert", "--to", "xyz", "--out", "x"), "unknown target 'xyz'", 1),
-        (("convert", "--to", "deeptb", "--out", "x", "--from", "deeptb"), "no folder with positions.dat", 1),
+        (("convert", "--to", "deeptb", "--out", "x", "--format", "deeptb"), "no folder with positions.dat", 1),
         (("convert", "--to", "deeptb", "--out", "x", "--unit", "eV"), "format qh9 has no option 'unit'", 1),
         (("convert", "--to", "deeptb", "--out", "x", "--unit", "Ry"), "unknown unit 'Ry'; use eV or Hartree", 1),
         (("convert", "--to", "deeptb", "--out", "x", "--basis", "C"), "--basis must look like C=3s2p1d,H=2s1p", 1),
         (("inspect", "--length-unit", "Bohr"), "the first", 0),
-        (("inspect", "--from", "qh8"), "unknown format 'qh8'; known: deeph-new", 1),
+        (("inspect", "--format", "qh8"), "unknown format 'qh8'; known: deeph-new", 1),
         (("convert", "--to", "deeptb"), "Missing option '--out'", 2),
     ],
 )
@@ -86,7 +86,7 @@ def test_errors_are_one_line(water, tmp_path, monkeypatch, words, message, code)
 
 
 def test_basis_option_reaches_the_reader(tmp_path):
-    done = run("inspect", tmp_path, "--from", "deeptb-lmdb", "--basis", "C=3s2p1d,H=2s1p")
+    done = run("inspect", tmp_path, "--format", "deeptb-lmdb", "--basis", "C=3s2p1d,H=2s1p")
     assert done.exit_code == 1
     assert "no LMDB file" in done.output
 

@@ -1,10 +1,7 @@
-"""Templates, submissions from the command line and the schema; `tests/test_submitting.py` walks the whole path."""
-
-import json
+"""Templates and submissions from the command line; `tests/test_submitting.py` walks the whole path."""
 
 import h5py
 import numpy as np
-import pytest
 from typer.testing import CliRunner
 
 from slembench.cli import app
@@ -15,7 +12,7 @@ SAY = ["--code-licence", "MIT", "--weights-licence", "none", "--trained-on", "no
 def test_unfilled_template_is_refused(crystals, tmp_path):
     run = CliRunner()
     file = tmp_path / "mine.h5"
-    assert run.invoke(app, ["predictions", "template", str(crystals.root), "--out", str(file)]).exit_code == 0
+    assert run.invoke(app, ["data", "template", str(crystals.root), "--out", str(file)]).exit_code == 0
     with h5py.File(file) as stored:
         assert np.isnan(stored["operators/hamiltonian/values"][:]).all()
         assert [i.decode() for i in stored["ids"]] == crystals.split("test")
@@ -31,7 +28,7 @@ def test_unfilled_template_is_refused(crystals, tmp_path):
 def test_reference_of_training_structures(crystals, tmp_path):
     """What a stranger learns from: the stored blocks, in the layout of the answer; never of a test split."""
     run, file = CliRunner(), tmp_path / "train.h5"
-    command = ["predictions", "template", str(crystals.root), "--filled", "--out", str(file)]
+    command = ["data", "template", str(crystals.root), "--filled", "--out", str(file)]
     assert run.invoke(app, [*command, "--split", "train"]).exit_code == 0
     with h5py.File(file) as stored:
         assert [i.decode() for i in stored["ids"]] == crystals.split("train")
@@ -47,16 +44,3 @@ def test_submit_looks_before_it_works(tmp_path):
         result = CliRunner().invoke(app, ["submit", file, "--out", out, *SAY])
         assert result.exit_code == 1
         assert message in result.stderr
-
-
-@pytest.mark.parametrize("command", [["predictions", "template"], ["submit"], ["verify"]])
-def test_help_teaches(command):
-    result = CliRunner().invoke(app, [*command, "--help"])
-    assert result.exit_code == 0
-    assert f"slembench {' '.join(command)} " in result.output
-
-
-def test_schema_refuses_unknown_keys():
-    schema = json.loads(CliRunner().invoke(app, ["predictions", "schema"]).output)
-    assert schema["additionalProperties"] is False
-    assert {"code_licence", "weights_licence", "split_hash", "training"} <= set(schema["required"])
