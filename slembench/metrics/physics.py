@@ -2,6 +2,20 @@
 
 Every function calls the model on a structure and on a changed one, and compares blocks that must be equal. Errors are
 relative to the mean |element| of the operator, the largest and the mean one; callables should work in float64.
+
+Example:
+    A model with one s orbital an atom, whose blocks follow from distances, and one that knows the direction z.
+
+    >>> from slembench.operators.orbitals import Basis
+    >>> def model(atoms, bias=0.0):
+    ...     vectors = atoms.get_all_distances(vector=True)
+    ...     h = -np.exp(-np.linalg.norm(vectors, axis=-1)) + bias * np.abs(vectors[:, :, 2])
+    ...     return {"hamiltonian": BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, h)}
+    >>> atoms = ase.Atoms("H3", positions=[[0, 0, 0], [0.8, 0, 0], [0, 0.9, 0.4]])
+    >>> turn = polar_rotation(atoms)
+    >>> good, bad = (rotation_error(lambda a: model(a, bias), atoms, turn)["hamiltonian"] for bias in (0.0, 0.1))
+    >>> good.largest < 1e-12, bad.largest > 0.1
+    (True, True)
 """
 
 from __future__ import annotations
@@ -33,10 +47,22 @@ class Deviation:
     mean: float
 
 
-def deviation(found: BlockMatrix, expected: BlockMatrix) -> Deviation:
-    """Deviation of ``found`` from ``expected`` over the united pairs; absent blocks are zero."""
-    scale = max(float(np.abs(expected.values).mean()), 1e-300)
-    error = np.abs((found - expected).values)
+def deviation(result: BlockMatrix, expected: BlockMatrix) -> Deviation:
+    """Deviation of one operator from another over the united pairs; absent blocks are zero.
+
+    Args:
+        result: operator that was predicted for the changed structure.
+        expected: operator that it should equal; its mean |element| is the scale.
+
+    Example:
+        >>> from slembench.operators.orbitals import Basis
+        >>> basis, atoms = Basis.parse({"H": "1s"}), np.array([1, 1])
+        >>> h = BlockMatrix.from_dense(basis, atoms, np.array([[-0.5, -0.5], [-0.5, -0.5]]))
+        >>> deviation(h.with_values(np.array([-0.5, -0.5, -0.5, -0.6])), h)
+        Deviation(largest=0.1999..., mean=0.0499...)
+    """
+    scale = max(float(np.abs(expected.values).mean()), 1e-300)  # an operator of zeros deviates by nothing or by a lot
+    error = np.abs((result - expected).values)
     return Deviation(float(error.max(initial=0.0)) / scale, float(error.mean()) / scale if len(error) else 0.0)
 
 
@@ -50,6 +76,17 @@ def rotation_error(predict: Predictor, atoms: ase.Atoms, rotation: FloatArray) -
 
     Returns:
         Operator -> deviation.
+
+    Example:
+        A model that knows the direction of a bond: wrong under a rotation, but even under inversion.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> def model(atoms):
+        ...     h = -np.abs(atoms.get_all_distances(vector=True)[:, :, 2])
+        ...     return {"hamiltonian": BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, h)}
+        >>> atoms, quarter = ase.Atoms("H2", positions=[[0, 0, 0], [0, 0, 1]]), np.eye(3)[[0, 2, 1]]
+        >>> [rotation_error(model, atoms, q)["hamiltonian"].largest for q in (quarter, -np.eye(3))]
+        [2.0, 0.0]
     """
     turned = atoms.copy()
     turned.set_cell(np.asarray(atoms.cell) @ rotation.T)
@@ -59,13 +96,21 @@ def rotation_error(predict: Predictor, atoms: ase.Atoms, rotation: FloatArray) -
 
 
 def polar_rotation(atoms: ase.Atoms) -> FloatArray:
-    """(3, 3) rotation that lays the bond of the two closest atoms exactly along the polar axis z, where frames flip."""
+    """(3, 3) rotation that lays the bond of the two closest atoms exactly along the polar axis z.
+
+    Local frames of bonds are undefined about this axis, so that models fail here first.
+
+    Example:
+        >>> atoms = ase.Atoms("H2", positions=[[0, 0, 0], [0.6, 0.8, 0]])
+        >>> (polar_rotation(atoms) @ [0.6, 0.8, 0]).round(12) + 0
+        array([0., 0., 1.])
+    """
     vectors = atoms.get_all_distances(mic=bool(np.any(atoms.pbc)), vector=True)
     lengths = np.linalg.norm(vectors, axis=-1)
     np.fill_diagonal(lengths, np.inf)
     i, j = np.unravel_index(int(lengths.argmin()), lengths.shape)
     z = vectors[i, j] / lengths[i, j]
-    x = np.eye(3)[np.abs(z).argmin()]
+    x = np.eye(3)[np.abs(z).argmin()]  # the axis farthest from z, so that its normal part does not vanish
     x = x - (x @ z) * z
     x /= np.linalg.norm(x)
     return np.stack([x, np.cross(z, x), z])
@@ -84,26 +129,69 @@ def translation_error(
 
     Returns:
         Operator -> deviation.
+
+    Example:
+        A model that reads absolute positions.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> def model(atoms):
+        ...     h = -np.exp(-atoms.get_all_distances()) - 0.1 * atoms.positions[:, :1]
+        ...     return {"hamiltonian": BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, h)}
+        >>> atoms = ase.Atoms("H3", positions=[[0, 0, 0], [0.8, 0, 0], [0, 0.9, 0.4]])
+        >>> error = translation_error(model, atoms, np.array([1.0, 0, 0]))["hamiltonian"]
+        >>> 0.1 < error.mean < 0.3
+        True
     """
     moved = atoms.copy()
     moved.positions += shift
     crossed = np.zeros((len(atoms), 3), dtype=np.int64)
     if wrap and np.any(atoms.pbc):
         inside = atoms.cell.complete().scaled_positions(moved.positions)
-        crossed = np.floor(inside).astype(np.int64) * np.asarray(atoms.pbc)
+        crossed = np.floor(inside).astype(np.int64) * np.asarray(atoms.pbc)  # cells that each atom goes back
         moved.positions -= crossed @ atoms.cell.array
     before, after = predict(atoms), predict(moved)
     return {name: deviation(relabelled(after[name], crossed), before[name]) for name in before}
 
 
 def relabelled(blocks: BlockMatrix, crossed: IntArray) -> BlockMatrix:
-    """The operator with pairs named as before the atoms went back by ``crossed`` (N, 3) cells."""
+    """The operator with pairs named as before the atoms went back by ``crossed`` (N, 3) cells.
+
+    Example:
+        An atom that went back by one cell along z; its neighbour at R = (0, 0, 1) was at R = (0, 0, 2) before.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> basis, crossed = Basis.parse({"H": "1s"}), np.array([[0, 0, 1], [0, 0, 0]])
+        >>> blocks = BlockMatrix(basis, np.array([1, 1]), [[0, 1]], [[0, 0, 1]], np.array([-0.9]))
+        >>> relabelled(blocks, crossed).pair_shift
+        array([[0, 0, 2]])
+    """
     i, j = blocks.pair_index.T
+    # r_i is now r_i - c_i: the same bond r_j + R - r_i has R' = R + c_j - c_i in the new labels
     return replace(blocks, pair_shift=blocks.pair_shift - crossed[j] + crossed[i])
 
 
 def permutation_error(predict: Predictor, atoms: ase.Atoms, order: IntArray) -> dict[str, Deviation]:
-    """`permutation`: blocks after the atoms were reordered by ``order`` (N,) and the blocks put back."""
+    """`permutation`: blocks after the atoms were reordered and the blocks put back.
+
+    Args:
+        predict: the model.
+        atoms: structure.
+        order: (N,) old number of each atom in the new structure.
+
+    Returns:
+        Operator -> deviation.
+
+    Example:
+        A model that reads the number of an atom in the list.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> def model(atoms):
+        ...     h = -np.exp(-atoms.get_all_distances()) - np.diag([0.5, 0, 0])
+        ...     return {"hamiltonian": BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, h)}
+        >>> atoms = ase.Atoms("H3", positions=[[0, 0, 0], [0.8, 0, 0], [0, 0.9, 0.4]])
+        >>> permutation_error(model, atoms, np.array([1, 0, 2]))["hamiltonian"].largest > 0.5
+        True
+    """
     before, after = predict(atoms), predict(atoms[order])
     return {
         name: deviation(
@@ -114,14 +202,28 @@ def permutation_error(predict: Predictor, atoms: ase.Atoms, order: IntArray) -> 
 
 
 def hermiticity_error(operator: BlockMatrix) -> float:
-    """`hermiticity`: max |M_ij(R) - M_ji(-R)^dagger| / mean |M|; NaN where only one direction of each pair is there."""
+    """`hermiticity`: max |M_ij(R) - M_ji(-R)^dagger| / mean |M|; NaN where only one direction of each pair is there.
+
+    Example:
+        >>> from slembench.operators.orbitals import Basis
+        >>> h = BlockMatrix.from_dense(Basis.parse({"H": "1s"}), np.array([1, 1]), np.array([[-1, -0.9], [-1.1, -1]]))
+        >>> round(hermiticity_error(h), 6)
+        0.2
+    """
     if not operator.n_pairs or not (operator.reverse[~operator.onsite] >= 0).any():
         return float("nan")
     return operator.hermiticity_error() / max(float(np.abs(operator.values).mean()), 1e-300)
 
 
 def strip(atoms: ase.Atoms, length: float) -> ase.Atoms:
-    """Free-standing strip of the structure, repeated along its first periodic axis to a ``length`` (Angstrom)."""
+    """Free-standing strip of the structure, repeated along its first periodic axis to a ``length`` (Angstrom).
+
+    Example:
+        >>> chain = ase.Atoms("H", cell=[9, 9, 1.5], pbc=[False, False, True])
+        >>> long = strip(chain, 10.0)
+        >>> len(long), bool(long.pbc.any())
+        (7, False)
+    """
     times = [1, 1, 1]
     if np.any(atoms.pbc):
         axis = int(np.flatnonzero(atoms.pbc)[0])
@@ -145,17 +247,29 @@ def locality_error(
 
     Returns:
         Operator -> largest change / mean |element|, and the number of blocks that lie outside (0: nothing was tested).
+
+    Example:
+        A chain whose on-site blocks read the length of the whole chain.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> def model(atoms):
+        ...     h = -np.exp(-atoms.get_all_distances()) + np.ptp(atoms.positions) * np.eye(len(atoms))
+        ...     return {"hamiltonian": BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, h)}
+        >>> chain = ase.Atoms("H6", positions=[[0, 0, 1.5 * k] for k in range(6)])
+        >>> errors, outside = locality_error(model, chain, (3.0, 3.0))
+        >>> errors["hamiltonian"] > 0.01, outside
+        (True, 9)
     """
-    ends = atoms.positions[:, int(np.ptp(atoms.positions, axis=0).argmax())]
+    ends = atoms.positions[:, int(np.ptp(atoms.positions, axis=0).argmax())]  # along the longest axis
     mover = int(ends.argmax())
     moved = atoms.copy()
-    moved.positions[mover] += step / np.sqrt(3)
+    moved.positions[mover] += step / np.sqrt(3)  # along (1, 1, 1): no coordinate stays
     before, after = predict(atoms), predict(moved)
     away = np.minimum(*(np.linalg.norm(a.positions - a.positions[mover], axis=1) for a in (atoms, moved)))
     errors, outside = {}, 0
     for name, blocks in before.items():
         distance = away[blocks.pair_index].min(axis=1)
-        free = np.flatnonzero(distance > np.where(blocks.onsite, *reach))
+        free = np.flatnonzero(distance > np.where(blocks.onsite, *reach))  # before and after the step
         outside = max(outside, len(free))
         chosen = blocks.take(free)
         same = after[name].align(chosen.pair_index, chosen.pair_shift)[0]
@@ -169,6 +283,18 @@ def size_error(predict: Predictor, atoms: ase.Atoms) -> dict[str, Deviation]:
 
     Raises:
         ValueError: the structure has no periodic axis.
+
+    Example:
+        On-site blocks that depend on the number of atoms.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> def model(atoms):
+        ...     pairs, none = np.arange(len(atoms))[:, None].repeat(2, axis=1), np.zeros((len(atoms), 3))
+        ...     values = np.full(len(atoms), -1 - 0.1 * len(atoms))
+        ...     return {"hamiltonian": BlockMatrix(Basis.parse({"H": "1s"}), atoms.numbers, pairs, none, values)}
+        >>> chain = ase.Atoms("H", cell=[9, 9, 1.5], pbc=[False, False, True])
+        >>> round(size_error(model, chain)["hamiltonian"].largest, 4)
+        0.0909
     """
     if not np.any(atoms.pbc):
         raise ValueError("a structure without periodic axes has no supercell")
@@ -177,6 +303,7 @@ def size_error(predict: Predictor, atoms: ase.Atoms) -> dict[str, Deviation]:
     cells = np.array(list(np.ndindex(*times.tolist())))
     errors = {}
     for name, blocks in large.items():
+        # ase.Atoms.repeat numbers atoms cell by cell: atom a of the supercell is atom a mod N in cell a // N
         part, index = np.divmod(blocks.pair_index, len(atoms))
         home = np.flatnonzero(part[:, 0] == 0)
         shift = blocks.pair_shift * times + cells[part[:, 1]] - cells[part[:, 0]]
@@ -202,6 +329,17 @@ def continuity_error(
 
     Returns:
         Operator -> largest change / mean |element|.
+
+    Example:
+        On-site blocks that count the neighbours within the cutoff jump when one of them leaves.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> def model(atoms):
+        ...     h = -np.diag((atoms.get_all_distances() < 3.0).sum(axis=0).astype(float))
+        ...     return {"hamiltonian": BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, h)}
+        >>> atoms = ase.Atoms("H3", positions=[[0, 0, 0], [0.8, 0, 0], [0, 0.9, 0.4]])
+        >>> continuity_error(model, atoms, {1: 3.0})["hamiltonian"] > 0.1
+        True
     """
     before, after = (predict(_probe(atoms, cutoffs, side * step / 2)) for side in (-1, 1))
     errors = {}
@@ -248,7 +386,12 @@ class Check:
         return None if np.isnan(self.value) else bool(self.value <= self.limit)
 
     def content(self) -> dict[str, float | str | bool | None]:
-        """As JSON values; a value that was not measured is None."""
+        """As JSON values; a value that was not measured is None.
+
+        Example:
+            >>> Check(2e-7, None, 1e-6, "Q = -1").content()
+            {'value': 2e-07, 'mean': None, 'limit': 1e-06, 'passed': True, 'note': 'Q = -1'}
+        """
         value = None if np.isnan(self.value) else self.value
         return {"value": value, "mean": self.mean, "limit": self.limit, "passed": self.passed, "note": self.note}
 
@@ -281,8 +424,18 @@ def physics_report(
 
     Returns:
         Name (as in the catalogue) -> check; one that cannot be made says why.
+
+    Example:
+        >>> from slembench.operators.orbitals import Basis
+        >>> def model(atoms):
+        ...     h = -np.exp(-atoms.get_all_distances())
+        ...     return {"hamiltonian": BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, h)}
+        >>> atoms = ase.Atoms("H3", positions=[[0, 0, 0], [0.8, 0, 0], [0, 0.9, 0.4]])
+        >>> {name: check.passed for name, check in physics_report(model, atoms, {1: 3.0}).items()}
+        {'rotation': True, 'inversion': True, 'translation': True, 'permutation': True, 'hermiticity': True,
+         'locality': None, 'size_extensivity': None, 'continuity': True}
     """
-    predict = _remembering(predict, atoms)
+    predict = _cache_first(predict, atoms)
     rng = np.random.default_rng(seed)
     turns = Rotation.random(random_state=seed).as_matrix(), polar_rotation(atoms)
     shift, order = rng.uniform(-3, 3, size=3), rng.permutation(len(atoms))
@@ -304,10 +457,10 @@ def physics_report(
         "size_extensivity": lambda: _size(predict, atoms, largest),
         "continuity": lambda: _continuity(predict, atoms, cutoffs),
     }
-    return {name: _made(name, check) for name, check in checks.items()}
+    return {name: _attempt(name, check) for name, check in checks.items()}
 
 
-def _remembering(predict: Predictor, atoms: ase.Atoms) -> Predictor:
+def _cache_first(predict: Predictor, atoms: ase.Atoms) -> Predictor:
     """The model, called only once on ``atoms`` itself."""
     known: list[Mapping[str, BlockMatrix]] = []
 
@@ -321,12 +474,12 @@ def _remembering(predict: Predictor, atoms: ase.Atoms) -> Predictor:
     return again
 
 
-def _made(name: str, check: Callable[[], Check]) -> Check:
-    """A check, or why it was not made: models of all origins are called on structures they were not made for."""
+def _attempt(name: str, check: Callable[[], Check]) -> Check:
+    """A check, or why it was not made."""
     try:
         return check()
-    except Exception as error:
-        return _nothing(name, f"the model failed: {type(error).__name__}: {error}")
+    except Exception as error:  # models of all origins are called here on structures they were not made for
+        return _skipped(name, f"the model failed: {type(error).__name__}: {error}")
 
 
 def _worst(errors: Sequence[Mapping[str, Deviation]], name: str, note: str) -> Check:
@@ -334,40 +487,40 @@ def _worst(errors: Sequence[Mapping[str, Deviation]], name: str, note: str) -> C
     return Check(max(e.largest for e in every), max(e.mean for e in every), LIMITS[name], note)
 
 
-def _nothing(name: str, why: str) -> Check:
-    return Check(float("nan"), None, LIMITS[name], why)
+def _skipped(name: str, reason: str) -> Check:
+    return Check(float("nan"), None, LIMITS[name], reason)
 
 
 def _hermiticity(operators: Mapping[str, BlockMatrix]) -> Check:
     errors = [hermiticity_error(operator) for operator in operators.values()]
     if np.isnan(errors).any():
-        return _nothing("hermiticity", "one direction of each pair is predicted, the other follows")
+        return _skipped("hermiticity", "one direction of each pair is predicted, the other follows")
     return Check(max(errors), None, LIMITS["hermiticity"], "both directions of every pair")
 
 
 def _locality(predict: Predictor, atoms: ase.Atoms, reach: tuple[float, float] | None, largest: int) -> Check:
     if reach is None or not np.isfinite(reach).all():
-        return _nothing("locality", "the model states no finite receptive field")
+        return _skipped("locality", "the model states no finite receptive field")
     long = strip(atoms, 2.0 + max(reach))
     if len(long) > largest:
-        return _nothing("locality", f"a strip longer than the receptive field has {len(long)} atoms, at most {largest}")
+        return _skipped("locality", f"a strip longer than the receptive field has {len(long)} atoms, at most {largest}")
     errors, outside = locality_error(predict, long, reach)
     if not outside:
-        return _nothing("locality", f"the structure is smaller than the receptive field of {max(reach):.1f} Angstrom")
+        return _skipped("locality", f"the structure is smaller than the receptive field of {max(reach):.1f} Angstrom")
     return Check(max(errors.values()), None, LIMITS["locality"], f"{outside} blocks of a strip of {len(long)} atoms")
 
 
 def _size(predict: Predictor, atoms: ase.Atoms, largest: int) -> Check:
     if not np.any(atoms.pbc):
-        return _nothing("size_extensivity", "no periodic axis")
+        return _skipped("size_extensivity", "no periodic axis")
     number = len(atoms) * 2 ** int(np.sum(atoms.pbc))
     if number > largest:
-        return _nothing("size_extensivity", f"the supercell has {number} atoms, at most {largest}")
+        return _skipped("size_extensivity", f"the supercell has {number} atoms, at most {largest}")
     return _worst([size_error(predict, atoms)], "size_extensivity", f"supercell of {number} atoms")
 
 
 def _continuity(predict: Predictor, atoms: ase.Atoms, cutoffs: Mapping[int, float]) -> Check:
     if len(atoms) < 3:
-        return _nothing("continuity", "fewer than three atoms")
+        return _skipped("continuity", "fewer than three atoms")
     value = max(continuity_error(predict, atoms, cutoffs).values())
     return Check(value, None, LIMITS["continuity"], "three atoms, one pair crossing its cutoff by 1e-6 Angstrom")

@@ -2,9 +2,7 @@
 
 A score is a ratio of sums over structures: sum of numerators / sum of weights. The pooled average takes error sums and
 element counts, the per-structure average takes each structure's own mean and weights of one. Structures of weight
-zero are left out.
-
-Does a model know where it is wrong: its own uncertainty against its error.
+zero are left out. The error of an ensemble is compared with the spread of its members.
 """
 
 from __future__ import annotations
@@ -19,9 +17,15 @@ from numpy.typing import NDArray
 from slembench.operators.orbitals import FloatArray
 
 RESAMPLES = 10_000
+"""Resamples of a bootstrap by default."""
+
 MIN_GROUPS = 20
+"""Groups of structures below which no difference is resolved: the bootstrap's interval is too narrow for few groups."""
+
 MIN_SEEDS = 2
-_BATCH_VALUES = 1 << 24
+"""Seeds of each model below which no difference is resolved: the variance between seeds is unknown."""
+
+_BATCH_VALUES = 1 << 24  # drawn group numbers held at a time, 128 MB
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,14 @@ def bootstrap(
 
     Raises:
         ValueError: shapes that do not fit, or no structure.
+
+    Example:
+        Per-structure errors of 40 structures, each a group of its own: weights of one, so that the score is the mean.
+
+        >>> errors = np.linspace(0.8, 1.2, 40)
+        >>> found = bootstrap(errors, np.ones(40), range(40), resamples=2000)
+        >>> round(found.value, 6), 0.94 < found.low < 0.98, 1.02 < found.high < 1.06
+        (1.0, True, True)
     """
     sums = group_sums(numerator, weight, groups)
     return interval(_score(*sums), resampled_scores([sums], resamples, seed)[:, 0])
@@ -113,6 +125,15 @@ def paired_bootstrap(
 
     Raises:
         ValueError: shapes that do not fit, or no structure.
+
+    Example:
+        Structures differ a lot and the models little; paired, B is better by 0.02 to a high precision.
+
+        >>> hard = np.linspace(0.1, 3.0, 40)
+        >>> a, b = np.stack([hard, hard + 0.001]), np.stack([hard - 0.02, hard - 0.019])
+        >>> result = paired_bootstrap(a, b, np.ones(40), range(40), resamples=1000)
+        >>> round(result.difference.value, 4), result.resolved, result.verdict
+        (0.02, True, 'B lower')
     """
     sums_a, sums_b = group_sums(a, weight, groups), group_sums(b, weight, groups)
     draws = resampled_scores([sums_a, sums_b], resamples, seed)
@@ -133,6 +154,10 @@ def group_sums(numerator: FloatArray, weight: FloatArray, groups: Sequence[objec
 
     Raises:
         ValueError: shapes that do not fit, or no structure.
+
+    Example:
+        >>> group_sums(np.array([1.0, 2.0, 4.0]), np.array([1.0, 1.0, 2.0]), ["a", "b", "a"])
+        (array([[5., 2.]]), array([3., 1.]))
     """
     numerator, weight = np.atleast_2d(np.asarray(numerator, dtype=np.float64)), np.asarray(weight, dtype=np.float64)
     if weight.ndim != 1 or not len(weight) or numerator.shape[1:] != weight.shape or len(groups) != len(weight):
@@ -152,6 +177,7 @@ def group_sums(numerator: FloatArray, weight: FloatArray, groups: Sequence[objec
 
 def _draws(n_groups: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """How often each group is drawn, (b, G) a batch; the batches together hold ``resamples`` rows."""
+    # drawing G groups with replacement = one multinomial draw of G with equal probabilities
     batch = max(1, min(resamples, _BATCH_VALUES // n_groups))
     share = np.full(n_groups, 1 / n_groups)
     for start in range(0, resamples, batch):
@@ -159,6 +185,7 @@ def _draws(n_groups: int, resamples: int, rng: np.random.Generator) -> Iterator[
 
 
 def _score(sums: FloatArray, weights: FloatArray) -> float:
+    """Mean over seeds of the ratio of sums."""
     return float((sums.sum(axis=1) / weights.sum()).mean())
 
 
@@ -168,6 +195,7 @@ def _scores(sums: FloatArray, weights: FloatArray, counts: NDArray[np.int64], rn
     n_seeds = len(sums)
     if n_seeds == 1:
         return np.asarray(of_seed[:, 0])
+    # hierarchical: each resample of groups draws its own seeds, so that both spreads enter the interval
     chosen = rng.integers(n_seeds, size=of_seed.shape)
     return np.asarray(np.take_along_axis(of_seed, chosen, axis=1).mean(axis=1))
 
@@ -182,6 +210,15 @@ def resampled_scores(sums: Sequence[tuple[FloatArray, FloatArray]], resamples: i
 
     Returns:
         (resamples, models).
+
+    Example:
+        Two models that differ by 0.5 on every structure do so in every resample, whatever groups it draws.
+
+        >>> weight, groups = np.ones(6), list("aabbcc")
+        >>> sums = [group_sums(np.arange(6) + shift, weight, groups) for shift in (0.0, 0.5)]
+        >>> draws = resampled_scores(sums, 100, seed=0)
+        >>> draws.shape, bool(np.allclose(draws[:, 1] - draws[:, 0], 0.5))
+        ((100, 2), True)
     """
     rng = np.random.default_rng(seed)
     batches = [
@@ -192,7 +229,12 @@ def resampled_scores(sums: Sequence[tuple[FloatArray, FloatArray]], resamples: i
 
 
 def interval(value: float, draws: FloatArray) -> Interval:
-    """95 % interval of a value from resampled ones (r,)."""
+    """95 % interval of a value from resampled ones (r,): their 2.5 % and 97.5 % quantiles.
+
+    Example:
+        >>> interval(0.5, np.linspace(0, 1, 1001))
+        Interval(value=0.5, low=0.025, high=0.975)
+    """
     low, high = np.quantile(draws, [0.025, 0.975])
     return Interval(value, float(low), float(high))
 
@@ -208,6 +250,10 @@ def ensemble_mean(values: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]
 
     Raises:
         ValueError: fewer than two members.
+
+    Example:
+        >>> ensemble_mean([np.array([1.0, 2.0]), np.array([3.0, 2.0])])
+        (array([2., 2.]), array([1.41421356, 0.        ]))
     """
     if len(values) < 2:
         raise ValueError("an ensemble has at least two members")
@@ -224,6 +270,10 @@ def rank_correlation(spread: FloatArray, error: FloatArray) -> float:
 
     Returns:
         -1 to 1; NaN with fewer than three structures or where one of them is constant.
+
+    Example:
+        >>> round(rank_correlation(np.array([0.1, 0.2, 0.3, 0.9]), np.array([1.0, 5.0, 2.0, 7.0])), 6)
+        0.8
     """
     if len(spread) < 3 or np.ptp(spread) == 0 or np.ptp(error) == 0:
         return float("nan")
