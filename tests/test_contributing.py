@@ -10,7 +10,7 @@ from ase.build import mx2
 from typer.testing import CliRunner
 
 from slembench.cli import app
-from slembench.harness.recipe import load_settings
+from slembench.harness.recipe import load_recipe
 from slembench.operators.orbitals import Basis
 from slembench.suite.checks import contract_report, generic_model
 
@@ -42,7 +42,7 @@ def command(*arguments):
 
 
 def test_it_keeps_the_contract(folder, double):
-    settings = load_settings(str(folder))
+    settings = load_recipe(str(folder))
     basis = Basis.parse({"S": "2s1p", "Mo": "1s1p1d"})
     cutoffs = {16: 4.0, 42: 4.5}
     model = generic_model(settings.kind, settings.model, basis, cutoffs, ("hamiltonian", "overlap"))

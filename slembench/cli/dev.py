@@ -103,9 +103,7 @@ def challenging_command(
     from slembench.harness.challenging import STEPS, find_challenging, update_card
 
     folder = workdir or Path("data") / load_dataset(name).name / "challenging"
-    found = find_challenging(
-        name, folder, steps=steps or STEPS, threads=threads, tell=lambda text: typer.echo(text, err=True)
-    )
+    found = find_challenging(name, folder, steps=steps or STEPS, threads=threads)
     typer.echo(f"baseline: {found.baseline}")
     typer.echo(f"structures, worst first: {', '.join(found.samples)}")
     for operator, block in found.blocks.items():
@@ -253,7 +251,7 @@ def rescore_command(
     found = find_runs(runs)
     for folder in found:
         try:
-            rescore(folder, dataset=dataset, floors=floors, physics=physics, threads=threads, tell=_tell)
+            rescore(folder, dataset=dataset, floors=floors, physics=physics, threads=threads)
         except SlembenchError as error:
             failed.append(folder)
             _tell(f"error: {folder}: {error}")

@@ -208,7 +208,6 @@ def _record_floors(data: Dataset, folder: Path, splits: Sequence[str], partition
         splits=splits,
         partition=partition,
         again=again,
-        tell=lambda text: typer.echo(text, err=True),
     )
     console = Console()
     for name, floors in records.items():

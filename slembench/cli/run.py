@@ -10,7 +10,7 @@ import typer
 from slembench.cli.options import Change, DatasetName, Threads
 
 if TYPE_CHECKING:
-    from slembench.harness import Job
+    from slembench.harness import Run
     from slembench.results.record import RunRecord
 
 WHAT, WHERE = "What is trained", "Where it is kept, and how far it goes"
@@ -96,36 +96,37 @@ def run_command(
         torchrun --nproc-per-node=2 -m slembench run --dataset qh9-mini \
             --model lem --set training.batch_size=8
     """
-    from slembench.harness import load_settings, prepare
-    from slembench.training.distributed import together
-    from slembench.training.numerics import keep_freed_memory
+    from slembench.harness import RunConfig, open_run
+    from slembench.training.distributed import current_process_group
 
-    keep_freed_memory()
-    settings = load_settings(model, recipe=recipe, variant=variant, changes=change or (), seed=seed)
-    with together(settings.training.device) as world:
-        job = prepare(
-            dataset,
-            settings,
-            partition=partition,
-            out=out,
-            name=name,
-            fresh=fresh,
-            threads=threads,
-            init_from=init_from,
-            tell=(lambda text: typer.echo(text, err=True)) if world.first else (lambda text: None),
-        )
-        if stop_after == "train":
-            _, result = job.train()
-        else:
-            records = job.run(split, floors)
-    # Every process of torchrun comes here; the first one alone speaks.
-    if world.first and stop_after == "train":
-        typer.echo(result.checkpoint)
-    elif world.first:
-        _show(job, records)
+    config = RunConfig(
+        dataset,
+        model,
+        recipe=recipe,
+        variant=variant,
+        changes=change or (),
+        seed=seed,
+        partition=partition,
+        splits=split or (),
+        floors=floors,
+        init_from=init_from,
+        out=out,
+        name=name,
+        fresh=fresh,
+        threads=threads,
+        stop_after=stop_after,
+    )
+    with open_run(config) as run:
+        records = run.execute()
+        is_main = current_process_group().is_main
+    # Every process of torchrun comes here; the main one alone prints.
+    if is_main and stop_after == "train":
+        typer.echo(run.checkpoint)
+    elif is_main:
+        _show(run, records)
 
 
-def _show(job: Job, records: dict[str, RunRecord]) -> None:
+def _show(run: Run, records: dict[str, RunRecord]) -> None:
     """Official scores of every split beside the floors', and where everything lies."""
     from rich.console import Console
 
@@ -133,6 +134,6 @@ def _show(job: Job, records: dict[str, RunRecord]) -> None:
 
     console = Console()
     for split, record in records.items():
-        floors = job.scoring.floor_records(split)
-        console.print(score_table(job.data.card, split, {job.name: record, **floors}))
-    console.print(f"records in {job.folder}; rank them with: slembench board --runs {job.folder}", highlight=False)
+        floors = run.scoring.floor_records(split)
+        console.print(score_table(run.data.card, split, {run.name: record, **floors}))
+    console.print(f"records in {run.folder}; rank them with: slembench board --runs {run.folder}", highlight=False)

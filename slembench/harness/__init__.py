@@ -1,6 +1,6 @@
 """The harness: one run from data to record, and the recipes that say how."""
 
-from slembench.harness.recipe import Recipe, Settings, load_settings
-from slembench.harness.run import Job, prepare, run
+from slembench.harness.recipe import Recipe, ResolvedRecipe, RunConfig, load_recipe
+from slembench.harness.run import Run, open_run, prepare, run
 
-__all__ = ["Job", "Recipe", "Settings", "load_settings", "prepare", "run"]
+__all__ = ["Recipe", "ResolvedRecipe", "Run", "RunConfig", "load_recipe", "open_run", "prepare", "run"]

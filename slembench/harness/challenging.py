@@ -13,9 +13,8 @@ from slembench.core.files import write_text
 from slembench.data import Card, Dataset, load_dataset
 from slembench.data.card import CARD_FILE, Challenging, write_card
 from slembench.data.readme import dataset_readme
-from slembench.harness.recipe import load_settings
-from slembench.harness.run import prepare
-from slembench.harness.scoring import Tell
+from slembench.harness.recipe import RunConfig
+from slembench.harness.run import open_run
 from slembench.metrics.challenging import challenging_block, challenging_samples
 from slembench.results.record import BLOCKS_FILE, PER_STRUCTURE_FILE, read_table
 
@@ -33,7 +32,6 @@ def find_challenging(
     *,
     steps: int = STEPS,
     threads: int | None = 1,
-    tell: Tell = lambda text: None,
 ) -> Challenging:
     """Train the baseline on a data set (or go on with it), score it, and list where it is worst on the test split.
 
@@ -42,7 +40,6 @@ def find_challenging(
         workdir: folder of the run; nothing else may lie there.
         steps: optimiser steps of the training.
         threads: of torch.
-        tell: gets a line of text at every stage.
 
     Returns:
         The part of the card; structures by the error of the baseline's first operator, worst first.
@@ -52,14 +49,24 @@ def find_challenging(
         DataError: no such data set, or one without a test split.
     """
     changes = {"training.max_steps": steps, "training.max_wall_s": None}
-    settings = load_settings(BASELINE, variant=VARIANT, changes=changes, seed=SEED)
-    job = prepare(dataset, settings, out=workdir, threads=threads, tell=tell)
-    job.run([SPLIT], floors=False)
+    config = RunConfig(
+        dataset,
+        BASELINE,
+        variant=VARIANT,
+        changes=changes,
+        seed=SEED,
+        splits=[SPLIT],
+        floors=False,
+        out=workdir,
+        threads=threads,
+    )
+    with open_run(config) as run:
+        run.execute()
     table, blocks = (read_table(workdir / SPLIT / name) for name in (PER_STRUCTURE_FILE, BLOCKS_FILE))
     return Challenging(
-        baseline=f"{BASELINE}, variant {VARIANT}, {steps} steps, seed {SEED}; made by `{_command(job.data, steps)}`",
-        samples=tuple(challenging_samples(table, job.targets[0])),
-        blocks={op: challenging_block(blocks, op) for op in job.targets if op in job.data.card.operators},
+        baseline=f"{BASELINE}, variant {VARIANT}, {steps} steps, seed {SEED}; made by `{_command(run.data, steps)}`",
+        samples=tuple(challenging_samples(table, run.targets[0])),
+        blocks={op: challenging_block(blocks, op) for op in run.targets if op in run.data.card.operators},
     )
 
 

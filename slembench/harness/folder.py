@@ -14,20 +14,20 @@ import yaml
 from slembench.core.config import read_yaml
 from slembench.core.errors import ConfigError
 from slembench.core.files import sha256, write_text
-from slembench.harness.recipe import Settings
+from slembench.harness.recipe import ResolvedRecipe
 from slembench.training.checkpoint import find_checkpoint
 
 CONFIG_FILE = "config.yaml"
 
 
-def run_name(settings: Settings, request: Mapping[str, Any]) -> str:
+def run_name(settings: ResolvedRecipe, request: Mapping[str, Any]) -> str:
     """Model, variant and the first digits of the sha256 of everything that was asked for."""
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
     model = Path(settings.source).name.replace(":", "-")
     return "-".join(part for part in (model, settings.variant, digest) if part)
 
 
-def first_weights(init_from: str | Path | None) -> dict[str, Any]:
+def init_checkpoint_hash(init_from: str | Path | None) -> dict[str, Any]:
     """What the configuration states of the weights that a training starts from: their sha256; nothing of random ones.
 
     Args:
@@ -44,7 +44,7 @@ def first_weights(init_from: str | Path | None) -> dict[str, Any]:
     return {"init_from": {"weights_sha256": sha256(found / "model.safetensors")}}
 
 
-def claim_folder(folder: Path, request: dict[str, Any], fresh: bool) -> None:
+def init_run_dir(folder: Path, request: dict[str, Any], fresh: bool) -> None:
     """Make a folder this run's own, or recognise it as such.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 from slembench.core.errors import ConfigError
 from slembench.data import load_dataset
-from slembench.harness.recipe import load_settings
+from slembench.harness.recipe import load_recipe
 from slembench.models.contract import OperatorModel
 
 
@@ -32,7 +32,7 @@ def read_public(
     """
     if not file.is_file():
         raise ConfigError(f"{file}: no such file")
-    settings = load_settings(model, changes=[*changes, "training.max_steps=1"])
+    settings = load_recipe(model, changes=[*changes, "training.max_steps=1"])
     data = load_dataset(dataset)
     targets = settings.targets or ("hamiltonian",)
     found = settings.kind.from_public(file, settings.model, data.basis, data.cutoffs, targets)

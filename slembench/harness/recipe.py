@@ -1,16 +1,17 @@
-"""Recipes: a model's settings with named variants (``baselines/<model>/recipe.yaml``), and changes from outside.
+"""From what a user asks for to checked settings: recipes, variants, single changes, and `RunConfig`, which holds all.
 
-A recipe holds the keys ``model`` (configuration of the model class), ``training`` (`TrainConfig`), ``targets`` and
-``variants``; a variant repeats any of the first three with what is different in it. A dotted change such as
-``training.max_steps=100`` comes last.
+A recipe (``recipe.yaml`` in the model's folder) holds the keys ``model`` (configuration of the model class),
+``training`` (`slembench.training.config.TrainConfig`), ``targets`` and ``variants``; a variant repeats any of the first
+three with what is different in it. Changes such as ``training.max_steps=100`` come last. The settings then go by two
+more steps into the loop: `slembench.harness.run.Run.train`, `slembench.training.loop.train`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field
@@ -47,11 +48,11 @@ class Recipe(_Changes):
 
 
 @dataclass(frozen=True)
-class Settings:
+class ResolvedRecipe:
     """A recipe with a variant and all changes applied, checked.
 
     Attributes:
-        source: the model as it was named; `load_model_class` understands it.
+        source: the model as the user named it; `load_model_class` understands it.
         variant: name of the variant, "" for the recipe as it stands.
         kind: model class.
         model: its configuration.
@@ -67,15 +68,72 @@ class Settings:
     targets: tuple[str, ...] | None
 
 
-def load_settings(
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that one run is asked for; built once, by the command line or by a Python call, and checked then.
+
+    Attributes:
+        dataset: name or folder of a data set.
+        model: name, folder, ``module:Class`` or entry point of a model.
+        recipe: recipe file; None for the model's own.
+        variant: name of a variant of the recipe.
+        changes: ``training.max_steps=100`` and the like, or a mapping of dotted keys to values.
+        seed: of initial weights and data order; short for ``training.seed``.
+        partition: per cent of the training split, one of 100, 80, 60, 40, 20.
+        splits: splits to predict; none for all but train and val.
+        floors: score the floors on the same splits too.
+        init_from: run or checkpoint whose weights, scales and shifts the training starts from; None for random weights.
+        out: folder of the run; None for ``runs/<dataset>/<name>``.
+        name: of the run; None for model, variant and a hash of all settings.
+        fresh: begin again, dropping what the folder holds of an earlier run.
+        threads: of torch and of the eigensolvers; None for torch's choice, and one a processor.
+        stop_after: ``train`` to end with the best checkpoint; the same run goes on from there without it.
+        settings: recipe, variant and changes resolved; made of the above.
+
+    Raises:
+        ConfigError: no such model, recipe, variant or key, or a value that is refused; names the file and the key.
+
+    Example:
+        >>> config = RunConfig("mos2-mini", "slem", variant="quickstart", changes=["training.max_steps=20"], seed=1)
+        >>> config.settings.training.max_steps, config.settings.training.seed
+        (20, 1)
+        >>> config.settings.model.n_bessel, config.partition
+        (10, 100)
+    """
+
+    dataset: str | Path
+    model: str
+    recipe: str | Path | None = None
+    variant: str = ""
+    changes: Sequence[str] | Mapping[str, Any] = ()
+    seed: int | None = None
+    partition: int = 100
+    splits: Sequence[str] = ()
+    floors: bool = True
+    init_from: str | Path | None = None
+    out: str | Path | None = None
+    name: str | None = None
+    fresh: bool = False
+    threads: int | None = None
+    stop_after: Literal["train"] | None = None
+    settings: ResolvedRecipe = field(init=False)
+
+    def __post_init__(self) -> None:
+        resolved = load_recipe(
+            self.model, recipe=self.recipe, variant=self.variant, changes=self.changes, seed=self.seed
+        )
+        object.__setattr__(self, "settings", resolved)  # the dataclass is frozen
+
+
+def load_recipe(
     model: str,
     *,
     recipe: str | Path | None = None,
     variant: str = "",
     changes: Sequence[str] | Mapping[str, Any] = (),
     seed: int | None = None,
-) -> Settings:
-    """Settings of a run.
+) -> ResolvedRecipe:
+    """Settings of a model and its training: recipe, then variant, then changes, each over what came before.
 
     Args:
         model: name, folder, ``module:Class`` or entry point of a model.
@@ -86,6 +144,15 @@ def load_settings(
 
     Raises:
         ConfigError: no such model, recipe, variant or key, or a value that is refused; names the file and the key.
+
+    Example:
+        >>> recipe = load_recipe("slem", variant="quickstart", changes={"training.batch_size": 4}, seed=7)
+        >>> recipe.kind.__name__, recipe.training.batch_size, recipe.training.seed
+        ('Slem', 4, 7)
+        >>> load_recipe("slem", variant="slow")
+        Traceback (most recent call last):
+        ...
+        slembench.core.errors.ConfigError: ...recipe.yaml: no variant 'slow'; there are: ...quickstart...
     """
     kind = load_model_class(model)
     file = Path(recipe) if recipe is not None else find_recipe(model)
@@ -93,6 +160,7 @@ def load_settings(
     if variant and variant not in content.variants:
         known = ", ".join(content.variants) or "none"
         raise ConfigError(f"{file or model}: no variant {variant!r}; there are: {known}")
+    # exclude_unset: a variant that does not name `targets` must not reset the recipe's to the default
     values = content.model_dump(include=set(PARTS), exclude_unset=True)
     if variant:
         values = merged(values, content.variants[variant].model_dump(include=set(PARTS), exclude_unset=True))
@@ -102,10 +170,11 @@ def load_settings(
         values = merged(values, {"training": {"seed": seed}})
     where = str(file) if file is not None else f"model {model}"
     final = parse_config(_Changes, values, where)
-    return Settings(
+    return ResolvedRecipe(
         source=model,
         variant=variant,
         kind=kind,
+        # checked only here: a variant alone need not be complete (a budget may stand in the recipe, or in a change)
         model=parse_config(kind.Config, final.model, f"{where}: model"),
         training=parse_config(TrainConfig, final.training, f"{where}: training"),
         targets=final.targets,
@@ -138,6 +207,14 @@ def parse_changes(changes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         ConfigError: a text without "=", a value that is not YAML, or a key outside `PARTS`.
+
+    Example:
+        >>> parse_changes(["training.optimizer.lr=1.0e-3", "targets=[hamiltonian]", "training.max_wall_s=null"])
+        {'training.optimizer.lr': 0.001, 'targets': ['hamiltonian'], 'training.max_wall_s': None}
+        >>> parse_changes(["max_steps=3"])
+        Traceback (most recent call last):
+        ...
+        slembench.core.errors.ConfigError: change 'max_steps': the key must begin with one of model, training, targets
     """
     if isinstance(changes, Mapping):
         parsed = dict(changes)
@@ -158,7 +235,12 @@ def parse_changes(changes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes`` written over it, mappings key by key, everything else as a whole."""
+    """``base`` with ``changes`` written over it, mappings key by key, everything else as a whole.
+
+    Example:
+        >>> merged({"lr": 1e-3, "schedule": {"name": "cosine", "warmup_steps": 50}}, {"schedule": {"warmup_steps": 0}})
+        {'lr': 0.001, 'schedule': {'name': 'cosine', 'warmup_steps': 0}}
+    """
     result = dict(base)
     for key, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)

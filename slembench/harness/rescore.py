@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,15 @@ from slembench.core.files import sha256
 from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
 from slembench.harness.folder import CONFIG_FILE
-from slembench.harness.scoring import Scoring, Tell
+from slembench.harness.scoring import Scoring
 from slembench.inference import predict
 from slembench.models.contract import OperatorModel
 from slembench.predictions import read_predictions
 from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.results.record import RECORD_FILE, PhysicsCheck, RunRecord, read_record, write_record
 from slembench.training.checkpoint import find_checkpoint, load_model
+
+logger = logging.getLogger(__name__)
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
@@ -44,7 +47,6 @@ def rescore(
     floors: bool = True,
     physics: bool = True,
     threads: int | None = None,
-    tell: Tell = lambda text: None,
 ) -> dict[str, RunRecord]:
     """Score the predictions of a run, its floors and the physics of its model again, and replace the records.
 
@@ -57,7 +59,6 @@ def rescore(
         floors: score the floors again, too.
         physics: check the model's physics again, where there is a checkpoint.
         threads: that solve levels; by default one a processor.
-        tell: gets a line of text at every stage.
 
     Returns:
         Split -> new record.
@@ -69,13 +70,13 @@ def rescore(
     config = _config(folder)
     records = {path.parent.name: read_record(path) for path in _records(folder)}
     data = load_dataset(dataset if dataset is not None else config["dataset"])
-    scoring = Scoring(folder, data, tuple(config["targets"]), int(config["partition"]), tell, threads)
+    scoring = Scoring(folder, data, tuple(config["targets"]), int(config["partition"]), threads)
     model = load_model(folder) if find_checkpoint(folder) is not None else None
     checks = scoring.physics(model, list(records)) if physics and model is not None else None
     for split, record in records.items():
         _check_data(folder, data, split, record)
         records[split] = _rescored(scoring, split, record, model, checks)
-        tell(f"scored again: {folder / split}")
+        logger.info("scored again: %s", folder / split)
         if floors:
             scoring.score_floors(split, again=True)
     return records

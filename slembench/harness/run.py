@@ -8,17 +8,19 @@ A run lives in one folder::
     floors/<name>/<split>/    records of the floors on the same split
 
 Every file is written under another name first, so a run that was killed goes on where it stood when the same command
-is given again.
+is given again. `slembench.run`, the command ``slembench run`` and the studies all come here through `open_run`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -27,9 +29,9 @@ from slembench.core.files import sha256, write_text
 from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
 from slembench.data.graph import OperatorGraph
-from slembench.harness.folder import claim_folder, first_weights, run_name
-from slembench.harness.recipe import Settings, load_settings
-from slembench.harness.scoring import Scoring, Tell, hardware, versions
+from slembench.harness.folder import init_checkpoint_hash, init_run_dir, run_name
+from slembench.harness.recipe import ResolvedRecipe, RunConfig
+from slembench.harness.scoring import Scoring, hardware, versions
 from slembench.inference import InferenceCost, predict
 from slembench.models.contract import OperatorModel
 from slembench.models.graphs import cached_graphs, graph_cache
@@ -45,12 +47,15 @@ from slembench.results.record import (
     write_record,
 )
 from slembench.training import TrainResult, train
-from slembench.training.checkpoint import start_from
+from slembench.training.checkpoint import find_checkpoint, load_pretrained
 from slembench.training.config import TrainConfig
-from slembench.training.distributed import current_world
+from slembench.training.distributed import current_process_group, process_group
 from slembench.training.loop import DTYPES
+from slembench.training.numerics import keep_freed_memory
 
 COST_FILE = "inference.json"
+
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -62,163 +67,192 @@ def run(
     changes: Sequence[str] | Mapping[str, Any] = (),
     seed: int | None = None,
     partition: int = 100,
-    splits: Sequence[str] | None = None,
+    splits: Sequence[str] = (),
+    floors: bool = True,
+    init_from: str | Path | None = None,
     out: str | Path | None = None,
     name: str | None = None,
     fresh: bool = False,
     threads: int | None = None,
-    floors: bool = True,
-    init_from: str | Path | None = None,
-    tell: Tell = lambda text: None,
+    stop_after: Literal["train"] | None = None,
 ) -> dict[str, RunRecord]:
     """Train a model on a data set, predict, score and record; goes on where an earlier call was stopped.
+
+    The same as the command ``slembench run``. A script started by `torchrun` trains in all its processes, each with its
+    part of every batch (`slembench.training.distributed`).
 
     Args:
         dataset: name or folder of a data set.
         model: name, folder, ``module:Class`` or entry point of a model.
         recipe: recipe file; by default the model's own.
         variant: name of a variant of the recipe.
-        changes: ``training.max_steps=100`` and the like; see `slembench.harness.recipe.load_settings`.
+        changes: ``training.max_steps=100`` and the like; see `slembench.harness.recipe.load_recipe`.
         seed: of initial weights and data order.
         partition: per cent of the training split, one of 100, 80, 60, 40, 20.
         splits: splits to predict; by default all but train and val.
+        floors: score the floors on the same splits too.
+        init_from: run or checkpoint whose weights, scales and shifts the training starts from.
         out: folder of the run; by default ``runs/<dataset>/<name>``.
         name: of the run; by default model, variant and a hash of all settings.
         fresh: begin again, dropping what the folder holds of an earlier run.
-        threads: of torch and of the levels; by default as torch chooses, and one a processor.
-        floors: score the floors on the same splits too.
-        init_from: run or checkpoint whose weights, scales and shifts the training starts from.
-        tell: gets a line of text at every stage.
+        threads: of torch and of the eigensolvers; by default as torch chooses, and one a processor.
+        stop_after: ``train`` to end with the best checkpoint; the same call without it goes on from there.
 
     Returns:
-        Split -> record.
+        Split -> record. Empty after ``stop_after="train"``, and in all but the main process of a distributed training.
 
     Raises:
         ConfigError: unknown model, recipe, key or value; a folder that holds another run; a checkpoint that is not
             there or does not fit.
         DataError: no such data set, split or partition, or broken data.
     """
-    settings = load_settings(model, recipe=recipe, variant=variant, changes=changes, seed=seed)
-    job = prepare(
-        dataset,
-        settings,
+    config = RunConfig(
+        dataset=dataset,
+        model=model,
+        recipe=recipe,
+        variant=variant,
+        changes=changes,
+        seed=seed,
         partition=partition,
+        splits=splits,
+        floors=floors,
+        init_from=init_from,
         out=out,
         name=name,
         fresh=fresh,
         threads=threads,
-        init_from=init_from,
-        tell=tell,
+        stop_after=stop_after,
     )
-    return job.run(splits, floors)
+    with open_run(config) as opened:
+        return opened.execute()
 
 
-def prepare(
-    dataset: str | Path,
-    settings: Settings,
-    *,
-    partition: int = 100,
-    out: str | Path | None = None,
-    name: str | None = None,
-    fresh: bool = False,
-    threads: int | None = None,
-    init_from: str | Path | None = None,
-    tell: Tell = lambda text: None,
-) -> Job:
-    """Open the data, settle name and folder of a run, and write its ``config.yaml``; arguments as in `run`.
+@contextmanager
+def open_run(config: RunConfig) -> Iterator[Run]:
+    """A run in the process as it should be: freed memory kept, processes of `torchrun` joined, threads set.
+
+    Args:
+        config: what is asked for.
+
+    Yields:
+        The run; `Run.execute` does what is left of it.
+
+    Raises:
+        ConfigError, DataError: as `run`.
+    """
+    # before the first large tensor: glibc's thresholds count for what is allocated from here on
+    keep_freed_memory()
+    with process_group(config.settings.training.device):
+        yield prepare(config)
+
+
+def prepare(config: RunConfig) -> Run:
+    """Open the data, settle name and folder of a run, write its ``config.yaml``, and set the number of threads.
 
     Raises:
         ConfigError: the folder holds a run with other settings, or something that is no run; a target that the data
             set lacks.
         DataError: no such data set or partition, or broken data.
     """
-    data = load_dataset(dataset)
+    settings, data = config.settings, load_dataset(config.dataset)
     targets = settings.targets or tuple(op for op in ("hamiltonian", "overlap") if op in data.card.operators)
     lacking = [op for op in targets if op not in data.card.operators]
     if lacking:
         known = ", ".join(data.card.operators)
         raise ConfigError(f"targets: data set {data.name} has no {lacking[0]!r}, only {known}")
-    data.partition(partition)
-    config = {
+    data.partition(config.partition)
+    stated = {
         "model": {"name": settings.source, **settings.model.model_dump(mode="json")},
         "training": settings.training.model_dump(mode="json"),
         "variant": settings.variant,
-        **first_weights(init_from),
+        **init_checkpoint_hash(config.init_from),
     }
+    # The run's name is a hash of these values and config.yaml has to equal them, so every key and every default that is
+    # added here gives all runs new names and makes finished ones look like others.
     request = {
         "dataset": data.name,
         "dataset_fingerprint": data.fingerprint,
-        "partition": partition,
+        "partition": config.partition,
         "targets": list(targets),
-        **config,
+        **stated,
     }
-    name = name or run_name(settings, request)
-    folder = Path(out) if out is not None else Path("runs") / data.name / name
-    world = current_world()
-    with world.first_then_others():
-        claim_folder(folder, {**request, "name": name}, fresh and world.first)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    start = Path(init_from) if init_from is not None else None
-    return Job(name, folder, data, settings, targets, partition, config, tell, threads, start)
+    name = config.name or run_name(settings, request)
+    folder = Path(config.out) if config.out is not None else Path("runs") / data.name / name
+    group = current_process_group()
+    with group.main_process_first():
+        # the other processes compare with what the main one wrote, and must not remove it
+        init_run_dir(folder, {**request, "name": name}, config.fresh and group.is_main)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    return Run(config, name, folder, data, targets, stated)
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run whose folder and settings are settled.
+class Run:
+    """A run whose data, name and folder are settled.
 
     Attributes:
+        config: what was asked for.
         name: of the run.
         folder: of the run.
         data: the data set.
-        settings: model and training configuration.
         targets: operators to predict.
-        partition: per cent of the training split.
-        config: what the record states of the settings.
-        tell: gets a line of text at every stage.
-        threads: that solve levels; by default one a processor.
-        init_from: run or checkpoint that the training starts from; None for random weights.
+        stated: what the record states of the settings.
     """
 
+    config: RunConfig
     name: str
     folder: Path
     data: Dataset
-    settings: Settings
     targets: tuple[str, ...]
-    partition: int
-    config: dict[str, Any]
-    tell: Tell
-    threads: int | None = None
-    init_from: Path | None = None
+    stated: dict[str, Any]
+
+    @property
+    def settings(self) -> ResolvedRecipe:
+        """Model and training configuration."""
+        return self.config.settings
 
     @property
     def scoring(self) -> Scoring:
         """How the predictions are scored."""
-        return Scoring(self.folder, self.data, self.targets, self.partition, self.tell, self.threads)
+        return Scoring(self.folder, self.data, self.targets, self.config.partition, self.config.threads)
 
-    def run(self, splits: Sequence[str] | None = None, floors: bool = True) -> dict[str, RunRecord]:
-        """All stages that are not done yet; arguments and result as in `run`.
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the best checkpoint.
 
-        Of several processes that train together the first one does what follows, and gives the records.
+        Raises:
+            ConfigError: the run has not been trained yet.
         """
-        chosen = self.data.test_splits(splits or ())
-        records = self.finished(chosen)
-        if records is None:
-            model, result = self.train()
-            if not current_world().first:
-                return {}
-            physics = self.scoring.physics(model, chosen)
-            records = {split: self.score(split, model, result, physics) for split in chosen}
-        if floors:
-            for split in chosen:
+        found = find_checkpoint(self.folder)
+        if found is None:
+            raise ConfigError(f"{self.folder}: no checkpoint here; train first")
+        return found
+
+    def execute(self) -> dict[str, RunRecord]:
+        """All stages that are not done yet, up to ``config.stop_after``; result as of `run`."""
+        if self.config.stop_after == "train":
+            self.train()
+            return {}
+        splits = self.data.test_splits(self.config.splits)
+        records = self.finished(splits)
+        trained = self.train() if records is None else None
+        if not current_process_group().is_main:
+            return {}
+        if trained is not None:
+            model, result = trained
+            physics = self.scoring.physics(model, splits)
+            records = {split: self.score(split, model, result, physics) for split in splits}
+        if self.config.floors:
+            for split in splits:
                 self.scoring.score_floors(split)
-        return records
+        return records or {}
 
     def finished(self, splits: Sequence[str]) -> dict[str, RunRecord] | None:
         """Records of all splits, or None where one is not there yet."""
         if not all((self.folder / split / RECORD_FILE).is_file() for split in splits):
             return None
-        self.tell(f"{self.folder}: finished already (--fresh begins again)")
+        logger.info("%s: finished already (--fresh begins again)", self.folder)
         return {split: read_record(self.folder / split) for split in splits}
 
     # -- stages ---------------------------------------------------------------------------------------------
@@ -226,30 +260,35 @@ class Job:
     def train(self) -> tuple[OperatorModel, TrainResult]:
         """Train from the start or from the last checkpoint; returns the model with its best weights."""
         training = self.settings.training
+        # the initial weights are drawn by the model's constructor, from torch's global generator
         torch.manual_seed(training.seed)
         model = self.settings.kind(self.settings.model, self.data.basis, self.data.cutoffs, self.targets)
         model.energy_unit = self.data.card.units.energy
-        if self.init_from is not None:
-            start_from(model, self.init_from)
-        ids = self.data.partition(self.partition)
-        self.tell(f"data: {self.data.name}, {len(ids)} training structures; building graphs")
-        with current_world().first_then_others():
+        if self.config.init_from is not None:
+            load_pretrained(model, Path(self.config.init_from))
+        ids = self.data.partition(self.config.partition)
+        logger.info("data: %s, %d training structures; building graphs", self.data.name, len(ids))
+        with current_process_group().main_process_first():  # the others read the main process's graph cache
             graphs, val_graphs = self.graphs(model, ids), self.graphs(model, self.data.split("val"))
-        self.tell(f"model: {self.settings.source}, {model.n_parameters} parameters; training in {self.folder}")
+        source = self.settings.source
+        logger.info("model: %s, %d parameters; training in %s", source, model.n_parameters, self.folder)
         result = train(
             model,
             graphs,
             val_graphs,
             training,
             self.folder,
-            source=self.settings.source,
-            keep_statistics=self.init_from is not None,
+            source=source,
+            keep_statistics=self.config.init_from is not None,
         )
         unit = {"hamiltonian": f" {self.data.card.units.energy}"}
         errors = ", ".join(f"{op} {mae:.4g}{unit.get(op, '')}" for op, mae in result.validation.items())
-        self.tell(
-            f"trained: {result.steps} steps, {result.wall_s:.0f} s; best at step {result.best_step}, "
-            f"validation MAE: {errors}"
+        logger.info(
+            "trained: %d steps, %.0f s; best at step %d, validation MAE: %s",
+            result.steps,
+            result.wall_s,
+            result.best_step,
+            errors,
         )
         return model, result
 
@@ -281,12 +320,12 @@ class Job:
             name=self.name,
             model=self.settings.source,
             model_kind="model",
-            config=self.config | ({"inputs": list(model.inputs)} if model.inputs else {}),
+            config=self.stated | ({"inputs": list(model.inputs)} if model.inputs else {}),
             **self.scoring.write(evaluation, folder),
             training=TrainingSummary(
                 seed=training.seed,
-                partition=self.partition,
-                n_train=len(self.data.partition(self.partition)),
+                partition=self.config.partition,
+                n_train=len(self.data.partition(self.config.partition)),
                 steps=result.steps,
                 structures_seen=result.structures_seen,
                 wall_s=result.wall_s,
@@ -311,6 +350,7 @@ class Job:
 
     def predict(self, split: str, model: OperatorModel, result: TrainResult) -> InferenceCost:
         """Write the predictions file and the measured cost of a split, unless they are there."""
+        # predictions that an interrupted run wrote keep their measured cost: predicting again would time a warm cache
         path, cost_path = self.folder / split / PREDICTIONS_FILE, self.folder / split / COST_FILE
         if path.is_file() and cost_path.is_file():
             return InferenceCost(**json.loads(cost_path.read_text(encoding="utf-8")))
@@ -324,7 +364,7 @@ class Job:
             progress=partial(bar, text=f"predict {split}"),
         )
         write_text(cost_path, json.dumps(asdict(cost)) + "\n")
-        self.tell(f"predicted: {split}, {cost.structures} structures, {cost.ms_per_atom:.2f} ms per atom")
+        logger.info("predicted: %s, %d structures, %.2f ms per atom", split, cost.structures, cost.ms_per_atom)
         return cost
 
 

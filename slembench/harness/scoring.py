@@ -1,14 +1,13 @@
-"""Scores of a run, of the floors beside it, and of its model's physics, each as a part of a record.
+"""Scores of a run, of the floors (trivial predictors) beside it, and of its model's physics, as parts of records.
 
-What a number was measured with: processor, threads, versions.
-
-Floors of a data set scored once, for all runs on it.
+Also what a number was measured with (processor, threads, versions), and the floors of a data set without any run.
 """
 
 from __future__ import annotations
 
+import logging
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -62,13 +61,13 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-LOOKED_AT = 100
+MAX_STRUCTURES_SEARCHED = 100
 """Held-out structures of which the smallest one serves for the physics checks."""
 
-LARGEST_CHECKED = 200
+MAX_PREDICTED_ATOMS = 200
 """Atoms of the largest structure that is predicted for a physics check of a run, so that it takes seconds."""
 
-Tell = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,6 @@ class Scoring:
         data: the data set.
         targets: operators that are predicted.
         partition: per cent of the training split.
-        tell: gets a line of text at every stage.
         threads: that solve levels; by default one a processor.
     """
 
@@ -88,7 +86,6 @@ class Scoring:
     data: Dataset
     targets: tuple[str, ...]
     partition: int
-    tell: Tell
     threads: int | None = None
 
     def evaluate(self, source: PredictionSource, split: str) -> Evaluation:
@@ -140,7 +137,7 @@ class Scoring:
                 versions=versions(),
             )
             write_record(record, folder)
-            self.tell(f"floor: {floor} on {split}")
+            logger.info("floor: %s on %s", floor, split)
 
     def floor_folder(self, floor: str, split: str) -> Path:
         """Folder of the record of a floor."""
@@ -159,15 +156,15 @@ class Scoring:
             splits: whose structures are looked at.
         """
         identifier, atoms = self._small(splits)
-        checks = model_physics(model, atoms, largest=LARGEST_CHECKED)
+        checks = model_physics(model, atoms, largest=MAX_PREDICTED_ATOMS)
         failed = [name for name, check in checks.items() if check.passed is False]
         words = f"beyond their limits: {', '.join(failed)}" if failed else "all that were made are passed"
-        self.tell(f"physics: on {identifier}, {words}")
+        logger.info("physics: on %s, %s", identifier, words)
         return {name: PhysicsCheck(**check.content(), structure=identifier) for name, check in checks.items()}
 
     def _small(self, splits: Sequence[str]) -> tuple[str, ase.Atoms]:
         """Smallest of the first held-out structures with three atoms at least, as continuity needs them."""
-        ids = [name for split in splits for name in self.data.split(split)][:LOOKED_AT]
+        ids = [name for split in splits for name in self.data.split(split)][:MAX_STRUCTURES_SEARCHED]
         found = {name: self.data.sample(name).atoms for name in ids}
         smallest = min(found, key=lambda name: (len(found[name]) < 3, len(found[name])))
         return smallest, found[smallest]
@@ -180,7 +177,6 @@ def score_floors(
     splits: Sequence[str] = (),
     partition: int = 100,
     again: bool = False,
-    tell: Tell = lambda text: None,
 ) -> dict[str, dict[str, RunRecord]]:
     """Score the floors of all operators of a data set; records that are there are kept.
 
@@ -190,7 +186,6 @@ def score_floors(
         splits: to score; by default all but train and val.
         partition: per cent of the training split that the floors are fitted on.
         again: score again what is there.
-        tell: gets a line of text at every stage.
 
     Returns:
         Split -> floor -> record.
@@ -198,7 +193,7 @@ def score_floors(
     Raises:
         DataError: no such split or partition, or broken data.
     """
-    scoring = Scoring(out, data, tuple(data.card.operators), partition, tell)
+    scoring = Scoring(out, data, tuple(data.card.operators), partition)
     data.partition(partition)
     chosen = data.test_splits(splits)
     for split in chosen:

@@ -13,7 +13,7 @@ from typing import Any
 from slembench.core.errors import ConfigError
 from slembench.data import Dataset
 from slembench.data.splits import PARTITIONS
-from slembench.harness import Settings, load_settings
+from slembench.harness import ResolvedRecipe, load_recipe
 from slembench.studies.plan import Derived, Plan, PlannedRun, settings_hash
 
 
@@ -111,7 +111,7 @@ class Options:
             ConfigError: unknown model, variant or key.
         """
         changes = {**self.all_changes(steps), **(more or {})}
-        settings = load_settings(choice.model, variant=choice.variant, changes=changes, seed=seed)
+        settings = load_recipe(choice.model, variant=choice.variant, changes=changes, seed=seed)
         return PlannedRun(
             dataset=dataset or dataset_name(data),
             fingerprint=data.fingerprint,
@@ -137,7 +137,7 @@ def check_factors(factors: Sequence[float]) -> None:
             raise ConfigError(f"factor {factor:g} on the cutoffs: give factors in (0, 1], such as --factors 1,.8,.6")
 
 
-def resolved(settings: Settings) -> str:
+def resolved(settings: ResolvedRecipe) -> str:
     """Hash of settings as a plan keeps it."""
     model, training = (part.model_dump(mode="json") for part in (settings.model, settings.training))
     return settings_hash(model, training, settings.targets)
@@ -256,9 +256,7 @@ def locality(
             for depth in layers:
                 for seed in options.seeds:
                     more = {"model.n_layers": depth}
-                    model = load_settings(
-                        choice.model, variant=choice.variant, changes={**options.all_changes(), **more}
-                    )
+                    model = load_recipe(choice.model, variant=choice.variant, changes={**options.all_changes(), **more})
                     cutoffs = {z: factor * radius for z, radius in data.cutoffs.items()}
                     field = model.kind(model.model, data.basis, cutoffs, ("hamiltonian",)).receptive_field
                     labels = {

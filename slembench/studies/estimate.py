@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from slembench.data import load_dataset
-from slembench.harness import load_settings
+from slembench.harness import load_recipe
 from slembench.models.graphs import model_graph
 from slembench.results.record import read_record
 from slembench.studies.engines.worker import Task
@@ -70,7 +70,7 @@ def _estimate(task: Task, known: dict[tuple[str, str], Estimate], threads: int) 
     if task.finished:
         return Estimate(0.0, "finished")
     run = task.run
-    settings = load_settings(run.model, variant=run.variant, changes=run.changes, seed=run.seed)
+    settings = load_recipe(run.model, variant=run.variant, changes=run.changes, seed=run.seed)
     training = settings.training
     limits = [limit for limit in (training.max_cpu_s, training.max_wall_s) if limit is not None]
     if training.max_steps is None:
@@ -88,7 +88,7 @@ def _measure(task: Task, threads: int) -> Estimate:
     """Seconds a step, by two steps on a batch of the source's first training structures."""
     run = task.run
     data = load_dataset(task.derived.source if task.derived else run.dataset)
-    settings = load_settings(run.model, variant=run.variant, changes=run.changes, seed=run.seed)
+    settings = load_recipe(run.model, variant=run.variant, changes=run.changes, seed=run.seed)
     factor = task.derived.cutoff_factor if task.derived else 1.0
     cutoffs = {z: factor * radius for z, radius in data.cutoffs.items()}
     targets = settings.targets or tuple(op for op in ("hamiltonian", "overlap") if op in data.card.operators)

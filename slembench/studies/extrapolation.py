@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from slembench.harness import load_settings
+from slembench.harness import load_recipe
 from slembench.metrics.scaling import PowerLaw, power_law
 from slembench.studies.designs import Choice
 
@@ -113,7 +113,7 @@ def qh9_trainings(table: pd.DataFrame) -> list[Training]:
     found = []
     for fit in fits(table, "atoms", "train_cpu_s"):
         choice = Choice.parse(fit.model)
-        training = load_settings(choice.model, variant=choice.variant).training
+        training = load_recipe(choice.model, variant=choice.variant).training
         if training.max_steps is None:
             continue
         structures = training.max_steps * training.batch_size

@@ -26,7 +26,7 @@ from slembench.core.errors import ConfigError, DataError
 from slembench.core.files import write_text
 from slembench.data import Dataset
 from slembench.data.graph import OperatorGraph, build_graph
-from slembench.harness import load_settings
+from slembench.harness import load_recipe
 from slembench.inference.predict import predict_blocks
 from slembench.models.contract import OperatorModel
 from slembench.models.graphs import attach_frames
@@ -215,7 +215,7 @@ def measure(case: Case) -> dict[str, float]:
     """
     choice = Choice.parse(case.size.model)
     changes = {"training.max_steps": 1, "training.max_wall_s": None, "training.max_cpu_s": None, **case.changes}
-    settings = load_settings(choice.model, variant=choice.variant, changes=changes)
+    settings = load_recipe(choice.model, variant=choice.variant, changes=changes)
     torch.manual_seed(0)
     model = settings.kind(settings.model, Basis.parse(case.basis), case.cutoffs, ("hamiltonian",))
     model.activate_all_parts()

@@ -14,7 +14,7 @@ import torch
 
 from slembench.core.errors import ConfigError
 from slembench.data import load_dataset
-from slembench.harness.recipe import load_settings
+from slembench.harness.recipe import load_recipe
 from slembench.models.facts import EXPECTED_FILE, ModelFacts, Reach
 from slembench.models.registry import model_folder
 from slembench.operators.orbitals import Basis
@@ -43,7 +43,7 @@ def measure_facts(model: str, dataset: str | Path = DATASET, variant: str = "") 
     """
     data = load_dataset(dataset)
     # a recipe may leave the budget to its user; nothing is trained here, so any budget will do
-    settings = load_settings(model, variant=variant, changes=["training.max_steps=1"])
+    settings = load_recipe(model, variant=variant, changes=["training.max_steps=1"])
     targets = settings.targets or ("hamiltonian",)
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)  # random weights are other ones in float64, and so are errors that are large

@@ -15,7 +15,7 @@ from slembench.core.errors import ConfigError
 from slembench.core.files import sha256
 from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
-from slembench.harness import Job, load_settings, prepare
+from slembench.harness import Run, RunConfig, prepare
 from slembench.harness.scoring import Scoring, hardware, versions
 from slembench.inference import predict
 from slembench.inference.predict import check_match
@@ -48,7 +48,7 @@ class Subject:
     data: Dataset
     folder: Path
     shared: Shared
-    job: Job | None
+    job: Run | None
 
     @cached_property
     def model(self) -> OperatorModel:
@@ -90,10 +90,10 @@ class Subject:
 
     def _run(self) -> RunRecord:
         split = self.options.split
-        return self._score_checkpoint() if self.job is None else self.job.run([split], floors=False)[split]
+        return self._score_checkpoint() if self.job is None else self.job.execute()[split]
 
     def _scoring(self, targets: Sequence[str]) -> Scoring:
-        return Scoring(self.folder, self.data, tuple(targets), 100, lambda text: None)
+        return Scoring(self.folder, self.data, tuple(targets), 100)
 
     def _score_checkpoint(self) -> RunRecord:
         """Predictions and scores of the checkpoint in its own number type."""
@@ -142,8 +142,16 @@ def open_subject(options: Options, scratch: Path, first: bool) -> Subject:
     """
     folder, shared = options.run or scratch / "run", Shared(scratch)
     if options.checkpoint is None:
-        settings = load_settings(options.model, variant=options.variant, changes=options.changes)
-        job = prepare(options.dataset, settings, out=folder)
+        config = RunConfig(
+            options.dataset,
+            options.model,
+            variant=options.variant,
+            changes=options.changes,
+            splits=[options.split],
+            floors=False,
+            out=folder,
+        )
+        job = prepare(config)
         job.data.test_splits([options.split])
         return Subject(options, job.data, folder, shared, job)
     if first and folder.exists() and any(folder.iterdir()):

@@ -12,21 +12,21 @@ import torch
 from torch_geometric.data import Batch
 
 from slembench.data.graph import OperatorGraph
-from slembench.training.distributed import ALONE, World
+from slembench.training.distributed import SINGLE, ProcessGroup
 
 
-class Share(NamedTuple):
-    """What one process has of a batch.
+class LocalBatch(NamedTuple):
+    """The part of a batch that one process computes.
 
     Attributes:
-        batch: its structures; None where there are fewer structures than processes and it has none.
-        own: how many.
-        whole: structures of the batch in all processes.
+        batch: its structures as one graph; None where the batch has fewer structures than there are processes.
+        local_size: structures in this part.
+        global_size: structures in the parts of all processes.
     """
 
     batch: OperatorGraph | None
-    own: int
-    whole: int
+    local_size: int
+    global_size: int
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,41 @@ class Batches:
         graphs: the structures, the same in every process.
         size: structures a batch, of all processes together; the last batch of an epoch may be smaller.
         device: where batches go.
-        world: processes that share every batch.
+        group: processes that share every batch.
+
+    Example:
+        >>> from slembench.data.graph import OperatorGraph
+        >>> graphs = [OperatorGraph(positions=torch.full((1, 3), float(n))) for n in range(5)]
+        >>> batches = Batches(graphs, size=2, device=torch.device("cpu"))
+        >>> for step in range(6):  # three steps an epoch
+        ...     batch = batches.train_batch(step, seed=0).batch
+        ...     print(step // 3, batch.positions[:, 0].int().tolist())
+        0 [2, 4]
+        0 [3, 0]
+        0 [1]
+        1 [1, 4]
+        1 [3, 0]
+        1 [2]
     """
 
     graphs: Sequence[OperatorGraph]
     size: int
     device: torch.device
-    world: World = ALONE
+    group: ProcessGroup = SINGLE
 
-    def of_step(self, step: int, seed: int) -> Share:
+    def train_batch(self, step: int, seed: int) -> LocalBatch:
         """Batch of a training step (from 0): each epoch is a permutation drawn from (seed, epoch)."""
         epoch, position = divmod(step, math.ceil(len(self.graphs) / self.size))
+        # drawn anew from (seed, epoch) in every step: no state that a resumed run would have to restore
         order = np.random.default_rng((seed, epoch)).permutation(len(self.graphs))
-        return self._share([self.graphs[i] for i in order[position * self.size : (position + 1) * self.size]])
+        return self._local([self.graphs[i] for i in order[position * self.size : (position + 1) * self.size]])
 
-    def in_order(self) -> Iterator[Share]:
-        """All structures once, as they stand."""
+    def iter_epoch(self) -> Iterator[LocalBatch]:
+        """All structures once, in the order of ``graphs``; for validation."""
         for first in range(0, len(self.graphs), self.size):
-            yield self._share(self.graphs[first : first + self.size])
+            yield self._local(self.graphs[first : first + self.size])
 
-    def _share(self, graphs: Sequence[OperatorGraph]) -> Share:
-        own = list(graphs[self.world.rank :: self.world.size])
+    def _local(self, graphs: Sequence[OperatorGraph]) -> LocalBatch:
+        own = list(graphs[self.group.rank :: self.group.size])
         batch: OperatorGraph | None = Batch.from_data_list(own).to(self.device) if own else None
-        return Share(batch, len(own), len(graphs))
+        return LocalBatch(batch, len(own), len(graphs))

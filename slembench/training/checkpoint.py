@@ -141,7 +141,7 @@ def load_model(folder: Path) -> OperatorModel:
     return model.eval()
 
 
-def start_from(model: OperatorModel, folder: Path) -> None:
+def load_pretrained(model: OperatorModel, folder: Path) -> None:
     """Give ``model`` the weights, scales and shifts of a checkpoint, to train on from there.
 
     Args:

@@ -25,7 +25,7 @@ from slembench.core.errors import ConfigError
 from slembench.data.graph import OperatorGraph
 from slembench.models.contract import OperatorModel
 from slembench.nn.readout import OperatorFeatures
-from slembench.training.batches import Batches, Share
+from slembench.training.batches import Batches, LocalBatch
 from slembench.training.checkpoint import (
     Checkpoint,
     find_checkpoint,
@@ -36,15 +36,15 @@ from slembench.training.checkpoint import (
     unpack_optimizer,
 )
 from slembench.training.config import TrainConfig
-from slembench.training.distributed import World, current_world, local_device
+from slembench.training.distributed import ProcessGroup, current_process_group, local_device
 from slembench.training.ema import Ema
 from slembench.training.log import Bar, JsonLog, progress_bar
 from slembench.training.loss import ElementTable, ErrorSums, OperatorLoss, absolute_errors, target_scales
 from slembench.training.numerics import numerics
-from slembench.training.schedule import Schedule, Spent, used_budget
+from slembench.training.schedule import Elapsed, Schedule, budget_fraction
 from slembench.training.spectral_loss import levels_loss
 
-LOOKED_AT = 100
+MAX_SIZES_SAMPLED = 100
 """Training structures whose sizes decide how products are computed (`matmul_precision`)."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -110,14 +110,13 @@ def train(
     for name, graphs in (("training", train_graphs), ("validation", val_graphs)):
         if not len(graphs):
             raise ConfigError(f"no {name} structures; choose a larger partition or another data set")
-    world = current_world()
-    sizes = len({(int(graph.num_nodes), len(graph.pair_type)) for graph in islice(train_graphs, LOOKED_AT)})
-    with numerics(
-        config.device, config.matmul_precision, config.deterministic, sizes, model.uses_native_kernels
-    ) as precision:
-        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, world)
+    group = current_process_group()
+    sizes = len({(int(graph.num_nodes), len(graph.pair_type)) for graph in islice(train_graphs, MAX_SIZES_SAMPLED)})
+    native = model.uses_native_kernels
+    with numerics(config.device, config.matmul_precision, config.deterministic, sizes, native) as precision:
+        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, group)
         run.start()
-        with progress_bar(1.0, progress and world.first) as bar:
+        with progress_bar(1.0, progress and group.is_main) as bar:
             run.loop(bar)
         return run.result(precision)
 
@@ -133,10 +132,10 @@ class _Run:
     folder: Path
     source: str | None
     keep_statistics: bool
-    world: World
+    group: ProcessGroup
     step: int = 0
     used: float = 0.0
-    before: Spent = field(default_factory=lambda: Spent(0))
+    before: Elapsed = field(default_factory=lambda: Elapsed(0))
     seen: int = 0
     memory_before: int = 0
     best_step: int = 0
@@ -149,8 +148,8 @@ class _Run:
         """Build optimiser, schedule and loss, and continue from the last checkpoint if there is one."""
         config, self.device = self.config, torch.device(local_device(self.config.device))
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.train_batches = Batches(self.train_graphs, config.batch_size, self.device, self.world)
-        self.val_batches = Batches(self.val_graphs, config.batch_size, self.device, self.world)
+        self.train_batches = Batches(self.train_graphs, config.batch_size, self.device, self.group)
+        self.val_batches = Batches(self.val_graphs, config.batch_size, self.device, self.group)
         self.log = JsonLog(self.folder / "log.jsonl")
         self.model.to(self.device, DTYPES[config.dtype])
         self.description = model_description(self.model, self.source)
@@ -161,7 +160,7 @@ class _Run:
         operators = self.model.targets
         like = torch.zeros((), device=self.device, dtype=DTYPES[config.dtype])
         scales = target_scales(self.model.layout, self.train_graphs, operators)
-        self.loss = OperatorLoss(self.model.layout, config.loss, scales, like, self.world)
+        self.loss = OperatorLoss(self.model.layout, config.loss, scales, like, self.group)
         self.levels = levels_loss(self.model.layout, config.loss, scales, self.device)
         self.score_table = ElementTable(self.model.layout, like.double())
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
@@ -191,22 +190,22 @@ class _Run:
 
     # -- the loop -------------------------------------------------------------------------------------------
 
-    def spent(self) -> Spent:
+    def spent(self) -> Elapsed:
         """Steps, wall and CPU seconds of the loop, earlier parts included; of several processes as last looked at."""
-        if self.world.size == 1:
+        if self.group.size == 1:
             self._look_at_clock()
-        return Spent(self.step, *self.times)
+        return Elapsed(self.step, *self.times)
 
     def _look_at_clock(self) -> None:
         """Wall time of the first process and CPU time of all, the same numbers in all of them."""
         wall, cpu = time.perf_counter() - self.started[0], time.process_time() - self.started[1]
-        wall, cpu = self.world.sum([wall if self.world.first else 0.0, cpu])
+        wall, cpu = self.group.sum([wall if self.group.is_main else 0.0, cpu])
         self.times = self.before.wall_s + wall, self.before.cpu_s + cpu
 
     def exhausted(self) -> bool:
         """Whether a budget is used up."""
         self._look_at_clock()
-        return used_budget(self.config, self.spent()) >= 1
+        return budget_fraction(self.config, self.spent()) >= 1
 
     def loop(self, bar: Bar) -> None:
         """Steps until the budget is used up, with a validation and a checkpoint every ``validate_every`` of them."""
@@ -214,50 +213,50 @@ class _Run:
         done = self.exhausted()
         while not done:
             spent = self.spent()
-            lr, self.used = self.schedule.lr(spent), used_budget(self.config, spent)
+            lr, self.used = self.schedule.lr(spent), budget_fraction(self.config, spent)
             self.model.set_progress(self.used)
-            loss, gradient = self.train_step(self.train_batches.of_step(self.step, self.config.seed), lr)
+            loss, gradient = self.train_step(self.train_batches.train_batch(self.step, self.config.seed), lr)
             self.step += 1
             done = self.exhausted()
             if self.step % self.config.log_every == 0:
                 self._log_step(loss, gradient, lr)
-                bar.update(used_budget(self.config, self.spent()), self._text(loss))
+                bar.update(budget_fraction(self.config, self.spent()), self._text(loss))
             if done or self.step % self.config.validate_every == 0:
                 self.validate()
                 self.save("last")
                 done = self.exhausted()
 
-    def train_step(self, share: Share, lr: float) -> tuple[Tensor, Tensor | None]:
+    def train_step(self, local: LocalBatch, lr: float) -> tuple[Tensor, Tensor | None]:
         """Forward, backward, clip, update; returns the loss and the gradient's norm, both still on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        loss, _ = self.total_loss(share)
+        loss, _ = self.total_loss(local)
         self.optimizer.zero_grad(set_to_none=True)
-        if share.batch is not None:
+        if local.batch is not None:
             loss.backward()
-        self.world.add_gradients(self.parameters)
+        self.group.all_reduce_gradients(self.parameters)
         clip, norm = self.config.clip_norm, None
         if clip is not None:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, clip, foreach=True)
         self.optimizer.step()
-        self.seen += share.whole
+        self.seen += local.global_size
         if self.ema:
             self.ema.update(self.step + 1)
         return loss.detach(), norm
 
-    def total_loss(self, share: Share) -> tuple[Tensor, dict[str, OperatorFeatures]]:
+    def total_loss(self, local: LocalBatch) -> tuple[Tensor, dict[str, OperatorFeatures]]:
         """Loss of the whole batch, and predictions of the own part.
 
         The loss is on matrix elements, and on levels where that is asked for: in training not before they begin.
         """
-        prediction = self.model(share.batch) if share.batch is not None else {}
-        loss = self.loss(prediction, share.batch)
+        prediction = self.model(local.batch) if local.batch is not None else {}
+        loss = self.loss(prediction, local.batch)
         if self.levels is None or (self.model.training and self.used < self.levels.config.begin):
             return loss, prediction
         own = torch.zeros((), device=loss.device, dtype=torch.float64)
-        if share.batch is not None:
-            own = self.levels(prediction["hamiltonian"], share.batch) * (share.own / share.whole)
-        return loss + self.world.total(own).to(loss), prediction
+        if local.batch is not None:
+            own = self.levels(prediction["hamiltonian"], local.batch) * (local.local_size / local.global_size)
+        return loss + self.group.all_reduce(own).to(loss), prediction
 
     def _log_step(self, loss: Tensor, gradient: Tensor | None, lr: float) -> None:
         value = float(loss)
@@ -284,7 +283,7 @@ class _Run:
         self.model.train()
         if not math.isfinite(loss):
             raise ConfigError(f"step {self.step}: the validation loss is {loss}; lower training.optimizer.lr")
-        self.schedule.validated(loss)
+        self.schedule.after_validation(loss)
         self._log("validation", self.step, loss=loss, mae=maes, wall_s=round(self.spent().wall_s, 3))
         if loss < self.best_loss:
             self.best_step, self.best_loss, self.validation = self.step, loss, maes
@@ -292,13 +291,13 @@ class _Run:
 
     def _score(self) -> tuple[float, dict[str, float]]:
         loss, sums = 0.0, {name: ErrorSums(0.0, 0.0, 0.0, 0.0) for name in self.model.targets}
-        for share in self.val_batches.in_order():
-            value, prediction = self.total_loss(share)
-            loss += float(value) * share.whole / len(self.val_graphs)
+        for local in self.val_batches.iter_epoch():
+            value, prediction = self.total_loss(local)
+            loss += float(value) * local.global_size / len(self.val_graphs)
             for name in prediction:
-                assert share.batch is not None
-                sums[name] += absolute_errors(self.score_table, prediction[name], share.batch, name)
-        return loss, {name: ErrorSums(*self.world.sum(errors)).mae for name, errors in sums.items()}
+                assert local.batch is not None
+                sums[name] += absolute_errors(self.score_table, prediction[name], local.batch, name)
+        return loss, {name: ErrorSums(*self.group.sum(errors)).mae for name, errors in sums.items()}
 
     def save(self, kind: str) -> None:
         """Write the checkpoint ``kind``: "last" with all that a resumption needs, "best" to predict with."""
@@ -319,24 +318,24 @@ class _Run:
             "training": self.config.model_dump(mode="json"),
             "best": {"step": self.best_step, "loss": self.best_loss, "mae": self.validation},
         }
-        if self.world.first:
+        if self.group.is_main:
             save_checkpoint(self.folder / "checkpoint" / kind, Checkpoint(state, self.description, weights, optimizer))
-        self.world.wait()
+        self.group.barrier()
 
     def _random_states(self) -> dict[str, Tensor]:
         """State of every generator of random numbers, of every process."""
         states = {"rng.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             states["rng.cuda"] = torch.cuda.get_rng_state(self.device)
-        gathered = {name: self.world.gather(state) for name, state in states.items()}
+        gathered = {name: self.group.all_gather(state) for name, state in states.items()}
         return {f"{name}.{rank}": state for name, all_of in gathered.items() for rank, state in enumerate(all_of)}
 
     def _log(self, event: str, step: int, **values: Any) -> None:
-        if self.world.first:
+        if self.group.is_main:
             self.log.write(event, step, **values)
 
     def _cut_log(self, step: int) -> None:
-        if self.world.first:
+        if self.group.is_main:
             self.log.cut_back(step)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -350,12 +349,12 @@ class _Run:
             raw = {name.removeprefix("raw."): t for name, t in checkpoint.optimizer.items() if name.startswith("raw.")}
             self.model.load_state_dict(raw, strict=False)
         unpack_optimizer(self.optimizer, checkpoint.optimizer)
-        rank = self.world.rank if f"rng.cpu.{self.world.rank}" in checkpoint.optimizer else 0
+        rank = self.group.rank if f"rng.cpu.{self.group.rank}" in checkpoint.optimizer else 0
         torch.set_rng_state(checkpoint.optimizer[f"rng.cpu.{rank}"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(checkpoint.optimizer[f"rng.cuda.{rank}"], self.device)
         self.step, self.seen = state["step"], state["structures_seen"]
-        self.before = Spent(self.step, state["wall_s"], state["cpu_s"])
+        self.before = Elapsed(self.step, state["wall_s"], state["cpu_s"])
         self.memory_before = state["peak_memory_bytes"]
         self.schedule.restore(state["schedule"])
         self._restore_best()

@@ -18,7 +18,7 @@ from slembench.data.graph import OperatorGraph
 from slembench.nn.readout import OperatorFeatures
 from slembench.operators.irreps import BlockIrreps
 from slembench.training.config import LossConfig, OperatorWeight
-from slembench.training.distributed import ALONE, World
+from slembench.training.distributed import SINGLE, ProcessGroup
 
 
 class ErrorSums(NamedTuple):
@@ -87,17 +87,17 @@ class OperatorLoss:
         config: LossConfig,
         scales: Mapping[str, float],
         like: Tensor,
-        world: World = ALONE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         """A loss for operators ``scales`` (operator -> scale in its own unit), on ``like``'s device and dtype.
 
-        With several processes in ``world`` it is that of the batches of all of them.
+        With several processes in ``group`` it is that of the batches of all of them.
         """
         self.config = config
         self.scales = dict(scales)
         self.table = ElementTable(layout, like)
         self.weights = {name: config.operators.get(name, OperatorWeight()) for name in scales}
-        self.world = world
+        self.group = group
 
     def __call__(self, prediction: Mapping[str, OperatorFeatures], graph: OperatorGraph | None) -> Tensor:
         """Scalar loss of predicted features {operator: (onsite (N, F), pair (P, F))} of a batch of graphs.
@@ -110,7 +110,7 @@ class OperatorLoss:
         else:
             own = torch.stack([self._sums(prediction[name], graph, name) for name in self.weights])
         total = torch.zeros((), device=like.device, dtype=like.dtype)
-        for (onsite, pair), weight in zip(self.world.total(own), self.weights.values()):
+        for (onsite, pair), weight in zip(self.group.all_reduce(own), self.weights.values()):
             n_onsite, n_pair = onsite[-1], pair[-1]
             share = n_onsite / (n_onsite + n_pair)
             if weight.onsite_share is not None:

@@ -18,7 +18,7 @@ THRESHOLD = 1e-4
 """Relative gain in the validation loss that counts as one."""
 
 
-class Spent(NamedTuple):
+class Elapsed(NamedTuple):
     """What a run has used up, earlier parts of a resumed run included: optimiser steps, wall and CPU seconds."""
 
     steps: int
@@ -26,7 +26,7 @@ class Spent(NamedTuple):
     cpu_s: float = 0.0
 
 
-def used_budget(config: TrainConfig, spent: Spent) -> float:
+def budget_fraction(config: TrainConfig, spent: Elapsed) -> float:
     """Used part of the budget, 1 or more when it is used up; with several budgets, of the one that is used up most.
 
     Args:
@@ -55,11 +55,11 @@ class Schedule:
     best: float = math.inf
     bad: int = 0
 
-    def lr(self, spent: Spent) -> float:
+    def lr(self, spent: Elapsed) -> float:
         """Learning rate of the step that follows ``spent``."""
         settings = self.config.schedule
         factor = min(1.0, (spent.steps + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
-        start, end, peak = self._stage(used := min(1.0, used_budget(self.config, spent)))
+        start, end, peak = self._stage(used := min(1.0, budget_fraction(self.config, spent)))
         factor *= peak
         if settings.name == "cosine":
             falling = 0.5 * (1 + math.cos(math.pi * (used - start) / (end - start)))
@@ -74,7 +74,7 @@ class Schedule:
         present = max(n for n, stage in enumerate(stages) if stage.begin <= used)
         return stages[present].begin, (*stages, Stage(1.0))[present + 1].begin, stages[present].lr_factor
 
-    def validated(self, loss: float) -> None:
+    def after_validation(self, loss: float) -> None:
         """Take note of a validation loss; the plateau schedule lowers its factor after too many without a gain."""
         if loss < self.best * (1 - THRESHOLD):
             self.best, self.bad = loss, 0

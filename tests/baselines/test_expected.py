@@ -4,7 +4,7 @@ import pytest
 
 from slembench.data import load_dataset
 from slembench.evaluation import official_scores
-from slembench.harness.recipe import load_settings
+from slembench.harness.recipe import load_recipe
 from slembench.models.registry import shipped_folders
 from slembench.results.expected import EXPECTED_FILE, read_expected
 
@@ -17,7 +17,7 @@ def test_what_is_expected_can_be_run_again(folder):
     assert expected.runs
     for dataset, entry in expected.runs.items():
         data = load_dataset(dataset)
-        settings = load_settings(folder.name.replace("_", "-"), variant=entry.variant)
+        settings = load_recipe(folder.name.replace("_", "-"), variant=entry.variant)
         assert f"{settings.training.max_cpu_s:.0f} CPU s" == entry.budget
         assert entry.split in data.splits
         assert list(entry.scores) == official_scores(data.card, list(entry.scores))

@@ -13,7 +13,7 @@ from slembench.data import load_dataset
 from slembench.data.card import Challenging, read_card
 from slembench.harness import challenging
 from slembench.harness.challenging import find_challenging, update_card
-from slembench.harness.recipe import load_settings
+from slembench.harness.recipe import load_recipe
 from slembench.results.record import read_table
 
 
@@ -67,9 +67,9 @@ def test_command_leaves_the_card_on_a_dry_run(small, toy_folder, monkeypatch):
 
 def test_the_baseline_is_a_shipped_model_with_a_seed_of_its_own():
     changes = {"training.max_steps": 1, "training.max_wall_s": None}
-    settings = load_settings(challenging.BASELINE, variant=challenging.VARIANT, changes=changes, seed=challenging.SEED)
+    settings = load_recipe(challenging.BASELINE, variant=challenging.VARIANT, changes=changes, seed=challenging.SEED)
     assert settings.training.seed == 1000
-    assert load_settings(challenging.BASELINE, variant=challenging.VARIANT).training.seed != 1000
+    assert load_recipe(challenging.BASELINE, variant=challenging.VARIANT).training.seed != 1000
 
 
 @pytest.mark.parametrize("name", ["mos2-mini", "qh9-mini"])

@@ -1,11 +1,12 @@
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import slembench
 from slembench.core.errors import ConfigError, DataError
-from slembench.harness import load_settings, prepare
-from slembench.harness.run import run
+from slembench.harness import RunConfig, prepare, run
 from slembench.inference.physics import model_physics
 from slembench.metrics.catalogue import catalogue
 from slembench.predictions import read_predictions
@@ -120,8 +121,9 @@ def test_interrupted_at_any_stage_it_goes_on(crystals, toy_folder, tmp_path, mon
 
     arguments = {"out": tmp_path / "run", "partition": 80, "seed": 3}
     with monkeypatch.context() as patch:
-        module = "scoring" if stage == "evaluate" else "job"
-        patch.setattr(f"slembench.harness.{module}.{stage}", stop)
+        # by import: the attribute `run` of the package is the function
+        module = import_module("slembench.harness.scoring" if stage == "evaluate" else "slembench.harness.run")
+        patch.setattr(module, stage, stop)
         with pytest.raises(KeyboardInterrupt):
             run(crystals.root, str(toy_folder), **arguments)
     assert not (tmp_path / "run" / "test" / "record.yaml").exists()
@@ -146,22 +148,24 @@ def test_fresh_begins_again(crystals, toy_folder, tmp_path):
 
 def test_name_follows_from_the_settings(crystals, toy_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    jobs = [
-        prepare(crystals.root, load_settings(str(toy_folder), variant=variant, seed=seed), partition=partition)
+    runs = [
+        prepare(RunConfig(crystals.root, str(toy_folder), variant=variant, seed=seed, partition=partition))
         for variant, seed, partition in (("", 0, 100), ("", 0, 100), ("", 1, 100), ("", 0, 20), ("longer", 0, 100))
     ]
-    names = [job.name for job in jobs]
+    names = [found.name for found in runs]
     assert names[0] == names[1]
     assert len(set(names)) == 4
     assert names[4].startswith("my-toy-longer-")
-    assert jobs[0].folder.resolve() == tmp_path / "runs" / "made-up-crystals" / names[0]
+    assert runs[0].folder.resolve() == tmp_path / "runs" / "made-up-crystals" / names[0]
 
 
 def test_targets_follow_the_data_set_unless_named(crystals, molecules, toy_folder, tmp_path):
-    settings = load_settings(str(toy_folder), changes=["targets=[density]"])
-    assert prepare(molecules.root, settings, out=tmp_path / "d").targets == ("density",)
+    def config(data, out):
+        return RunConfig(data.root, str(toy_folder), changes=["targets=[density]"], out=tmp_path / out)
+
+    assert prepare(config(molecules, "d")).targets == ("density",)
     with pytest.raises(ConfigError, match="has no 'density', only hamiltonian, overlap"):
-        prepare(crystals.root, settings, out=tmp_path / "c")
+        prepare(config(crystals, "c"))
     with pytest.raises(DataError, match="no split 'test_4x4'"):
         run(crystals.root, str(toy_folder), splits=["test_4x4"], out=tmp_path / "e")
 

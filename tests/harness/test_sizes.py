@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from slembench.harness.recipe import find_recipe, load_settings, read_recipe
+from slembench.harness.recipe import find_recipe, load_recipe, read_recipe
 from slembench.operators.orbitals import Basis
 
 D = {"Mo": "3s2p2d", "S": "2s2p1d"}
@@ -21,7 +21,7 @@ SIZES = [
 
 
 def count(model, variant, basis):
-    settings = load_settings(model, variant=variant)
+    settings = load_recipe(model, variant=variant)
     parsed = Basis.parse(basis)
     return settings.kind(settings.model, parsed, dict.fromkeys(parsed.elements, 7.0), ("hamiltonian",)).n_parameters
 
@@ -42,7 +42,7 @@ def test_sizes_are_the_published_ones_and_those_of_the_readme(model, variant, ba
 def test_every_hyper_parameter_is_stated(model):
     """Keys that change the network or the training all stand in the recipe, none is left to a default."""
     recipe = read_recipe(find_recipe(model))
-    settings = load_settings(model)
+    settings = load_recipe(model)
     left_out = set(type(settings.model).model_fields) - set(recipe.model)
     assert left_out == {"activation_factors", "overlap_residual"}  # of imported models
     machine = {"device", "deterministic", "matmul_precision", "log_every", "max_wall_s", "max_cpu_s", "ema_decay"}
@@ -55,6 +55,6 @@ def test_every_variant_is_valid_and_described():
         assert {"quickstart", "board"} <= set(variants)
         for name, variant in variants.items():
             assert variant.description
-            training = load_settings(model, variant=name).training
+            training = load_recipe(model, variant=name).training
             assert training.max_steps or training.max_cpu_s
             assert re.fullmatch(r"[\w.-]+", name)

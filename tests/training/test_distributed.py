@@ -13,7 +13,7 @@ import torch
 
 from slembench.training.batches import Batches
 from slembench.training.checkpoint import load_checkpoint
-from slembench.training.distributed import World, current_world, together
+from slembench.training.distributed import ProcessGroup, current_process_group, process_group
 from slembench.training.log import JsonLog
 
 ROOT = Path(__file__).parents[2]
@@ -97,22 +97,22 @@ def test_killed_and_resumed_to_the_bit(pair, tmp_path):
 def test_a_batch_is_divided_without_rest_and_without_repetition(train_graphs):
     """Seven structures in batches of three among two and five processes."""
     for size in (2, 5):
-        parts = [Batches(train_graphs, 3, torch.device("cpu"), World(rank, size)) for rank in range(size)]
+        parts = [Batches(train_graphs, 3, torch.device("cpu"), ProcessGroup(rank, size)) for rank in range(size)]
         for step in range(6):
-            shares = [part.of_step(step, seed=1) for part in parts]
-            whole = Batches(train_graphs, 3, torch.device("cpu")).of_step(step, seed=1)
-            assert {share.whole for share in shares} == {whole.own}
-            assert sum(share.own for share in shares) == whole.own
-            found = torch.cat([share.batch.positions for share in shares if share.batch is not None])
+            local_batches = [part.train_batch(step, seed=1) for part in parts]
+            whole = Batches(train_graphs, 3, torch.device("cpu")).train_batch(step, seed=1)
+            assert {part.global_size for part in local_batches} == {whole.local_size}
+            assert sum(part.local_size for part in local_batches) == whole.local_size
+            found = torch.cat([part.batch.positions for part in local_batches if part.batch is not None])
             assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, whole.batch.positions.tolist()))
-        assert sum(share.own for part in parts for share in part.in_order()) == len(train_graphs)
+        assert sum(local.local_size for part in parts for local in part.iter_epoch()) == len(train_graphs)
 
 
 def test_alone_nothing_is_exchanged():
-    with together() as world:
-        assert (world, current_world()) == (World(), World())
+    with process_group() as group:
+        assert (group, current_process_group()) == (ProcessGroup(), ProcessGroup())
     values = torch.ones(3, requires_grad=True)
-    assert World().total(values) is values
-    assert World().sum([1.0, 2.0]) == [1.0, 2.0]
-    with World().first_then_others():
+    assert ProcessGroup().all_reduce(values) is values
+    assert ProcessGroup().sum([1.0, 2.0]) == [1.0, 2.0]
+    with ProcessGroup().main_process_first():
         pass

@@ -89,12 +89,12 @@ def model(seed=0, **config):
 
 if __name__ == "__main__":
     from slembench.training.config import TrainConfig
-    from slembench.training.distributed import together
+    from slembench.training.distributed import process_group
     from slembench.training.loop import train
 
     torch.set_num_threads(1)
     settings = TrainConfig.model_validate(json.loads(sys.argv[2]))
     dropout = float(sys.argv[3]) if len(sys.argv) > 3 else 0.1
-    with together():
+    with process_group():
         own, others = (graphs(seeds, getattr(torch, settings.dtype)) for seeds in (range(7), range(100, 103)))
         train(model(dropout=dropout), own, others, settings, Path(sys.argv[1]))

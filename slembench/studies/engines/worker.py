@@ -68,32 +68,38 @@ def execute(task: Task) -> None:
         DataError: broken data.
     """
     from slembench.data import load_dataset
-    from slembench.harness import load_settings, prepare
+    from slembench.harness import RunConfig, open_run
     from slembench.studies.designs import resolved
 
     run = task.run
     task.run_folder.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(task.run_folder.with_suffix(".lock")):
         source = load_dataset(task.derived.source if task.derived else run.dataset)
-        settings = load_settings(run.model, variant=run.variant, changes=run.changes, seed=run.seed)
-        for what, found, planned in (
-            ("the data", source.fingerprint, run.fingerprint),
-            (f"recipe and settings of {run.model}", resolved(settings), run.settings),
-        ):
-            if found != planned:
-                raise ConfigError(f"run {task.key}: {what} changed since the plan was made; make it again")
-        job = prepare(
+        _check_unchanged(task, "the data", source.fingerprint, run.fingerprint)
+        config = RunConfig(
             derived_dataset(task, task.derived) if task.derived else source.root,
-            settings,
+            run.model,
+            variant=run.variant,
+            changes=run.changes,
+            seed=run.seed,
             partition=run.partition,
+            splits=run.splits,
+            floors=False,
+            init_from=task.folder / RUNS / run.init_from if run.init_from else None,
             out=task.run_folder,
             name=task.key,
             threads=task.threads,
-            init_from=task.folder / RUNS / run.init_from if run.init_from else None,
         )
-        job.run(run.splits, floors=False)
+        _check_unchanged(task, f"recipe and settings of {run.model}", resolved(config.settings), run.settings)
+        with open_run(config) as opened:
+            opened.execute()
         if not task.keep:
             _drop_large(task)
+
+
+def _check_unchanged(task: Task, what: str, found: str, planned: str) -> None:
+    if found != planned:
+        raise ConfigError(f"run {task.key}: {what} changed since the plan was made; make it again")
 
 
 def derived_dataset(task: Task, derived: Derived) -> Path:
