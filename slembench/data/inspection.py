@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from slembench.data.formats.evidence import LARGEST, energy_evidence, overlap_matrices
+from slembench.data.formats.plausibility import LARGEST, energy_evidence, overlap_matrices
 from slembench.data.formats.registry import Format, detect_format, find_format, read_samples
 from slembench.data.sample import Sample, on_common_pairs
 from slembench.operators.blocks import BlockMatrix

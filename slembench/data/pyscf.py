@@ -116,7 +116,7 @@ def compute_molecule(atoms: ase.Atoms, theory: Theory, start: FloatArray | None 
         raise ArithmeticError(f"{atoms.get_chemical_formula()}: not self-consistent after {solver.max_cycle} cycles")
     density, overlap = solver.make_rdm1(), solver.get_ovlp()
     operators = {"hamiltonian": solver.get_fock(dm=density), "overlap": overlap, "density": density}
-    shells = Basis({z: tuple(sorted(ls)) for z, ls in shell_momenta(molecule).items()})
+    shells = Basis.from_shells(shell_momenta(molecule))
     blocks = {
         name: BlockMatrix.from_dense(shells, atoms.numbers, canonical(matrix, molecule)).hermitise().triangle()
         for name, matrix in operators.items()

@@ -71,6 +71,16 @@ class Basis:
         """
         return cls({_atomic_number(symbol): _shell_list(symbol, shells) for symbol, shells in spec.items()})
 
+    @classmethod
+    def from_shells(cls, shells: Mapping[int, Sequence[int]]) -> Basis:
+        """Basis from atomic number -> l of each shell in any order, such as that of a source file.
+
+        Example:
+            >>> Basis.from_shells({6: [0, 1, 0]}).shells
+            {6: (0, 0, 1)}
+        """
+        return cls({z: tuple(sorted(ls)) for z, ls in shells.items()})
+
     def to_dict(self) -> dict[str, str]:
         """Chemical symbol -> shell string such as ``3s2p2d``; the inverse of `parse`.
 

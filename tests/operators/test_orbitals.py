@@ -32,7 +32,7 @@ def pyscf_overlap(positions, basis_name):
 def canonical_overlap(positions, basis_name="def2-tzvp"):
     matrix, shells = pyscf_overlap(positions, basis_name)
     index, sign = canonical_index(NUMBERS, shells, "pyscf")
-    basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
+    basis = Basis.from_shells(shells)
     return BlockMatrix.from_dense(basis, NUMBERS, sign[:, None] * matrix[np.ix_(index, index)] * sign)
 
 
@@ -49,7 +49,7 @@ def test_a_wrong_order_is_noticed_by_the_rotation():
     matrix, shells = pyscf_overlap(POSITIONS, "def2-svp")
     rotation = random_rotation(7)
     rotated, _ = pyscf_overlap(POSITIONS @ rotation.T, "def2-svp")
-    basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
+    basis = Basis.from_shells(shells)
     index, _ = canonical_index(NUMBERS, shells, "canonical")  # leaves p as x, y, z
     a, b = (BlockMatrix.from_dense(basis, NUMBERS, m[np.ix_(index, index)]) for m in (matrix, rotated))
     assert np.abs(a.rotate(rotation).values - b.values).max() > 0.01

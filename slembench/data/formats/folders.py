@@ -1,17 +1,16 @@
-"""Looking for the structure folders of a path.
-
-Names of species in the input of first-principles codes.
-"""
+"""Structure folders of a path, new folders for written structures, and the element of a species label."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ase.data import atomic_numbers
 
 from slembench.core.errors import DataError
+from slembench.core.files import atomic_folder
 
 
 def folders_with(path: Path, names: Sequence[str]) -> Iterator[Path]:
@@ -26,6 +25,28 @@ def folders_with(path: Path, names: Sequence[str]) -> Iterator[Path]:
                 yield folder
 
 
+@contextmanager
+def new_folder(path: Path, identifier: str, prefix: str = "") -> Iterator[Path]:
+    """Folder ``path``/<prefix><identifier> of one structure; it appears whole at the end of the block, or not at all.
+
+    Args:
+        path: where the folders of all structures lie.
+        identifier: the structure's id.
+        prefix: of the folder's name.
+
+    Raises:
+        DataError: a folder that exists already, or an id that cannot be a folder's name.
+    """
+    # an id such as "../x" would write beside the folder that was asked for
+    if Path(identifier).name != identifier:
+        raise DataError(f"{path}: structure {identifier!r}: key 'id': cannot be the name of a folder")
+    try:
+        with atomic_folder(path / f"{prefix}{identifier}") as folder:
+            yield folder
+    except FileExistsError as error:
+        raise DataError(f"{path}: structure {identifier!r}: {error}") from error
+
+
 def _natural(path: Path) -> tuple[tuple[int, str], ...]:
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in path.parts)
 
@@ -35,9 +56,14 @@ def element_of(label: str) -> int:
 
     Raises:
         DataError: no chemical symbol begins the label.
+
+    Example:
+        >>> element_of("Fe1"), element_of("C_up"), element_of("MO")
+        (26, 6, 42)
     """
     letters = re.match(r"[A-Za-z]*", label)
     word = letters[0].capitalize() if letters else ""
+    # the longest symbol first: "Co1" is cobalt, not carbon
     for symbol in (label, word, word[:2], word[:1]):
         if atomic_numbers.get(symbol, 0) > 0:
             return int(atomic_numbers[symbol])

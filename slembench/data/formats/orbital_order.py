@@ -1,9 +1,8 @@
-"""Between a source's order and signs of orbitals and the canonical ones, for whole operators; and their Hermiticity.
-
-Which order of orbitals a file has, by what its overlap matrix and its geometry say.
+"""Orbital order of whole operators: conversion to and from canonical order, inference from an overlap, Hermiticity.
 
 The overlap of an s orbital with the shell l of another atom is a multiple of the spherical harmonics Y_l of the
-direction between them. Only the right order and relative signs of the components make every such row one.
+direction between them (two-centre integrals depend on nothing else). Only the right order and relative signs of the
+components make every such row one, which tells the order of files that do not state it.
 """
 
 from __future__ import annotations
@@ -20,6 +19,12 @@ from slembench.operators.rotations import spherical_harmonics
 
 HERMITIAN_TO = 1e-5
 """Both directions of a pair must agree to this fraction of the largest value; real files of all codes do to 1e-7."""
+
+TOLERANCE = 1e-3
+"""Largest angle (radian) between a row of the overlap and the spherical harmonics; single precision leaves 1e-5."""
+
+SMALLEST = 1e-2
+"""Rows shorter than this fraction of the longest one are left out: their direction is rounding."""
 
 
 def to_canonical(matrix: BlockMatrix, shells: Mapping[int, Sequence[int]], convention: str) -> BlockMatrix:
@@ -47,7 +52,7 @@ def from_canonical(matrix: BlockMatrix, convention: str) -> BlockMatrix:
     """
     maps = {}
     for z, (index, sign) in orbital_maps(matrix.basis.shells, convention).items():
-        back = np.argsort(index)
+        back = np.argsort(index)  # inverse permutation; signs are their own inverse
         maps[z] = (back, sign[back])
     return _reordered(matrix, maps)
 
@@ -71,6 +76,7 @@ def check_hermitian(matrix: BlockMatrix, place: str, key: str) -> None:
     Raises:
         DataError: they differ by more than `HERMITIAN_TO` of the largest value.
     """
+    # a reverse pair that is missing counts as zero: its partner must then be zero too, to the tolerance
     other = np.zeros_like(matrix.values)
     there = (matrix.reverse >= 0)[matrix.element_pair]
     other[there] = matrix.take(matrix.reverse[matrix.reverse >= 0]).transposed().values
@@ -84,24 +90,6 @@ def check_hermitian(matrix: BlockMatrix, place: str, key: str) -> None:
             f"{'' if there[worst] else ' (which is missing)'} differ by {difference[worst]:.3g} (largest value"
             f" {largest:.3g}); the file is damaged"
         )
-
-
-def _reordered(matrix: BlockMatrix, maps: Mapping[int, tuple[IntArray, FloatArray]]) -> BlockMatrix:
-    if all((np.diff(index) == 1).all() and (sign == 1).all() for index, sign in maps.values()):
-        return matrix
-    values = np.empty_like(matrix.values)
-    for zi, zj, pairs in matrix.pair_type_groups():
-        (rows, row_sign), (columns, column_sign) = maps[zi], maps[zj]
-        blocks = matrix.gather(pairs)[:, rows][:, :, columns] * (row_sign[:, None] * column_sign)
-        values[matrix.offsets[pairs][:, None] + np.arange(blocks[0].size)] = blocks.reshape(len(pairs), -1)
-    return matrix.with_values(values)
-
-
-TOLERANCE = 1e-3
-"""Largest angle (radian) between a row of the overlap and the spherical harmonics; single precision leaves 1e-5."""
-
-SMALLEST = 1e-2
-"""Rows shorter than this fraction of the longest one say nothing."""
 
 
 def order_of_overlap(
@@ -155,6 +143,7 @@ def largest_angle(overlap: BlockMatrix, positions: FloatArray) -> float:
         length = np.linalg.norm(found, axis=1)
         keep = length > SMALLEST * longest
         unit, wanted = found[keep] / length[keep, None], wanted[keep]
+        # the part of the row that is perpendicular to Y_l: sine of the angle between them, blind to the sign of S
         away = unit - wanted * (unit * wanted).sum(axis=1, keepdims=True)
         worst = max(worst, float(np.linalg.norm(away, axis=1).max(initial=0.0)))
     return worst
@@ -170,6 +159,7 @@ def _rows(overlap: BlockMatrix, vectors: FloatArray) -> Iterator[tuple[FloatArra
         for s in range(overlap.basis.shells[zi].count(0)):
             for l, start in zip(overlap.basis.shells[zj], starts):
                 if l > 0:
+                    # components of mean square 1 have the norm sqrt(2l + 1) in every direction
                     wanted = spherical_harmonics(l, vectors[pairs])
                     yield blocks[:, s, start : start + 2 * l + 1], wanted / np.sqrt(2 * l + 1)
 
@@ -178,5 +168,17 @@ def _canonical(
     matrix: FloatArray, numbers: IntArray, shells: Mapping[int, Sequence[int]], convention: str
 ) -> BlockMatrix:
     index, sign = canonical_index(numbers, shells, convention)
-    basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
+    basis = Basis.from_shells(shells)
     return BlockMatrix.from_dense(basis, numbers, sign[:, None] * matrix[np.ix_(index, index)] * sign)
+
+
+def _reordered(matrix: BlockMatrix, maps: Mapping[int, tuple[IntArray, FloatArray]]) -> BlockMatrix:
+    if all((np.diff(index) == 1).all() and (sign == 1).all() for index, sign in maps.values()):
+        return matrix
+    values = np.empty_like(matrix.values)
+    for zi, zj, pairs in matrix.pair_type_groups():
+        (rows, row_sign), (columns, column_sign) = maps[zi], maps[zj]
+        # M' = s_i M[index_i, index_j] s_j for every block of this pair of elements
+        blocks = matrix.gather(pairs)[:, rows][:, :, columns] * (row_sign[:, None] * column_sign)
+        values[matrix.offsets[pairs][:, None] + np.arange(blocks[0].size)] = blocks.reshape(len(pairs), -1)
+    return matrix.with_values(values)

@@ -18,9 +18,9 @@ from slembench.data.formats.deeph import current as deeph_new
 from slembench.data.formats.deeph import legacy as deeph_legacy
 from slembench.data.formats.deeptb import folder as deeptb
 from slembench.data.formats.deeptb import lmdb as deeptb_lmdb
-from slembench.data.formats.evidence import check_physical
 from slembench.data.formats.molecules import phisnet, schnorb
 from slembench.data.formats.molecules import pyscf as pyscf_chk
+from slembench.data.formats.plausibility import check_physical
 from slembench.data.formats.qh9 import database as qh9
 from slembench.data.formats.safe.sqlite import check_whole, sqlite_files
 from slembench.data.formats.siesta import reader as siesta

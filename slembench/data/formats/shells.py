@@ -13,7 +13,7 @@ from slembench.operators.rotations import wigner_d
 TOLERANCE = 1e-4
 """Largest deviation from symmetry, as a fraction of the largest value, in blocks that may be single precision."""
 
-_ANGLE = 1.1  # radian: no symmetry of any shell up to l = 6
+_ANGLE = 1.1  # radian; a multiple of 2 pi / n would leave some m components as they are
 
 
 def infer_shells(size: int, own: FloatArray, others: list[tuple[FloatArray, FloatArray]]) -> tuple[int, ...] | None:
@@ -31,6 +31,7 @@ def infer_shells(size: int, own: FloatArray, others: list[tuple[FloatArray, Floa
         Ascending l of the shells; None where nothing fits or more than one set does.
     """
     with np.errstate(all="ignore"):  # numbers of a damaged file fit nothing
+        # B B^T of a block with another atom has the symmetry of their line, whatever shells the other one has
         tests = [(axis, block @ block.T) for axis, block in others]
         tests += [(axis, own) for axis in (np.array([0.0, 0.6, 0.8]), np.array([0.8, -0.6, 0.0]))]
         rotations = [(_rotations(axis), matrix) for axis, matrix in tests]
@@ -53,7 +54,7 @@ def shells_of_overlap(overlap: BlockMatrix, vectors: FloatArray, z: int) -> tupl
     own = np.flatnonzero(mine & overlap.onsite)
     length = np.linalg.norm(vectors, axis=1)
     near = np.flatnonzero(mine & (length > 0))
-    near = near[np.argsort(length[near])][:6]
+    near = near[np.argsort(length[near])][:6]  # the strongest overlaps say most
     others = [(vectors[p] / length[p], overlap.gather(np.array([p]))[0]) for p in near.tolist()]
     return infer_shells(overlap.basis.size(z), overlap.gather(own)[0], others) if len(own) else None
 
@@ -86,6 +87,7 @@ def _fits(shells: tuple[int, ...], rotations: list[FloatArray], matrix: FloatArr
 
 def _rotations(axis: FloatArray) -> list[FloatArray]:
     """Real Wigner matrices of every l for a turn about a unit axis (3,)."""
+    # Rodrigues: R = 1 + sin(a) K + (1 - cos(a)) K^2 with K the cross-product matrix of the axis
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     turn = np.eye(3) + np.sin(_ANGLE) * cross + (1 - np.cos(_ANGLE)) * cross @ cross
     return [wigner_d(l, turn) for l in range(len(SHELL_LETTERS))]

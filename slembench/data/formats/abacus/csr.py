@@ -56,6 +56,7 @@ def read_csr(file: Path) -> SparseElements:
         content = file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: not readable: {error}") from error
+    # the old header stands at the very beginning; in new files a structure of any length comes first
     header = _OLD.search(content, 0, 4096) or _NEW.search(content)
     if header is None:
         raise DataError(f"{file}: no header of an ABACUS matrix ('Matrix Dimension of H(R): N', or '# number of ...')")
@@ -87,7 +88,7 @@ def _numbers(file: Path, body: bytes) -> FloatArray:
     text = re.sub(rb"#[^\n]*", b" ", body).decode("ascii", errors="replace")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error")  # fromstring only warns about text that is no number, and stops there
             numbers = np.fromstring(text, sep=" ", dtype=np.float64)
     except (ValueError, DeprecationWarning) as error:
         raise DataError(f"{file}: something other than numbers among the matrix elements: {error}") from error
@@ -106,6 +107,7 @@ def _elements(file: Path, numbers: FloatArray, size: int, n_cells: int) -> Spars
         if len(head) < 4 or head[3] < 0 or head[3] > size**2:
             raise DataError(f"{where}: must begin with Rx Ry Rz and a number of elements in 0..{size**2}")
         count, place = int(head[3]), place + 4
+        # an empty matrix may end after its head or have its N + 1 row pointers, all zero: both occur
         if count == 0 and (numbers[place : place + size + 1] == 0).sum() < size + 1:
             continue
         end = place + 2 * count + size + 1
@@ -113,7 +115,7 @@ def _elements(file: Path, numbers: FloatArray, size: int, n_cells: int) -> Spars
             raise DataError(f"{where}: the file ends early, it is truncated")
         pointers = _whole(numbers[place + 2 * count : end], where)
         column = _whole(numbers[place + count : place + 2 * count], where)
-        steps = np.diff(pointers)
+        steps = np.diff(pointers)  # elements in each row
         if pointers[0] != 0 or pointers[-1] != count or (steps < 0).any():
             raise DataError(f"{where}: the row pointers must rise from 0 to {count}")
         if count and (column.min() < 0 or column.max() >= size):
@@ -138,6 +140,7 @@ def _elements(file: Path, numbers: FloatArray, size: int, n_cells: int) -> Spars
 
 
 def _whole(numbers: FloatArray, where: str) -> IntArray:
+    # beyond 2^53 not every integer is a float64, so that one cannot tell a whole number
     whole = np.round(numbers)
     if (whole != numbers).any() or np.abs(whole).max(initial=0) > 2**53:
         raise DataError(f"{where}: a whole number (translation, count, column or row pointer) has a fraction")

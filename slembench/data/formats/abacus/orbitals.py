@@ -55,7 +55,7 @@ def _file_shells(folder: Path, name: str) -> tuple[int, ...]:
     for place in (folder.parent, folder):
         for file in (place / name, place / Path(name).name):
             if name and file.is_file():
-                text = file.read_text(encoding="utf-8", errors="replace")[:5000]
+                text = file.read_text(encoding="utf-8", errors="replace")[:5000]  # the header; megabytes may follow
                 return _expand((letter, int(count)) for letter, count in _HEADER.findall(text))
     return ()
 

@@ -14,9 +14,9 @@ from slembench.core.errors import DataError
 from slembench.data.formats.abacus.csr import read_csr
 from slembench.data.formats.abacus.orbitals import run_log, species_shells
 from slembench.data.formats.abacus.stru import Stru, read_stru
-from slembench.data.formats.elements import OrbitalMap
 from slembench.data.formats.folders import element_of, folders_with
 from slembench.data.formats.orbital_order import check_hermitian
+from slembench.data.formats.sparse import OrbitalMap
 from slembench.data.sample import Sample, SampleInfo, check_sample
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.units import ABACUS_RYDBERG_EV
@@ -79,6 +79,7 @@ def read_output(folder: Path) -> Sample:
     shells = _shells_by_element(species_shells(folder, structure), structure)
     orbitals = OrbitalMap(numbers, shells, "abacus")
     operators = {}
+    # H is in Rydberg of ABACUS's own size, not CODATA's; S and D are dimensionless
     for name, files in _matrix_files(folder).items():
         if len(files) > 1:
             raise DataError(
@@ -157,7 +158,7 @@ def _input_key(folder: Path, key: str, default: str) -> str:
 
 
 def _last(pattern: str, text: str, place: str) -> float | None:
-    """The last number that a pattern finds."""
+    """The last number that a pattern finds: of a relaxation, that of the final structure."""
     found = re.findall(pattern, text)
     try:
         return float(found[-1]) if found else None

@@ -88,7 +88,7 @@ def _parse(sections: Mapping[str, list[list[str]]], latname: str) -> Stru:
     species = tuple(words[0] for words in sections["ATOMIC_SPECIES"])
     constant = float(sections["LATTICE_CONSTANT"][0][0])
     vectors = _vectors(sections, latname)
-    cell = vectors * constant * BOHR_ANGSTROM
+    cell = vectors * constant * BOHR_ANGSTROM  # the lattice constant is in Bohr
     if not np.isfinite(cell).all() or abs(np.linalg.det(cell)) < 1e-6:
         raise DataError("the lattice vectors span no volume")
     (kind, *_), *lines = sections["ATOMIC_POSITIONS"]
@@ -96,6 +96,7 @@ def _parse(sections: Mapping[str, list[list[str]]], latname: str) -> Stru:
     numbers: list[int] = []
     counts = []
     for label in species:
+        # of each species: its label, its magnetic moment, the number of atoms, then the atoms
         (found, *_), _, (count, *_), *lines = lines
         if found != label:
             raise DataError(f"ATOMIC_POSITIONS has species {found!r} where ATOMIC_SPECIES has {label!r}")
@@ -128,6 +129,8 @@ def _cartesian(rows: FloatArray, kind: str, cell: FloatArray, constant: float) -
         positions = rows + np.where([axis in axes for axis in "xyz"], centre, 0.0)
     else:
         raise DataError(f"ATOMIC_POSITIONS: unknown kind of coordinates {kind!r}")
+    # ABACUS moves atoms into the cell before it labels R: without that, blocks would belong to other translations.
+    # 1e-12 keeps an atom on a face where it is, however the last bit was rounded.
     fractional = positions @ np.linalg.inv(cell)
     return np.asarray(positions - np.floor(fractional + 1e-12) @ cell)
 

@@ -4,8 +4,6 @@ eV and Angstrom, both directions of every pair, orbitals already in canonical or
 ``atom_pairs`` (P, 5) = [Rx, Ry, Rz, i, j] (0-based), ``chunk_shapes`` (P, 2), ``chunk_boundaries`` (P + 1,) and
 ``entries``, block k being ``entries[boundaries[k]:boundaries[k + 1]]`` row-major. The energy zero is not fixed.
 Source: files written by DeepH-dock, whose bands, Hermiticity and s-p directions are tested.
-
-Writer of the new DeepH layout; `deeph_new` describes it.
 """
 
 from __future__ import annotations
@@ -25,13 +23,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from slembench.core.errors import DataError
-from slembench.core.files import atomic_folder, write_text
+from slembench.core.files import write_text
 from slembench.data.formats.deeph.folder import apply_note, in_order, read_keys, write_note
-from slembench.data.formats.folders import folders_with
-from slembench.data.formats.orbital_order import check_hermitian
+from slembench.data.formats.folders import folders_with, new_folder
+from slembench.data.formats.orbital_order import check_hermitian, to_canonical
 from slembench.data.sample import Sample, SampleInfo, check_finite, check_sample, on_common_pairs
 from slembench.operators.blocks import BlockMatrix, pair_keys
-from slembench.operators.orbitals import Basis, FloatArray, IntArray, canonical_index
+from slembench.operators.orbitals import Basis, FloatArray, IntArray
 from slembench.operators.units import energy_factor
 
 MATRIX_FILES = {"hamiltonian": "hamiltonian.h5", "overlap": "overlap.h5", "density": "density_matrix.h5"}
@@ -41,6 +39,9 @@ PREDICTED = "hamiltonian_pred.h5"
 """A Hamiltonian that DeepH predicted; read where there is no hamiltonian.h5, Hermitian or not."""
 
 GEOMETRY_FILES = ("POSCAR", "info.json")
+
+VACUUM = 20.0
+"""Angstrom between a molecule and its images in the box that stands for a missing cell."""
 
 _KEYS = {"atom_pairs": (2, "iu"), "chunk_shapes": (2, "iu"), "chunk_boundaries": (1, "iu"), "entries": (1, "f")}
 
@@ -95,6 +96,7 @@ def geometry_folder(folder: Path) -> Path:
         DataError: nowhere, or in more than one place.
     """
     own = folder.absolute()
+    # predictions are often written into a tree of their own: inputs/17 beside outputs/17
     for near in ([own], [own.parent], sorted(own.parent.parent.glob(f"*/{glob.escape(own.name)}"))):
         found = [place for place in near if all((place / name).is_file() for name in GEOMETRY_FILES)]
         if len(found) == 1:
@@ -177,15 +179,17 @@ def read_matrix(file: Path, shells: Mapping[int, list[int]], numbers: IntArray) 
     """
     place = f"{file}: structure {file.parent.name!r}"
     data = _read_datasets(file, place)
+    # redundant tables (shapes, boundaries) are compared with what shells and pairs give: a file that contradicts itself
+    # is damaged, or of other orbitals than info.json says
     pairs = data["atom_pairs"].astype(np.int64)
     shift, index = pairs[:, :3], pairs[:, 3:]
     if index.size and (index.min() < 0 or index.max() >= len(numbers)):
         raise DataError(f"{place}: key 'atom_pairs': atom numbers must lie in 0..{len(numbers) - 1}")
-    if np.abs(shift).max(initial=0) > 511:
+    if np.abs(shift).max(initial=0) > 511:  # the range of `pair_keys`, far beyond any cutoff
         raise DataError(f"{place}: key 'atom_pairs': a translation is beyond 511 cells")
     if len(np.unique(pair_keys(index, shift))) < len(pairs):
         raise DataError(f"{place}: key 'atom_pairs': a pair occurs more than once")
-    basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
+    basis = Basis.from_shells(shells)
     shapes = basis.sizes(numbers)[index]
     wrong = np.flatnonzero((shapes != data["chunk_shapes"]).any(axis=1))
     if len(wrong):
@@ -201,7 +205,7 @@ def read_matrix(file: Path, shells: Mapping[int, list[int]], numbers: IntArray) 
         raise DataError(f"{place}: key 'entries': has {len(data['entries'])} values, the blocks need {expected[-1]}")
     matrix = BlockMatrix(basis, numbers, index, shift, data["entries"].astype(np.float64))
     check_finite(matrix, place, "entries")
-    return _to_canonical(matrix, shells)
+    return to_canonical(matrix, shells, "deeph-new")  # the components are in order; shells may not be sorted by l
 
 
 def _read_info(folder: Path) -> StructureInfo:
@@ -259,42 +263,21 @@ def _read_datasets(file: Path, place: str) -> dict[str, NDArray[Any]]:
     return data
 
 
-def _to_canonical(matrix: BlockMatrix, shells: Mapping[int, list[int]]) -> BlockMatrix:
-    """Sort the shells of every block by l; the matrix itself where they are sorted already."""
-    if all(list(ls) == sorted(ls) for ls in shells.values()):
-        return matrix
-    values = np.empty_like(matrix.values)
-    for zi, zj, pairs in matrix.pair_type_groups():
-        rows, columns = (canonical_index(np.array([z]), shells, "deeph-new")[0] for z in (zi, zj))
-        blocks = matrix.gather(pairs)[:, rows][:, :, columns]
-        values[matrix.offsets[pairs][:, None] + np.arange(blocks[0].size)] = blocks.reshape(len(pairs), -1)
-    return matrix.with_values(values)
-
-
-VACUUM = 20.0
-"""Angstrom between a molecule and its images in the box that stands for a missing cell."""
-
-
 def write(samples: Iterable[Sample], path: Path) -> None:
     """Write every sample as a folder ``path``/<id>; each folder appears whole or not at all.
 
     Energies are turned into eV, both directions of every pair are written, all operators on the same pairs, and atoms
     are grouped by element (in order of first appearance) as the layout wants it. A molecule gets a box. A note beside
-    the files (`deeph_folder`) lets them be read back as they were.
+    the files (`slembench.data.formats.deeph.folder`) lets them be read back as they were.
 
     Raises:
         DataError: a folder that exists already, or an id that cannot be a folder's name.
     """
     for sample in samples:
-        if Path(sample.id).name != sample.id:
-            raise DataError(f"{path}: structure {sample.id!r}: key 'id': cannot be the name of a folder")
-        try:
-            with atomic_folder(path / sample.id) as folder:
-                order = _grouped(check_sample(sample, str(path)).atoms.numbers)
-                _write_structure(in_order(sample, order), folder)
-                write_note(folder, sample.atoms, order)
-        except FileExistsError as error:
-            raise DataError(f"{path}: structure {sample.id!r}: {error}") from error
+        with new_folder(path, sample.id) as folder:
+            order = _grouped(check_sample(sample, str(path)).atoms.numbers)
+            _write_structure(in_order(sample, order), folder)
+            write_note(folder, sample.atoms, order)
 
 
 def _write_structure(sample: Sample, folder: Path) -> None:
@@ -343,6 +326,7 @@ def _poscar(atoms: ase.Atoms) -> str:
 def filled_cell(atoms: ase.Atoms) -> FloatArray:
     """The cell, each missing vector replaced by one that leaves `VACUUM` around the atoms (a POSCAR needs three)."""
     cell = np.array(atoms.cell.complete().array)
+    # `complete` gives unit vectors perpendicular to those there are
     for axis in np.flatnonzero(~atoms.cell.array.any(axis=1)):
         cell[axis] *= np.ptp(atoms.positions @ cell[axis]) + VACUUM
     return cell
@@ -351,4 +335,5 @@ def filled_cell(atoms: ase.Atoms) -> FloatArray:
 def _grouped(numbers: IntArray) -> IntArray:
     """Order of the atoms that groups them by element, elements in order of first appearance."""
     rank = {z: k for k, z in enumerate(dict.fromkeys(numbers.tolist()))}
+    # stable: atoms of one element keep their order
     return np.argsort([rank[z] for z in numbers.tolist()], kind="stable")

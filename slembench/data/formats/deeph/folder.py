@@ -1,4 +1,4 @@
-"""What both DeepH layouts share: reading info.json, and a note of what they have no place for.
+"""Shared by both DeepH layouts: reading info.json, and a note of what they have no place for.
 
 The note, ``slembench.json``, is written by this project beside the files of a structure; DeepH leaves it alone. Where
 it is found, a structure comes back as it was: its order of atoms, its periodic axes, no vector where it had none.
@@ -68,7 +68,7 @@ def write_note(folder: Path, atoms: ase.Atoms, order: IntArray) -> None:
         atoms: the structure as it was.
         order: (N,) number in ``atoms`` of each atom of the files.
     """
-    own = atoms.cell.array.any(axis=1)
+    own = atoms.cell.array.any(axis=1)  # a missing lattice vector is zero in ASE
     note = Note(periodic=atoms.pbc.tolist(), vectors=own.tolist(), order=order.tolist())
     write_text(folder / NOTE_FILE, note.model_dump_json())
 
@@ -94,7 +94,7 @@ def apply_note(sample: Sample, folder: Path) -> Sample:
         raise DataError(f"{place}: key 'vectors': no lattice vector along an axis that blocks are displaced along")
     atoms = sample.atoms.copy()
     atoms.pbc = note.periodic
-    atoms.cell = atoms.cell.array * np.array(note.vectors)[:, None]
+    atoms.cell = atoms.cell.array * np.array(note.vectors)[:, None]  # drops the vectors that were filled in
     return in_order(replace(sample, atoms=atoms), np.argsort(note.order))
 
 
@@ -107,6 +107,7 @@ def in_order(sample: Sample, order: IntArray) -> Sample:
     """
     if np.array_equal(order, np.arange(len(order))):
         return sample
+    # `order` maps new to old numbers; pairs name old ones, so they need the inverse
     numbers, place = sample.atoms.numbers[order], np.argsort(order)
     operators = {
         name: replace(operator, numbers=numbers, pair_index=place[operator.pair_index])

@@ -5,8 +5,6 @@ their vectors as *columns*; ``orbital_types.dat`` the l of the shells, one row a
 ``hamiltonians.h5``, ``overlaps.h5``, ``density_matrixs.h5`` the dataset "[Rx, Ry, Rz, i, j]" (atoms from 1) is the
 block of that pair, in OpenMX's order of orbitals; the matrices need not have the same pairs. Source: a MoTe2 structure
 that exists in this and the new layout, bit for bit the same after the permutation.
-
-Writer of the legacy DeepH layout; `deeph_legacy` describes it.
 """
 
 from __future__ import annotations
@@ -25,10 +23,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from slembench.core.errors import DataError
-from slembench.core.files import atomic_folder, write_text
+from slembench.core.files import write_text
 from slembench.data.formats.deeph.current import filled_cell
 from slembench.data.formats.deeph.folder import apply_note, read_keys, write_note
-from slembench.data.formats.folders import folders_with
+from slembench.data.formats.folders import folders_with, new_folder
 from slembench.data.formats.orbital_order import check_hermitian, from_canonical, to_canonical
 from slembench.data.sample import Sample, SampleInfo, check_finite, check_sample
 from slembench.operators.blocks import BlockMatrix, pair_keys
@@ -90,6 +88,7 @@ def read_structure(folder: Path) -> Sample:
             f"{folder / 'info.json'}: structure {folder.name!r}: key 'nsites': says {info.nsites},"
             f" element.dat has {len(numbers)} atoms"
         )
+    # both tables hold their vectors as columns
     cell, positions = _table(folder / "lat.dat", (3, 3)).T, _table(folder / "site_positions.dat", (3, len(numbers))).T
     atoms = ase.Atoms(numbers, positions=positions, cell=cell, pbc=cell.any(axis=1))
     shells = _shells(folder / "orbital_types.dat", numbers)
@@ -99,7 +98,7 @@ def read_structure(folder: Path) -> Sample:
     if not files:
         raise DataError(f"{folder}: structure {folder.name!r}: none of {', '.join(MATRIX_FILES.values())} is there")
     operators = {name: read_matrix(file, shells, numbers) for name, file in files.items()}
-    basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
+    basis = Basis.from_shells(shells)
     scalars = SampleInfo(energy_unit="eV", fermi_level=info.fermi_level, group=folder.name)
     sample = Sample(folder.name, atoms, basis, operators, scalars)
     return apply_note(check_sample(sample, str(folder)), folder)
@@ -117,7 +116,7 @@ def read_matrix(file: Path, shells: Mapping[int, tuple[int, ...]], numbers: IntA
         DataError: see `read_structure`.
     """
     place = f"{file}: structure {file.parent.name!r}"
-    basis = Basis({z: tuple(sorted(ls)) for z, ls in shells.items()})
+    basis = Basis.from_shells(shells)
     try:
         with h5py.File(file, "r") as source:
             names = list(source)
@@ -138,6 +137,7 @@ def read_matrix(file: Path, shells: Mapping[int, tuple[int, ...]], numbers: IntA
 def _block(dataset: Any, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
     if not isinstance(dataset, h5py.Dataset) or dataset.shape != shape or dataset.dtype.kind != "f":
         found = f"{dataset.shape} of {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "no dataset"
+        # DeepH stores spin as blocks [uu ud; du dd] of twice the size, and early files do not say so elsewhere
         doubled = isinstance(dataset, h5py.Dataset) and dataset.shape == (2 * shape[0], 2 * shape[1])
         spin = "; twice the size is that of spin, which is not supported" if doubled else ""
         raise DataError(f"{where}: is {found}, the shells of its atoms make it {shape} of real numbers{spin}")
@@ -147,6 +147,7 @@ def _block(dataset: Any, shape: tuple[int, ...], where: str) -> NDArray[np.float
 def _pairs(names: list[str], n_atoms: int, place: str) -> tuple[IntArray, IntArray]:
     """(P, 2) atoms from 0 and (P, 3) translations of dataset names such as "[0, 0, -1, 1, 2]"."""
     try:
+        # every name is a JSON list: all of them are parsed in one go, which is what makes reading quick
         rows = np.array(json.loads(f"[{','.join(names)}]"))
     except ValueError as error:
         raise DataError(
@@ -154,7 +155,7 @@ def _pairs(names: list[str], n_atoms: int, place: str) -> tuple[IntArray, IntArr
         ) from error
     if rows.dtype.kind != "i" or rows.ndim != 2 or rows.shape[1] != 5:
         raise DataError(f"{place}: dataset names must be [Rx, Ry, Rz, i, j], found {', '.join(names[:1]) or 'none'}")
-    index, shift = rows[:, 3:] - 1, rows[:, :3]
+    index, shift = rows[:, 3:] - 1, rows[:, :3]  # atoms count from 1 in this layout
     if index.min() < 0 or index.max() >= n_atoms:
         bad = int(((index < 0) | (index >= n_atoms)).any(axis=1).argmax())
         raise DataError(f"{place}: key {names[bad]!r}: atom numbers must lie in 1..{n_atoms}")
@@ -230,20 +231,15 @@ def write(samples: Iterable[Sample], path: Path) -> None:
     """Write every sample as a folder ``path``/<id>; each folder appears whole or not at all.
 
     Energies are turned into eV, both directions of every pair are written, every operator on its own pairs, in their
-    order. A molecule gets a box; a note beside the files (`deeph_folder`) says so. The layout has no place for the
-    number of electrons and the total energy.
+    order. A molecule gets a box; a note beside the files (`slembench.data.formats.deeph.folder`) says so. The layout
+    has no place for the number of electrons and the total energy.
 
     Raises:
         DataError: a folder that exists already, an id that cannot be a folder's name, or a shell beyond f.
     """
     for sample in samples:
-        if Path(sample.id).name != sample.id:
-            raise DataError(f"{path}: structure {sample.id!r}: key 'id': cannot be the name of a folder")
-        try:
-            with atomic_folder(path / sample.id) as folder:
-                _write_structure(check_sample(sample, str(path)), folder)
-        except FileExistsError as error:
-            raise DataError(f"{path}: structure {sample.id!r}: {error}") from error
+        with new_folder(path, sample.id) as folder:
+            _write_structure(check_sample(sample, str(path)), folder)
 
 
 def _write_structure(sample: Sample, folder: Path) -> None:
@@ -264,15 +260,17 @@ def _write_structure(sample: Sample, folder: Path) -> None:
     write_text(folder / "element.dat", "".join(f"{z}\n" for z in numbers.tolist()))
     write_text(folder / "orbital_types.dat", _text_table(sample.basis.shells[z] for z in numbers.tolist()))
     write_text(folder / "lat.dat", _columns(cell))
+    # columns of 2 pi A^-1 are the reciprocal vectors of the rows of A
     write_text(folder / "rlat.dat", _text_table((2 * np.pi * np.linalg.inv(cell)).tolist()))
     write_text(folder / "site_positions.dat", _columns(sample.atoms.positions))
     write_note(folder, sample.atoms, np.arange(len(numbers)))
 
 
 def _write_matrix(file: Path, matrix: BlockMatrix) -> None:
-    """One dataset a pair, remembering their order."""
+    """One dataset a pair, in the order of the pairs."""
     rows = np.concatenate([matrix.pair_shift, matrix.pair_index + 1], axis=1).tolist()
     shapes, bounds = matrix.shapes.tolist(), matrix.offsets
+    # without track_order HDF5 lists datasets by name
     with h5py.File(file, "w", track_order=True) as target:
         for row, shape, start, end in zip(rows, shapes, bounds, bounds[1:]):
             target[json.dumps(row)] = matrix.values[start:end].reshape(shape)

@@ -36,7 +36,7 @@ def h5_blocks(file: Path, frame: int) -> dict[str, NDArray[Any]]:
     """
     try:
         with h5py.File(file, "r") as source:
-            name = str(frame) if "0" in source else str(frame + 1)
+            name = str(frame) if "0" in source else str(frame + 1)  # frames count from 0 or from 1
             if name not in source:
                 raise DataError(f"{file}: frame {frame}: missing; the file holds {', '.join(list(source)[:5])}")
             group = source[name].id
@@ -71,7 +71,7 @@ def to_operator(blocks: Blocks, numbers: IntArray, basis: Basis, place: str) -> 
             directions that contradict each other, or spin.
     """
     index, shift = block_names(blocks, len(numbers), place)
-    order = np.lexsort((*shift.T[::-1], *index.T[::-1]))
+    order = np.lexsort((*shift.T[::-1], *index.T[::-1]))  # by i, j, R; the last key counts most
     arrays = list(blocks.values())
     sizes = basis.sizes(numbers)
     for name, array, (i, j) in zip(blocks, arrays, index.tolist()):
@@ -100,6 +100,7 @@ def block_names(blocks: Blocks, atoms: int, place: str) -> tuple[IntArray, IntAr
         index, shift = table.reshape(-1, 5)[:, :2], table.reshape(-1, 5)[:, 2:]
     except (ValueError, OverflowError) as error:
         raise DataError(f"{place}: names of blocks must be i_j_Rx_Ry_Rz: {error}") from error
+    # the on-site block of atom 0 is always there if atoms count from 0
     index = index if "0_0_0_0_0" in blocks else index - 1
     if not len(index):
         raise DataError(f"{place}: holds no blocks")
@@ -131,6 +132,7 @@ def parse_basis(text: str, numbers: IntArray, place: str) -> Basis:
     """
     try:
         if text.lstrip().startswith("{"):
+            # a Python dict as text: literal_eval builds literals and calls nothing
             content = {str(symbol): _shells(shells) for symbol, shells in ast.literal_eval(text.strip()).items()}
         else:
             lines = text.split()

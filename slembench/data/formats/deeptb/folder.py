@@ -2,9 +2,7 @@
 
 ``info.json`` (in the folder or the one above), ``cell.dat``, ``positions.dat``, ``atomic_numbers.dat``, ``pbc.dat``,
 ``basis.dat``, ``hamiltonians.h5``, ``overlaps.h5``, ``density_matrices.h5`` or ``DM.h5``; Angstrom. The energy unit is
-not recorded (eV from ABACUS and OpenMX, Hartree from Gaussian and PySCF): it is told from the levels, or given.
-
-Writer of DeePTB's folders; `deeptb` describes them.
+not recorded (eV from ABACUS and OpenMX, Hartree from Gaussian and PySCF): it is inferred from the levels, or given.
 """
 
 from __future__ import annotations
@@ -19,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slembench.core.errors import DataError
-from slembench.core.files import atomic_folder, write_text
+from slembench.core.files import write_text
 from slembench.data.formats.deeptb.blocks import h5_blocks, parse_basis, to_operator
 from slembench.data.formats.deeptb.geometry import Geometry, read_geometry, read_json
-from slembench.data.formats.evidence import Evidence, energy_evidence
+from slembench.data.formats.folders import new_folder
+from slembench.data.formats.plausibility import UnitEvidence, energy_evidence
 from slembench.data.sample import Sample, SampleInfo, check_sample
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import Basis
@@ -38,10 +37,10 @@ OPERATOR_FILES = {
 """Operator -> names of its file, the one that DeePTB prefers first."""
 
 UNITS_FILE = "units.json"
-"""Written by this project beside the files of a folder, and believed where it is found."""
+"""Written by this project beside the files of a folder; where it is found, its unit is taken."""
 
 PREFIX = "data."
-"""What folders that this project writes begin with; left out of the id."""
+"""Prefix of the folders that this project writes (DeePTB's ``prefix``); left out of the id."""
 
 
 def detect(path: Path) -> list[str]:
@@ -93,13 +92,14 @@ def read_folder(folder: Path, unit: EnergyUnit | None = None) -> Iterator[Sample
             key: to_operator(h5_blocks(file, frame), atoms.numbers.astype(np.int64), basis, f"{file}: frame {frame}")
             for key, file in files.items()
         }
-        unit = unit or _recorded_unit(folder) or told_unit(operators, str(folder))
+        # inferred once, from the first frame: all frames of a set come from one program
+        unit = unit or _recorded_unit(folder) or infer_energy_unit(operators, str(folder))
         info = SampleInfo(energy_unit=unit, group=name)
         yield check_sample(Sample(identifier, atoms, basis, operators, info), str(folder))
 
 
-def told_unit(operators: dict[str, BlockMatrix], place: str) -> EnergyUnit:
-    """The unit that the levels of the Hamiltonian speak for; eV where there is no Hamiltonian.
+def infer_energy_unit(operators: dict[str, BlockMatrix], place: str) -> EnergyUnit:
+    """Energy unit inferred from the on-site levels of the Hamiltonian; eV where there is no Hamiltonian.
 
     Raises:
         DataError: levels that fit both units or none.
@@ -117,7 +117,7 @@ def told_unit(operators: dict[str, BlockMatrix], place: str) -> EnergyUnit:
     )
 
 
-def unit_evidence(operators: dict[str, BlockMatrix]) -> Evidence:
+def unit_evidence(operators: dict[str, BlockMatrix]) -> UnitEvidence:
     """`energy_evidence` of a sample's operators."""
     return energy_evidence(operators["hamiltonian"], operators.get("overlap"))
 
@@ -169,13 +169,8 @@ def write(samples: Iterable[Sample], path: Path) -> None:
         DataError: a folder that exists already, or an id that cannot be part of a folder's name.
     """
     for sample in samples:
-        if Path(sample.id).name != sample.id:
-            raise DataError(f"{path}: structure {sample.id!r}: key 'id': cannot be the name of a folder")
-        try:
-            with atomic_folder(path / f"{PREFIX}{sample.id}") as folder:
-                _write_folder(check_sample(sample, str(path)), folder)
-        except FileExistsError as error:
-            raise DataError(f"{path}: structure {sample.id!r}: {error}") from error
+        with new_folder(path, sample.id, PREFIX) as folder:
+            _write_folder(check_sample(sample, str(path)), folder)
 
 
 def _write_folder(sample: Sample, folder: Path) -> None:

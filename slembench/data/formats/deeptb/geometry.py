@@ -102,9 +102,10 @@ def _text(folder: Path, place: Path, info: dict[str, Any], periodic: list[bool] 
             raise DataError(f"{folder / 'cell.dat'}: shape {cells.shape}, must be (3, 3) or ({3 * frames}, 3)")
         cells = cells.reshape(-1, 3, 3)
     cells = np.broadcast_to(cells, (frames, 3, 3))
-    pbc = periodic or [bool(cells.any())] * 3
+    pbc = periodic or [bool(cells.any())] * 3  # DeePTB: periodic where a cell is given
     return Geometry(
         numbers=np.broadcast_to(numbers.astype(np.int64).reshape(-1, natoms), (frames, natoms)),
+        # (F, N, 3) fractional times (F, 3, 3): one cell a frame
         positions=positions @ cells if kind == "frac" else positions,
         cells=cells,
         pbc=(pbc[0], pbc[1], pbc[2]),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from slembench.core.errors import DataError
 from slembench.data.formats.deeptb.blocks import block_names, parse_basis, to_operator
-from slembench.data.formats.deeptb.folder import EnergyUnit, told_unit, unit_evidence
+from slembench.data.formats.deeptb.folder import EnergyUnit, infer_energy_unit, unit_evidence
 from slembench.data.formats.safe.lmdb import LmdbFile, lmdb_files, numbered
 from slembench.data.formats.safe.unpickle import loads
 from slembench.data.formats.shells import shells_of_overlap
@@ -68,6 +68,7 @@ def read_file(file: Path, unit: EnergyUnit | None = None, basis: Mapping[str, st
         record = _record(source.value(place_in_file), place)
         atoms = _atoms(record, place)
         numbers = atoms.numbers.astype(np.int64)
+        # shells are inferred once an element, from the first frame that has it
         if not set(numbers.tolist()) <= set(shells.elements):
             shells = Basis({**shells.shells, **_shells(record, atoms, basis, file, place).shells})
         operators = {
@@ -75,7 +76,7 @@ def read_file(file: Path, unit: EnergyUnit | None = None, basis: Mapping[str, st
             for name, key in KEYS.items()
             if key in record
         }
-        unit = unit or told_unit(operators, str(file))
+        unit = unit or infer_energy_unit(operators, str(file))
         sample = Sample(f"{stem}_{number}", atoms, shells, operators, SampleInfo(energy_unit=unit, group=stem))
         yield check_sample(sample, str(file))
 
@@ -168,7 +169,7 @@ def _shells(
 
 
 def _sized(blocks: dict[str, NDArray[Any]], numbers: NDArray[np.int64], place: str) -> BlockMatrix:
-    """The overlap on s shells alone, as many as there are orbitals: for its sizes only."""
+    """The overlap on a basis of s shells, one an orbital: sizes are right before the real shells are known."""
     index, _ = block_names(blocks, len(numbers), place)
     own = {int(numbers[i]): block.shape[0] for (i, j), block in zip(index.tolist(), blocks.values()) if i == j}
     lacking = set(numbers.tolist()) - set(own)

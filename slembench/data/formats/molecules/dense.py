@@ -1,4 +1,4 @@
-"""Molecules whose operators are whole matrices in some program's order of orbitals; databases of them."""
+"""Molecules whose operators are dense matrices in some program's order of orbitals; databases of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import ase
 import numpy as np
 
 from slembench.core.errors import DataError
-from slembench.data.formats.evidence import length_evidence
 from slembench.data.formats.orbital_order import order_of_overlap
+from slembench.data.formats.plausibility import length_evidence
 from slembench.data.formats.safe.sqlite import SqliteFile
 from slembench.data.sample import Sample, SampleInfo, check_sample, element_name
 from slembench.operators.blocks import BlockMatrix
@@ -53,7 +53,7 @@ def dense_sample(
         raise DataError(
             f"{place}: no shells are known for element {element_name(missing[0]) if missing else '(no atoms)'}"
         )
-    basis = Basis({z: tuple(sorted(shells[z])) for z in sorted(set(numbers.tolist()))})
+    basis = Basis.from_shells({z: shells[z] for z in sorted(set(numbers.tolist()))})
     index, sign = canonical_index(numbers, {z: shells[z] for z in basis.elements}, convention)
     operators = {}
     for key, matrix in matrices.items():
@@ -62,6 +62,7 @@ def dense_sample(
         operators[key] = BlockMatrix.from_dense(basis, numbers, np.asarray(ordered, dtype=np.float64))
     if not np.isfinite(positions).all():
         raise DataError(f"{place}: key 'positions': holds a value that is not finite")
+    # a wrong length unit is the one error of a reader that the matrices cannot reveal
     found = length_evidence(numbers, positions)
     if found.unit == "Bohr":
         raise DataError(f"{place}: key 'positions': {found.reason}: they are not in the unit that the format has")
@@ -91,7 +92,7 @@ def infer_orbital_order(
     candidates: Sequence[str],
     place: str,
 ) -> str:
-    """`order_of_overlap` of a database's first molecule.
+    """Orbital order of a database, inferred from the overlap of its first molecule (`order_of_overlap`).
 
     Args:
         overlap: (n, n) in the file's order.

@@ -96,6 +96,7 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
             key = f"{place}: key 'S'"
             if "overlap" not in matrices:
                 raise DataError(f"{key}: missing; the order of orbitals cannot be told without the overlap")
+            # once a file; later rows are converted alike
             convention = infer_orbital_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
         info = SampleInfo(
             energy_unit="Hartree",
@@ -150,7 +151,7 @@ def _array(blob: Any, dtype: str, count: int | None, place: str) -> NDArray[Any]
 
 
 def _square(blob: Any, size: int, place: str) -> FloatArray:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # a signalling NaN of a damaged file; `check_symmetric` finds it
         matrix = _array(blob, "f4", size * size, place).astype(np.float64).reshape(size, size)
     check_symmetric(matrix, size, place)
     return matrix

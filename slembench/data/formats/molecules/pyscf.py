@@ -78,6 +78,7 @@ def read_checkpoint(file: Path) -> Sample:
         error = float(np.abs(coefficients.T @ overlap @ coefficients - np.eye(size)).max())
     if not error < ORTHONORMAL:
         raise DataError(f"{file}: key 'scf/mo_coeff': C^T S C differs from 1 by {error:.1e}; the file is damaged")
+    # H C = S C e and C^T S C = 1 give H = (S C) e (S C)^T
     weighted = overlap @ coefficients
     with np.errstate(invalid="ignore", over="ignore"):
         matrices = {
@@ -175,6 +176,7 @@ def _problem(atm: NDArray[np.int32], bas: NDArray[np.int32], env: FloatArray, n_
         return f"tables _atm, _bas, _env have the shapes {atm.shape}, {bas.shape}, {env.shape}"
     if not np.isfinite(env).all():
         return "table _env holds values that are not finite"
+    # libcint's bas table: atom, l, primitives, contracted functions, kappa, pointers to exponents and coefficients
     atom, l, primitives, contracted, kappa, exponents, coefficients = bas[:, :7].T.astype(np.int64)
     if (
         atm[:, 1].min() < 0
@@ -196,6 +198,7 @@ def _overlap(tables: tuple[NDArray[np.int32], NDArray[np.int32], FloatArray], fi
         from pyscf.gto import moleintor
     except ImportError as error:
         raise DataError("PySCF's checkpoints are read with PySCF: pip install 'slembench[formats]'") from error
+    # integrals straight from the tables: PySCF's own loader would evaluate text of the file as Python
     overlap = np.asarray(moleintor.getints("int1e_ovlp_sph", *tables), dtype=np.float64)
     if not np.isfinite(overlap).all():
         raise DataError(f"{file}: key 'mol': the overlap of its basis is not finite")

@@ -97,6 +97,7 @@ def _samples(source: SqliteFile) -> Iterator[tuple[Sample, str]]:
         fields = _fields(blob, place)
         size = sum(2 * l + 1 for z in numbers.tolist() for l in shells[z])
         matrices = {key: _matrix(fields, key, size, place) for key in ("hamiltonian", "overlap")}
+        # inferred from the first molecule: all rows of a file are of one program
         if convention is None:
             key = f"{place}: key 'overlap'"
             convention = infer_orbital_order(matrices["overlap"], numbers, positions, shells, CANDIDATES, key)
@@ -131,7 +132,7 @@ def _shells(metadata: dict[str, Any], path: Path) -> dict[int, list[int]]:
         raise DataError(f"{path}: metadata 'basisdef': shape {table.shape}, must be (Z, orbital, 5)")
     shells: dict[int, list[int]] = {}
     for z, rows in enumerate(table):
-        left = rows[rows[:, 2] > 0, 3].tolist()
+        left = rows[rows[:, 2] > 0, 3].tolist()  # l of the orbitals; rows of zeros fill the table up
         while left:
             l = left[0]
             if not 0 <= l < len(SHELL_LETTERS) or left[: 2 * l + 1] != [l] * (2 * l + 1):

@@ -1,11 +1,8 @@
 """QH9: the Hamiltonians of 130,831 molecules and of molecular dynamics, as sqlite or LMDB files.
 
 Stable sets are in Angstrom, dynamic ones (with ``geo_id``) in Bohr; the shortest bonds have to agree with that. There
-is no overlap in the files; it can be computed again with PySCF. `qh9_molecule` and `qh9_files` describe the rest.
-
-Writer of stable QH9 sqlite files; `qh9_files` describes them.
-
-The overlap of a QH9 molecule, which the files do not hold, computed with PySCF.
+is no overlap in the files; `with_overlap` computes it with PySCF. Rows and fields are described in `files` and
+`molecule` beside this module.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ import numpy as np
 
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_file
-from slembench.data.formats.evidence import Evidence, length_evidence
+from slembench.data.formats.plausibility import UnitEvidence, length_evidence
 from slembench.data.formats.qh9.files import Rows, SqliteRows, open_rows
 from slembench.data.formats.qh9.molecule import BASIS, BOHR, Molecule, canonical_order, decode, padded_molecules
 from slembench.data.padded import PaddedBlocks
@@ -29,6 +26,8 @@ from slembench.data.sample import Sample, check_sample
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray, IntArray
 from slembench.operators.units import energy_factor
+
+_TABLE = "CREATE TABLE data (id INTEGER NOT NULL PRIMARY KEY, N INTEGER, Z BLOB, pos BLOB, Ham BLOB)"
 
 LengthUnit = Literal["Angstrom", "Bohr"]
 
@@ -56,10 +55,11 @@ class QH9Database:
         self.length_unit: LengthUnit = length_unit or ("Bohr" if self.dynamic else "Angstrom")
         if self.length_unit not in ("Angstrom", "Bohr"):
             raise DataError(f"unknown length unit {self.length_unit!r}; use Angstrom or Bohr")
+        # what positions are divided by: QH9's own Bohr, not CODATA's, so that the originals come back exactly
         self._scale = BOHR if self.length_unit == "Bohr" else 1.0
         self.evidence = self._check_unit(forced=length_unit is not None)
 
-    def _check_unit(self, forced: bool) -> Evidence:
+    def _check_unit(self, forced: bool) -> UnitEvidence:
         fields = next(self._rows.stream(), None)
         if fields is None:
             raise DataError(f"{self.path}: holds no rows")
@@ -120,10 +120,7 @@ def read(path: Path, *, overlap: bool = False, length_unit: LengthUnit | None = 
         DataError: as in `QH9Database`, or a damaged row.
     """
     samples = (molecule.sample() for molecule in QH9Database(path, length_unit))
-    if not overlap:
-        return samples
-
-    return map(with_overlap, samples)
+    return map(with_overlap, samples) if overlap else samples
 
 
 def notes(path: Path) -> list[str]:
@@ -131,9 +128,6 @@ def notes(path: Path) -> list[str]:
     database = QH9Database(path)
     kind = "geometries of molecular dynamics" if database.dynamic else "molecules"
     return [f"{len(database)} {kind}", f"positions in {database.length_unit}: {database.evidence.reason}"]
-
-
-_TABLE = "CREATE TABLE data (id INTEGER NOT NULL PRIMARY KEY, N INTEGER, Z BLOB, pos BLOB, Ham BLOB)"
 
 
 def write(samples: Iterable[Sample], path: Path) -> None:
@@ -148,7 +142,7 @@ def write(samples: Iterable[Sample], path: Path) -> None:
             came before.
     """
     with atomic_file(path) as temporary, closing(sqlite3.connect(temporary)) as connection:
-        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA journal_mode = OFF")  # the temporary file is thrown away if anything fails
         connection.execute(_TABLE)
         for sample in samples:
             try:
@@ -176,6 +170,7 @@ def _row(sample: Sample, path: Path) -> tuple[int, int, bytes, bytes, bytes]:
         raise DataError(f"{place}: key 'hamiltonian': couples to other cells; QH9 holds molecules")
     matrix = hamiltonian.dense() * energy_factor(sample.info.energy_unit, "Hartree")
     raw, order = np.empty_like(matrix), canonical_order(numbers)
+    # inverse of `canonical = raw[order][:, order]`; all signs are +1
     raw[order[:, None], order] = matrix
     blobs = (numbers.astype("<i4"), sample.atoms.positions.astype("<f8"), raw.astype("<f8"))
     return int(sample.id), len(numbers), blobs[0].tobytes(), blobs[1].tobytes(), blobs[2].tobytes()
@@ -199,7 +194,7 @@ def overlap(numbers: IntArray, positions: FloatArray) -> FloatArray:
     except ImportError as error:
         raise DataError("the overlap of QH9 is computed with PySCF: pip install pyscf") from error
     atoms = [(int(z), tuple(xyz)) for z, xyz in zip(numbers, positions.tolist())]
-    spin = int(numbers.sum()) % 2
+    spin = int(numbers.sum()) % 2  # PySCF refuses an odd number of electrons without spin; S does not depend on it
     molecule = gto.M(atom=atoms, basis="def2svp", unit="Angstrom", spin=spin, verbose=0)
     order = canonical_order(numbers)
     return np.asarray(molecule.intor("int1e_ovlp"))[order[:, None], order]

@@ -107,7 +107,7 @@ class LmdbRows:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = LmdbFile(path)
-        value = self._file.first()
+        value = self._file.first()  # without a walk through the tree of 130,000 records
         first = None if value is None else self._record(value, "the first record")
         if first is None:
             raise DataError(f"{path}: holds no records")
@@ -116,6 +116,7 @@ class LmdbRows:
     def __len__(self) -> int:
         return len(self._numbered)
 
+    # workers of a data loader open the file for themselves; a memory map cannot be pickled
     def __reduce__(self) -> tuple[Any, ...]:
         return LmdbRows, (self.path,)
 

@@ -108,6 +108,7 @@ def decode(fields: Mapping[str, Any], place: str, scale: float = 1.0) -> Molecul
     odd = set(numbers.tolist()).difference(BASIS.elements)
     if odd or not size:
         raise DataError(f"{place}: key 'atoms': QH9 holds H, C, N, O and F, not {sorted(odd) or 'nothing'}")
+    # before any array is made: the stated number of atoms fixes the size that every field must have
     orbitals = int(_SIZES[numbers].sum())
     positions = _array(fields["pos"], 3 * size, "f", place, "pos").astype(np.float64).reshape(-1, 3) / scale
     if not np.isfinite(positions).all():
@@ -164,6 +165,7 @@ def _padded_orbitals(numbers: IntArray, atoms: MoleculeAtoms) -> IntArray:
 def _own_blocks(raw: FloatArray, index: IntArray) -> FloatArray:
     """(N * N, 14, 14) | block of row atom j and column atom i in place i * N + j; index as `_padded_orbitals`."""
     n, width = len(raw), LAYOUT.width
+    # one row and column of zeros more: slots without an orbital point there
     wide = np.zeros((n + 1, n + 1))
     wide[:n, :n] = raw
     atoms = len(index) // width
@@ -188,6 +190,7 @@ def _tables() -> tuple[IntArray, NDArray[np.bool_], IntArray]:
     return source, orbital, padded
 
 
+# tables by atomic number, so that whole molecules are permuted by one indexing operation
 _SOURCE, _ORBITAL, _PADDED = _tables()
 _SIZES = _ORBITAL.sum(axis=1)
 _PROBE = np.random.default_rng(0).uniform(0.5, 1.0, 1024)  # no asymmetry cancels in a product with random numbers

@@ -37,6 +37,7 @@ class FortranRecords:
         while place < total:
             before = self._content[place : place + 4]
             length = int.from_bytes(before, "little", signed=True)
+            # big-endian lengths, or a cut, show up as two marks that differ; negative ones are gfortran's subrecords
             if length < 0 or place + length + 8 > total or self._content[place + 4 + length :][:4] != before:
                 raise DataError(
                     f"{file}: record {len(starts)} at byte {place}: its two lengths do not agree; the file is"

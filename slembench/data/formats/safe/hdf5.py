@@ -28,6 +28,7 @@ def check_heaps(file: Path) -> None:
         raise DataError(f"{file}: not readable: {error}") from error
     start = content.find(_MARK)
     while start >= 0:
+        # heaps are aligned to 8 bytes; elsewhere the four letters are data
         if start % 8 == 0 and not _sound(content, start):
             raise DataError(f"{file}: not readable as HDF5 (cut short or damaged): a heap of texts at byte {start}")
         start = content.find(_MARK, start + 4)
@@ -45,6 +46,7 @@ def _sound(content: bytes, start: int) -> bool:
         index, _, length = struct.unpack_from("<HH4xQ", content, place)
         if index == 0:
             return bool(length == end - place)
+        # a length that is wrong leads beyond the end, or to an index that was there already
         place += 16 + (length + 7) // 8 * 8
         if index in seen or place > end:
             return False

@@ -113,7 +113,7 @@ class LmdbFile:
         found = [meta for meta in (self._meta_at(0), self._meta_at(self._first_page_size())) if meta is not None]
         if not found:
             raise self._error("no valid head")
-        return max(found, key=lambda meta: meta.transaction)
+        return max(found, key=lambda meta: meta.transaction)  # LMDB writes them in turn, so that one is always whole
 
     def _first_page_size(self) -> int:
         """Page size that the first meta page states; what is common where that page is damaged."""
@@ -139,6 +139,7 @@ class LmdbFile:
         seen: set[int] = set()
         while pending:
             page, level = pending.pop()
+            # a damaged pointer may lead back up: without this the walk would never end
             if page in seen or level > self._meta.depth:
                 raise self._error("the tree has a loop")
             seen.add(page)
@@ -163,6 +164,7 @@ class LmdbFile:
         return flags, [start + offset for offset in offsets]
 
     def _child(self, node: int) -> int:
+        # a branch node holds a 48-bit page number where a leaf has the size of its value and flags
         low, middle, high = struct.unpack_from("<HHH", self._map, node)
         return int(low | middle << 16 | high << 32)
 
@@ -172,6 +174,7 @@ class LmdbFile:
         big = bool(flags & _BIG)
         if flags & _KINDS:
             raise DataError(f"{self.path}: holds named databases or duplicate keys, which no known format has")
+        # a big value leaves eight bytes in the page: the number of its first overflow page
         if start + (8 if big else size) > end:
             raise self._error("a node reaches beyond its page")
         key = self._map[node + 8 : start]

@@ -50,6 +50,7 @@ class SqliteFile:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None or self._connection[0] != os.getpid():
             journals = (self.path.with_name(self.path.name + end) for end in ("-wal", "-journal"))
+            # immutable: no lock and no journal, so that read-only folders will do; not safe while a program writes
             mode = "mode=ro" if any(file.exists() for file in journals) else "mode=ro&immutable=1"
             address = f"{self.path.absolute().as_uri()}?{mode}"
             connection = sqlite3.connect(address, uri=True, check_same_thread=False)
@@ -67,6 +68,7 @@ def check_whole(file: Path) -> None:
     """Raise DataError where a sqlite file (from `sqlite_files`) is shorter than its own header says, or unreadable."""
     with file.open("rb") as stream:
         head = stream.read(100)
+    # bytes 16-17: page size (1 stands for 65536), 28-31: pages in the file; big-endian
     page, there = int.from_bytes(head[16:18]), file.stat().st_size
     stated = (65536 if page == 1 else page) * int.from_bytes(head[28:32])
     if there < max(stated, 100):

@@ -1,4 +1,4 @@
-"""Reading the pickles in other projects' files without running anything that they name.
+"""Reader of pickles that executes nothing: builds plain values and NumPy arrays, refuses every other name.
 
 A pickle is a program for a small stack machine whose instructions may call any Python function. This module steps
 through one with the standard library's disassembler and builds numbers, text, bytes, plain containers and NumPy arrays
@@ -244,6 +244,7 @@ class _Machine:
         elif not isinstance(function, _Global) or function.name not in CALLS or not isinstance(arguments, tuple):
             raise DataError("the pickle calls something that is no function: refused")
         else:
+            # a list on the stack may be copied by every call: a few bytes each time for megabytes of memory
             self.budget -= len(arguments[0]) if arguments and isinstance(arguments[0], str | list | tuple) else 0
             if self.budget < 0:
                 raise DataError("the pickle makes more data than it holds: refused")
@@ -258,7 +259,7 @@ class _Machine:
         built = target.build(state)
         self.stack[-1] = built
         for slot in target.slots:
-            self.memo[slot] = built
+            self.memo[slot] = built  # later references mean the finished array
 
 
 _CODES: dict[str, Callable[[_Machine, Any], None]] = {

@@ -1,4 +1,4 @@
-"""What is done in place of the functions that a harmless pickle names: making arrays, bytes, sets and the like."""
+"""Replacements of the functions that a harmless pickle names: arrays, bytes, sets and other plain values."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from slembench.core.errors import DataError
 
+# numbers, bool, short text and object; no structured types, whose names and offsets are another parser
 _DTYPE = re.compile(r"[<>=|]?(?:[?bhilqpBHILQPefdgFDGO]|b1|[iu][1248]|f[248]|f16|c8|c16|c32|O8|[SU][1-9]\d{0,5})")
 
 
@@ -91,7 +92,7 @@ def fill(shape: Any, dtype: Any, fortran: Any, raw: Any) -> Any:
         raise ValueError("an array whose shape is not that of its contents")
     array = np.frombuffer(raw, dtype) if count else np.zeros(count, dtype)
     array = array.reshape(shape, order=order)
-    array.flags.writeable = False
+    array.flags.writeable = False  # a view of the pickle's bytes, which several arrays may share
     return array
 
 

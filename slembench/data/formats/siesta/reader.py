@@ -16,10 +16,10 @@ import ase
 import numpy as np
 
 from slembench.core.errors import DataError
-from slembench.data.formats.elements import OrbitalMap
 from slembench.data.formats.folders import element_of, folders_with
 from slembench.data.formats.orbital_order import check_hermitian
 from slembench.data.formats.siesta.records import HsxHeader, check_dm, check_hsx
+from slembench.data.formats.sparse import OrbitalMap
 from slembench.data.sample import Sample, SampleInfo, check_sample
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray, IntArray
@@ -82,6 +82,7 @@ def read_hsx(file: Path, name: str) -> Sample:
     numbers = xv[0] if xv else np.array([element_of(header.labels[s]) for s in header.species])
     hamiltonian, fermi_level = _through_sisl(file, header, xv)
     geometry = hamiltonian.geometry
+    # along an axis with a single cell, matrix elements with all images are summed: no R, hence not periodic
     atoms = ase.Atoms(numbers, positions=geometry.xyz, cell=geometry.cell, pbc=geometry.nsc > 1)
     orbitals = OrbitalMap(numbers, _shells_by_element(file, header, numbers), "siesta")
     operators = {
@@ -112,6 +113,7 @@ def _through_sisl(
         if xv is None:
             raise DataError(f"{file}: a file of SIESTA before 5 has no lattice; put {file.stem}.XV beside it")
         options["geometry"] = sisl.Geometry(xv[2], xv[0], sisl.Lattice(xv[1], nsc=[1, 1, 1]))
+    # a subclass undoes what sisl does otherwise: it subtracts E_F S from H and knows gfortran's flag of precision only
     reader = sisl.io.siesta.hsxSileSiesta
     changes = {"_stored_dtype": np.float64, "read_fermi_level": lambda self: 0.0}  # any flag of precision, no shift
     try:
@@ -136,6 +138,7 @@ def _density_through_sisl(file: Path, geometry: Any) -> Any:
 def _operator(file: Path, matrix: Any, component: int, orbitals: OrbitalMap) -> BlockMatrix:
     elements = matrix.tocsr(component).tocoo()
     n_orbitals = matrix.shape[0]
+    # columns run over the orbitals of the supercell, cell after cell
     cell, column = np.divmod(elements.col.astype(np.int64), n_orbitals)
     shifts = np.asarray(matrix.geometry.lattice.sc_off, dtype=np.int64)[cell]
     try:

@@ -1,4 +1,4 @@
-"""What SIESTA's HSX and DM files must look like, record by record.
+"""Structure of SIESTA's HSX and DM files, record by record, checked before sisl opens them.
 
 sisl reads the matrices; its Fortran trusts every number in a file and stops the interpreter, or writes beyond its
 arrays, where one is wrong. So the sizes, the lengths of all records and every index are checked before it opens a file.
@@ -55,6 +55,7 @@ def check_hsx(file: Path) -> HsxHeader:
     records = FortranRecords(file)
     if not len(records):
         raise DataError(f"{file}: empty")
+    # files of SIESTA before 5 begin with four integers, later ones with the version of the format
     if records.lengths[0] == 16:
         return _check_version_0(records)
     version = int(records.array(0, "<i4", 1, "version of the file")[0])
@@ -103,6 +104,7 @@ def _check_version_1(records: FortranRecords, version: int) -> HsxHeader:
     shifts = raw[: 3 * n_cells].reshape(-1, 3)
     if (2 * np.abs(shifts) >= np.array(cells)).any() or len(np.unique(shifts, axis=0)) < n_cells:
         raise DataError(f"{file}: record 4: the translations are not those of {' x '.join(map(str, cells))} cells")
+    # a position is three float64, six of the int32 that the record was read as
     positions = raw[3 * n_cells : 3 * n_cells + 6 * n_atoms].view("<f8")
     if not np.isfinite(positions).all():
         raise DataError(f"{file}: record 4: a position is not finite")
@@ -164,6 +166,7 @@ def _refuse_spin(file: Path, spin: int) -> None:
 
 def _n_cells(file: Path, cells: IntArray) -> int:
     count = int(np.prod(cells.astype(np.int64)))
+    # odd along every axis: -n .. n around the home cell
     if cells.min() < 1 or cells.max() > 1000 or count > 1 << 20 or (cells % 2 == 0).any():
         raise DataError(f"{file}: impossible number of cells {cells.tolist()}")
     return count
@@ -186,6 +189,7 @@ def _shells(file: Path, table: IntArray) -> tuple[int, ...]:
     rows, shells, place = table.reshape(-1, 3).tolist(), [], 0
     while place < len(rows):
         l = rows[place][1]
+        # the 2l + 1 orbitals of a shell state the same n, l, zeta one after the other
         if not 0 <= l < len(SHELL_LETTERS) or any(row != rows[place] for row in rows[place : place + 2 * l + 1]):
             raise DataError(f"{file}: orbital {place + 1} of a species has n, l, zeta = {rows[place]}: no whole shell")
         shells.append(l)

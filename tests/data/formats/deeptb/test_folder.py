@@ -12,7 +12,7 @@ import scipy.linalg
 from slembench.core.errors import DataError
 from slembench.data.formats import detect_format, read_samples, write_samples
 from slembench.data.formats.deeptb.blocks import parse_basis
-from slembench.data.formats.deeptb.folder import notes, read_folder, told_unit
+from slembench.data.formats.deeptb.folder import infer_energy_unit, notes, read_folder
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.units import HARTREE_EV
 
@@ -289,9 +289,9 @@ def sp_operator(gap):
 def test_unit_is_told_from_the_levels_or_asked_for(gap, unit):
     if unit is None:
         with pytest.raises(DataError, match="set: the energy unit is not recorded .*Si lies .*give the option unit"):
-            told_unit(sp_operator(gap), "set")
+            infer_energy_unit(sp_operator(gap), "set")
     else:
-        assert told_unit(sp_operator(gap), "set") == unit
+        assert infer_energy_unit(sp_operator(gap), "set") == unit
 
 
 @pytest.mark.real_files
@@ -304,11 +304,14 @@ def test_unit_of_real_files_in_either_unit(real_files):
         "siesta/Si_deeph",
     ):
         operators = dict(next(read_samples(real_files / path)).operators)
-        assert told_unit(operators, "set") == "eV"
-        assert told_unit({**operators, "hamiltonian": operators["hamiltonian"] * (1 / HARTREE_EV)}, "set") == "Hartree"
+        assert infer_energy_unit(operators, "set") == "eV"
+        assert (
+            infer_energy_unit({**operators, "hamiltonian": operators["hamiltonian"] * (1 / HARTREE_EV)}, "set")
+            == "Hartree"
+        )
     molecule = next(read_samples(real_files / "qh9_lmdb", overlap=True)).operators
-    assert told_unit(molecule, "set") == "Hartree"
-    assert told_unit({**molecule, "hamiltonian": molecule["hamiltonian"] * HARTREE_EV}, "set") == "eV"
+    assert infer_energy_unit(molecule, "set") == "Hartree"
+    assert infer_energy_unit({**molecule, "hamiltonian": molecule["hamiltonian"] * HARTREE_EV}, "set") == "eV"
 
 
 def test_unit_can_be_given(folder):

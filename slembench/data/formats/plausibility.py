@@ -1,7 +1,4 @@
-"""What the numbers themselves say about the units of a file that does not record them.
-
-What the matrices of any sound file obey, whatever its format.
-"""
+"""Plausibility of a file's numbers: units inferred from bond lengths and on-site levels, and S positive definite."""
 
 from __future__ import annotations
 
@@ -18,10 +15,19 @@ from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import FloatArray, IntArray
 from slembench.operators.units import HARTREE_EV
 
+GENERAL_K = (0.31, 0.17, 0.44)
+"""A k point without symmetry, checked beside Gamma in crystals."""
+
+LARGEST = 2500
+"""Most orbitals of a structure whose overlap is checked as a dense matrix."""
+
+NEGATIVE = 1e-4
+"""How far below zero an eigenvalue of S may lie (single precision, and pairs that were left out)."""
+
 
 @dataclass(frozen=True)
-class Evidence:
-    """A unit and what speaks for it.
+class UnitEvidence:
+    """A unit that was inferred, with the reason.
 
     Attributes:
         unit: the unit; None where the numbers allow more than one.
@@ -32,7 +38,7 @@ class Evidence:
     reason: str
 
 
-def length_evidence(numbers: IntArray, positions: FloatArray) -> Evidence:
+def length_evidence(numbers: IntArray, positions: FloatArray) -> UnitEvidence:
     """Angstrom or Bohr, by the shortest bond against the covalent radii.
 
     Args:
@@ -40,7 +46,8 @@ def length_evidence(numbers: IntArray, positions: FloatArray) -> Evidence:
         positions: (N, 3) in the unit that is asked for.
     """
     if len(numbers) < 2:
-        return Evidence(None, "one atom has no bonds")
+        return UnitEvidence(None, "one atom has no bonds")
+    # a bond is about as long as the sum of the covalent radii; read in Angstrom, lengths in Bohr are 1.89 times that
     radii = covalent_radii[numbers]
     distance = cdist(positions, positions) + np.diag(np.full(len(numbers), np.inf))
     ratio = distance / (radii[:, None] + radii)
@@ -48,11 +55,11 @@ def length_evidence(numbers: IntArray, positions: FloatArray) -> Evidence:
     pair = "-".join(chemical_symbols[int(numbers[k])] for k in sorted((i, j)))
     reason = f"the shortest bond, {pair}, is {distance[i, j]:.3f} long, {ratio[i, j]:.2f} times its covalent radii"
     if 0.6 < ratio[i, j] <= 1.35:
-        return Evidence("Angstrom", reason)
-    return Evidence("Bohr" if 1.35 < ratio[i, j] < 2.5 else None, reason)
+        return UnitEvidence("Angstrom", reason)
+    return UnitEvidence("Bohr" if 1.35 < ratio[i, j] < 2.5 else None, reason)
 
 
-def energy_evidence(hamiltonian: BlockMatrix, overlap: BlockMatrix | None) -> Evidence:
+def energy_evidence(hamiltonian: BlockMatrix, overlap: BlockMatrix | None) -> UnitEvidence:
     """Hartree or eV, by the distance between the two lowest levels of each atom's own block.
 
     An all-electron 1s level lies 0.29 Z^2 Hartree below the next one, which in turn has others close above it; valence
@@ -64,13 +71,16 @@ def energy_evidence(hamiltonian: BlockMatrix, overlap: BlockMatrix | None) -> Ev
     """
     units: list[str | None] = []
     reasons: list[str] = []
+    # H and He have a single occupied level and nothing to compare it with
     for z in sorted(set(hamiltonian.numbers.tolist()) - {1, 2}):
         levels = _onsite_levels(hamiltonian, overlap, z)
         steps = levels - levels[0]
+        # crystal fields split degenerate levels a little: what lies within 2 % of the whole range counts as one level
         higher = steps[steps > 0.02 * steps[-1]]
         if not len(higher):
             continue
         gap, symbol = float(higher[0]), chemical_symbols[z]
+        # one level far below four others close together: a 1s core, so that the basis is all-electron
         if len(levels) > 4 and steps[1] > 5 * (levels[4] - levels[1]):
             core = 0.29 * z**2
             kind, sizes = f"the 1s level of {symbol}", {"Hartree": gap / core, "eV": gap / core / HARTREE_EV}
@@ -80,7 +90,7 @@ def energy_evidence(hamiltonian: BlockMatrix, overlap: BlockMatrix | None) -> Ev
             units.append("Hartree" if gap < 1.2 else "eV" if 1.6 < gap < 100 else None)
         reasons.append(f"{kind} lies {gap:.3g} below the next")
     unit = units[0] if units and len(set(units)) == 1 else None
-    return Evidence(unit, "; ".join(reasons) or "no element heavier than helium")
+    return UnitEvidence(unit, "; ".join(reasons) or "no element heavier than helium")
 
 
 def _onsite_levels(hamiltonian: BlockMatrix, overlap: BlockMatrix | None, z: int) -> FloatArray:
@@ -95,18 +105,8 @@ def _onsite_block(matrix: BlockMatrix, atom: int) -> FloatArray:
     return np.asarray(matrix.gather(pair[:1])[0])
 
 
-GENERAL_K = (0.31, 0.17, 0.44)
-"""A k point without symmetry, looked at beside Gamma in crystals."""
-
-LARGEST = 2500
-"""Orbitals up to which the overlap is looked at as a whole matrix."""
-
-NEGATIVE = 1e-4
-"""How far below zero an eigenvalue of S may lie (single precision, and pairs that were left out)."""
-
-
 def check_physical(sample: Sample, where: str) -> Sample:
-    """The sample itself, once its overlap has been found to be positive definite.
+    """Check that a sample's overlap is positive definite; returns the sample itself.
 
     Args:
         sample: what a reader made.
@@ -120,6 +120,7 @@ def check_physical(sample: Sample, where: str) -> Sample:
         return sample
     for matrix in overlap_matrices(overlap):
         try:
+            # a Cholesky factor exists if and only if all eigenvalues are positive, at a tenth of their cost
             scipy.linalg.cholesky(matrix + NEGATIVE * np.eye(len(matrix)), overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError as error:
             lowest = float(np.linalg.eigvalsh(matrix).min())

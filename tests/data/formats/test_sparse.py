@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slembench.core.errors import DataError
-from slembench.data.formats.elements import OrbitalMap
+from slembench.data.formats.sparse import OrbitalMap
 
 NUMBERS = np.array([8, 1])
 SHELLS = {8: [1, 0], 1: [0]}  # in the file: p as z, x, y, then s

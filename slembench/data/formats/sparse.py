@@ -1,4 +1,4 @@
-"""Blocks from the sparse elements of whole matrices, as the codes with supercell or per-translation matrices write."""
+"""Blocks from the sparse elements of whole matrices, as programs with one matrix per R or a supercell write them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ class OrbitalMap:
     @cached_property
     def basis(self) -> Basis:
         """Shells in ascending l."""
-        return Basis({z: tuple(sorted(ls)) for z, ls in self.shells.items()})
+        return Basis.from_shells(self.shells)
 
     @cached_property
     def _table(self) -> tuple[IntArray, IntArray, FloatArray]:
         maps = orbital_maps(self.shells, self.convention)
         sizes = self.basis.sizes(self.numbers)
         atom = np.repeat(np.arange(len(self.numbers)), sizes)
+        # argsort inverts the permutation: canonical place of each source orbital within its atom
         local = np.concatenate([np.argsort(maps[z][0]) for z in self.numbers.tolist()])
         sign = np.concatenate([maps[z][1] for z in self.numbers.tolist()])
         first = np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -67,6 +68,7 @@ class OrbitalMap:
         _, first, pair = np.unique(pair_keys(index, shifts), return_index=True, return_inverse=True)
         matrix = BlockMatrix.zeros(self.basis, self.numbers, index[first], shifts[first])
         width = matrix.shapes[:, 1]
+        # place in the flat array: block's start + row * columns of the block + column
         target = matrix.offsets[pair] + local[rows] * width[pair] + local[columns]
         if len(np.unique(target)) < len(target):
             raise DataError("a matrix element occurs more than once")
