@@ -48,9 +48,16 @@ def list_command(
     Without `--measure` the figures are those that are stored in the model's expected.yaml, and nothing is computed.
     """
     from slembench.models.facts import list_models, read_entry
+    from slembench.models.registry import model_folder, model_names
 
     if not measure:
         refuse_options(context, ["dataset", "variant"], "needs --measure: stored figures are of one data set")
+    for name in model or ():
+        # What has no folder has no stored figures: a class, an entry point, or a slip of the pen.
+        if not measure and model_folder(name) is None and name not in model_names():
+            raise ConfigError(
+                f"no model {name!r}: not one of {', '.join(model_names())}, and no folder with a model.py"
+            )
     entries = [read_entry(name) for name in model] if model else list_models()
     if measure:
         # Builds the models, so torch is loaded; the plain list reads files only.
@@ -80,17 +87,21 @@ def _show(entries: list[ModelEntry]) -> None:
         table.add_column(column, justify="right" if number else "left", overflow="fold")
     for entry in entries:
         facts = entry.facts
+        name = Path(entry.name).name  # of a folder; the path itself would not leave room for the figures
         if facts is None:
-            table.add_row(entry.name, "not measured: --measure")
+            table.add_row(name, *["-"] * 6)
             continue
         field = facts.receptive_field
         # An on-site block and a pair block may depend on atoms within different distances.
         reads = " / ".join("all" if r is None else f"{r:.1f}" for r in (field.onsite, field.pair))
         errors = [f"{error:.0e}" for error in (facts.rotation_error, facts.inversion_error)]
         inputs = ", ".join(["structure", *facts.inputs])
-        table.add_row(entry.name, facts.symmetry, *errors, f"{facts.parameters:,}", reads, inputs)
+        table.add_row(name, facts.symmetry, *errors, f"{facts.parameters:,}", reads, inputs)
     console = Console()
     console.print(table)
+    unknown = [entry.name for entry in entries if entry.facts is None]
+    if unknown:
+        console.print(f"Not measured (--measure does it): {', '.join(unknown)}", highlight=False, soft_wrap=True)
     measured = sorted({entry.facts.dataset for entry in entries if entry.facts})
     if measured:
         console.print(

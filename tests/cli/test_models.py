@@ -25,7 +25,7 @@ class Toy(OperatorModel):
     @property
     def receptive_field(self):
         return ReceptiveField(1.0, float("inf"), False)
-    def raw(self, graph):
+    def forward_irreps(self, graph):
         n, f = len(graph.species), self.layout.n_features
         direction = (graph.pair_vector * self.weight).sum(dim=1, keepdim=True)
         return {"hamiltonian": OperatorFeatures(torch.ones(n, f).to(direction), direction.repeat(1, f))}
@@ -58,7 +58,7 @@ def test_stored_figures_are_listed_within_the_terminal(tmp_path):
         assert row.split()[1] == entry.facts.symmetry
     assert "Basis and cutoffs of mos2-mini" in text
     (tmp_path / "model.py").write_text(TOY)
-    assert "not measured" in listing("--model", tmp_path)
+    assert f"Not measured (--measure does it): {tmp_path}" in listing("--model", tmp_path)
 
 
 def test_an_unknown_model_is_one_line():

@@ -18,7 +18,7 @@ FIXTURE = ROOT / "tests/models/slem/fixtures/dptb_slem_silicon.pth"
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "imported"
-    result = CliRunner().invoke(app, ["import-checkpoint", str(FIXTURE), "--from", "deeptb", "--out", str(folder)])
+    result = CliRunner().invoke(app, ["models", "import", str(FIXTURE), "--from", "deeptb", "--out", str(folder)])
     assert result.exit_code == 0, result.stderr
     return folder
 
