@@ -4,7 +4,7 @@
     pytest --pyargs slembench.suite --slembench-model=path/to/model --slembench-out=record.yaml
     pytest --pyargs slembench.suite --slembench-checkpoint=runs/mine --slembench-gate=metrics.yaml
 
-Contract and physics are passed or failed; scores and costs are data, which only a gate file turns into passed or
-failed. Everything is noted in the record (`slembench.suite.record.SuiteRecord`). The plug-in is
+Contract and physics pass or fail; scores and costs are measured, and only the limits of a gate file make them pass or
+fail. Everything is written to the record (`slembench.suite.record.SuiteRecord`). The plug-in is
 `slembench.suite.plugin`.
 """

@@ -24,13 +24,18 @@ from slembench.operators.orbitals import Basis, FloatArray, IntArray
 from slembench.operators.rotations import random_rotation
 from slembench.training.checkpoint import Checkpoint, load_model, model_description, save_checkpoint
 
-predict_blocks = structure_blocks
-"""Every target operator of one structure; see `slembench.inference.physics.structure_blocks`."""
 
+def relative_difference(result: BlockMatrix, expected: BlockMatrix) -> float:
+    """Largest |result - expected| / mean |expected|, over the pairs of either; an absent block is zero.
 
-def relative_difference(found: BlockMatrix, expected: BlockMatrix) -> float:
-    """Largest |found - expected| / mean |expected| over the united pairs."""
-    return physics.deviation(found, expected).largest
+    Example:
+        >>> from slembench.operators.orbitals import Basis
+        >>> basis, numbers = Basis.parse({"H": "1s"}), np.array([1, 1])
+        >>> a = BlockMatrix.from_dense(basis, numbers, np.array([[1.0, 0.5], [0.5, 1.0]]))
+        >>> relative_difference(a * 1.1, a) < 0.14  # 0.1 over a mean of 0.75
+        True
+    """
+    return physics.deviation(result, expected).largest
 
 
 def equivariance_error(model: OperatorModel, atoms: ase.Atoms, rotation: FloatArray) -> dict[str, float]:
@@ -41,29 +46,30 @@ def equivariance_error(model: OperatorModel, atoms: ase.Atoms, rotation: FloatAr
         atoms: structure.
         rotation: (3, 3) orthogonal Q, proper or not.
     """
-    return _largest(physics.rotation_error(partial(predict_blocks, model), atoms, rotation))
+    return _largest(physics.rotation_error(partial(structure_blocks, model), atoms, rotation))
 
 
 def translation_error(model: OperatorModel, atoms: ase.Atoms, shift: FloatArray) -> dict[str, float]:
-    """Relative difference after moving all atoms by ``shift`` (3,) | Angstrom, not wrapped; blocks must not change."""
-    return _largest(physics.translation_error(partial(predict_blocks, model), atoms, shift))
+    """Relative difference after moving all atoms by ``shift`` (3,) | Angstrom, not wrapped into the cell."""
+    return _largest(physics.translation_error(partial(structure_blocks, model), atoms, shift))
 
 
 def wrapping_error(model: OperatorModel, atoms: ase.Atoms) -> dict[str, float]:
-    """Relative difference after moving the first atom by one lattice vector; only pair labels may change."""
+    """Relative difference after moving the first atom by a lattice vector, which only relabels its pairs."""
+    # r_0 -> r_0 + a leaves every vector r_j + R - r_i, so that M_0j(R) becomes M_0j(R + a) and M_j0(R) M_j0(R - a)
     crossed = np.zeros((len(atoms), 3), dtype=np.int64)
     crossed[0, np.flatnonzero(atoms.pbc)[0]] = -1
     moved = atoms.copy()
     moved.positions -= crossed @ atoms.cell.array
-    before, after = predict_blocks(model, atoms), predict_blocks(model, moved)
+    before, after = structure_blocks(model, atoms), structure_blocks(model, moved)
     return {
         name: relative_difference(physics.relabelled(blocks, crossed), before[name]) for name, blocks in after.items()
     }
 
 
 def permutation_error(model: OperatorModel, atoms: ase.Atoms, order: Sequence[int] | IntArray) -> dict[str, float]:
-    """Relative difference after reordering the atoms by ``order`` (N,), once the blocks are reordered back."""
-    return _largest(physics.permutation_error(partial(predict_blocks, model), atoms, np.asarray(order)))
+    """Relative difference after reordering the atoms by ``order`` (N,), the blocks reordered back."""
+    return _largest(physics.permutation_error(partial(structure_blocks, model), atoms, np.asarray(order)))
 
 
 def _largest(errors: Mapping[str, physics.Deviation]) -> dict[str, float]:
@@ -99,11 +105,12 @@ def outside_gradient(model: OperatorModel, atoms: ase.Atoms, i: int, j: int | No
         if not len(rows):
             raise ValueError(f"atoms {i} and {j} are no pair of this model")
         total = sum(f.pair[rows[0]].square().sum() for f in result.values())
+    # features that do not depend on positions at all, such as a constant per element
     if not isinstance(total, torch.Tensor) or not total.requires_grad:
         return 0.0, len(atoms)
     (gradient,) = torch.autograd.grad(total, positions)
     field = model.receptive_field
-    reach = field.onsite if j is None else field.pair
+    reach = field.onsite if j is None else field.pair  # from the atom, and from either atom of the pair
     centres = [i] if j is None else [i, j]
     distance = np.min([np.linalg.norm(atoms.positions - atoms.positions[c], axis=1) for c in centres], axis=0)
     outside = distance > reach
@@ -122,11 +129,11 @@ def contract_report(model: OperatorModel, atoms: ase.Atoms, seed: int = 0) -> di
         rotation, inversion, translation, wrapping, permutation, hermiticity -> relative error.
     """
     order = np.random.default_rng(seed).permutation(len(atoms))
-    blocks = predict_blocks(model, atoms)
+    blocks = structure_blocks(model, atoms)
     hermiticity = [b.hermiticity_error() / max(float(np.abs(b.values).mean()), 1e-300) for b in blocks.values()]
     return {
         "rotation": max(equivariance_error(model, atoms, random_rotation(seed)).values()),
-        "inversion": max(equivariance_error(model, atoms, -np.eye(3)).values()),
+        "inversion": max(equivariance_error(model, atoms, -np.eye(3)).values()),  # O(3), where rotations are SO(3)
         "translation": max(translation_error(model, atoms, np.array([0.3, -0.2, 0.1])).values()),
         "wrapping": max(wrapping_error(model, atoms).values()) if np.any(atoms.pbc) else 0.0,
         "permutation": max(permutation_error(model, atoms, order).values()),
@@ -144,7 +151,9 @@ def generic_model(
     seed: int = 0,
     spread: float = 0.05,
 ) -> OperatorModel:
-    """An untrained model in float64 in which no part is silent: what begins at zero is moved away from it.
+    """An untrained model in float64 with random weights everywhere, also where the initial ones are zero.
+
+    Residual weights and output layers often begin at zero; a part that contributes nothing would pass every check.
 
     Args:
         kind: model class.
@@ -167,7 +176,7 @@ def generic_model(
 
 
 def structure_graph(model: OperatorModel, atoms: ase.Atoms) -> OperatorGraph:
-    """Graph of one structure (Angstrom) as the model takes it, in the dtype of the model."""
+    """Graph of one structure (positions in Angstrom) with the model's cutoffs and block layout, in its dtype."""
     return build_graph(atoms, model.cutoffs, model.layout, dtype=next(model.parameters()).dtype)
 
 
@@ -175,21 +184,21 @@ def batch_error(model: OperatorModel, structures: Sequence[ase.Atoms]) -> float:
     """Largest |features in a batch - features alone| / mean |feature|, over all targets and structures."""
     graphs = [structure_graph(model, atoms) for atoms in structures]
     with torch.no_grad():
-        together, apart = model(Batch.from_data_list(graphs)), [model(graph) for graph in graphs]
+        batched, alone = model(Batch.from_data_list(graphs)), [model(graph) for graph in graphs]
     worst = 0.0
-    for name, found in together.items():
+    for name, result in batched.items():
         for part in ("onsite", "pair"):
-            expected = torch.cat([getattr(features[name], part) for features in apart])
+            expected = torch.cat([getattr(features[name], part) for features in alone])
             scale = float(expected.abs().mean()) if expected.numel() else 1.0
-            error = (getattr(found, part) - expected).abs()
+            error = (getattr(result, part) - expected).abs()
             worst = max(worst, float(error.max()) / max(scale, 1e-300) if expected.numel() else 0.0)
     return worst
 
 
 def repetition_error(model: OperatorModel, structures: Sequence[ase.Atoms]) -> float:
     """Relative difference of two predictions of the first structure, with those of the others in between."""
-    before, *_ = [predict_blocks(model, atoms) for atoms in structures]
-    after = predict_blocks(model, structures[0])
+    before, *_ = [structure_blocks(model, atoms) for atoms in structures]
+    after = structure_blocks(model, structures[0])
     return max(relative_difference(after[name], before[name]) for name in before)
 
 
@@ -215,5 +224,5 @@ def checkpoint_error(model: OperatorModel, source: str, atoms: ase.Atoms, folder
     """
     weights = dict(model.state_dict())
     save_checkpoint(folder, Checkpoint({"step": 0}, model_description(model, source), weights))
-    before, after = predict_blocks(model, atoms), predict_blocks(load_model(folder), atoms)
+    before, after = structure_blocks(model, atoms), structure_blocks(load_model(folder), atoms)
     return max(relative_difference(after[name], before[name]) for name in before)

@@ -22,8 +22,15 @@ from slembench.metrics.scores import ScoreName, score_names
 Limit = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Bound(StrictModel):
-    """Limits of one metric.
+class Threshold(StrictModel):
+    """Smallest and largest accepted value of one metric.
+
+    Example:
+        >>> limit = Threshold(max=0.05, unit="eV")
+        >>> limit.violation(0.07, "eV"), limit.violation(0.03, "eV")
+        ('0.07 eV is above the limit of 0.05', '')
+        >>> limit.violation(0.001, "Hartree")
+        'the limit is in eV, the value in Hartree; write the limit in Hartree'
 
     Attributes:
         min: smallest value that is passed; max: largest one. One of them at least.
@@ -35,15 +42,15 @@ class Bound(StrictModel):
     unit: str | None = None
 
     @model_validator(mode="after")
-    def _some(self) -> Bound:
+    def _some(self) -> Threshold:
         if self.min is None and self.max is None:
             raise ValueError("give min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min:g} is above max {self.max:g}")
         return self
 
-    def problem(self, value: float, unit: str) -> str:
-        """What is wrong with a value; "" where nothing is.
+    def violation(self, value: float, unit: str) -> str:
+        """Why a value is refused; "" where it is accepted.
 
         Args:
             value: of the metric.
@@ -52,6 +59,7 @@ class Bound(StrictModel):
         if self.unit is not None and self.unit != unit:
             return f"the limit is in {self.unit}, the value in {unit}; write the limit in {unit}"
         shown = f"{value:.6g}" if unit == "1" else f"{value:.6g} {unit}"
+        # "not <=", so that NaN is refused by either limit
         if self.max is not None and not value <= self.max:
             return f"{shown} is above the limit of {self.max:g}"
         if self.min is not None and not value >= self.min:
@@ -59,8 +67,8 @@ class Bound(StrictModel):
         return ""
 
 
-def read_gate(path: Path) -> dict[str, Bound]:
-    """Metric -> limits of a gate file, in its order.
+def read_gate(path: Path) -> dict[str, Threshold]:
+    """Metric -> threshold of a gate file, in its order.
 
     Raises:
         ConfigError: no such file, not YAML, no such metric, or limits that are none; names file and key.
@@ -68,10 +76,10 @@ def read_gate(path: Path) -> dict[str, Bound]:
     content = read_yaml(path)
     if not isinstance(content, dict) or not content:
         raise ConfigError(f"gate {path}: must map metrics to limits, such as 'rotation: {{max: 1.0e-8}}'")
-    return {str(name): _bound(path, str(name), limits) for name, limits in content.items()}
+    return {str(name): _threshold(path, str(name), limits) for name, limits in content.items()}
 
 
-def _bound(path: Path, name: str, limits: Any) -> Bound:
+def _threshold(path: Path, name: str, limits: Any) -> Threshold:
     try:
         metric = catalogue().get(name) or ScoreName.parse(name).definition
     except ConfigError as error:
@@ -80,4 +88,4 @@ def _bound(path: Path, name: str, limits: Any) -> Bound:
         scores = [score for op in metric.operators for score in score_names(metric, op)]
         wanted = f"; name one score, such as {scores[0]}" if scores else ", which is no single number"
         raise ConfigError(f"gate {path}: key {name!r}: is a metric with the form {metric.form!r}{wanted}")
-    return parse_config(dict[str, Bound], {name: limits}, f"gate {path}")[name]
+    return parse_config(dict[str, Threshold], {name: limits}, f"gate {path}")[name]

@@ -1,4 +1,4 @@
-"""What a session of the suite was asked to test, read from pytest's options and checked."""
+"""Options of a session of the suite: read from pytest's command line and checked before any test runs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 
 from slembench.core.errors import ConfigError, SlembenchError
 from slembench.core.files import make_parent
-from slembench.suite.gate import Bound, read_gate
+from slembench.suite.gate import Threshold, read_gate
 from slembench.training.checkpoint import find_checkpoint
 
 STEPS = 10
-"""Steps of training where none are asked for: enough to see that a model trains, not to see how well."""
+"""Default number of training steps: enough to see that a model trains, not how accurate it becomes."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options of a session.
+class SuiteOptions:
+    """Options of a session, checked.
 
     Attributes:
         model: model as `slembench.models.registry.load_model_class` takes it; "" with a checkpoint.
@@ -28,7 +28,7 @@ class Options:
         split: held-out split.
         variant: of the recipe.
         changes: ``key=value`` texts for the recipe, the number of steps first.
-        gate: metric -> bound.
+        gate: metric -> threshold.
         out: record to write.
         run: folder to keep the run in.
     """
@@ -39,21 +39,21 @@ class Options:
     split: str
     variant: str
     changes: tuple[str, ...]
-    gate: dict[str, Bound]
+    gate: dict[str, Threshold]
     out: Path | None
     run: Path | None
 
     @property
     def subject(self) -> str:
-        """What is tested, in a word for messages."""
+        """Model or checkpoint as it was given, for messages and the record."""
         return self.model or str(self.checkpoint)
 
 
-def read_options(config: pytest.Config) -> Options:
+def read_options(config: pytest.Config) -> SuiteOptions:
     """The options of a session.
 
     Raises:
-        pytest.UsageError: options that contradict each other, a number of steps that is none, a broken gate file, a
+        pytest.UsageError: options that contradict each other, a number of steps that is not one, a broken gate file, a
             record or run that could not be written.
     """
     try:
@@ -62,11 +62,12 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError(str(error)) from error
 
 
-def _options(config: pytest.Config) -> Options:
+def _options(config: pytest.Config) -> SuiteOptions:
     given = {key: config.getoption(f"--slembench-{key}") for key in ("model", "checkpoint", "gate", "out", "run")}
     if given["model"] and given["checkpoint"]:
         raise ConfigError("give --slembench-model or --slembench-checkpoint, not both")
     model, checkpoint = given["model"] or "", _path(given["checkpoint"])
+    # --slembench-model also takes the folder of a run; one that holds model.py is a model, even where a run lies in it
     if model and not (Path(model) / "model.py").is_file() and find_checkpoint(Path(model)) is not None:
         model, checkpoint = "", Path(model)
     recipe = ("variant", "steps", "set")
@@ -77,10 +78,11 @@ def _options(config: pytest.Config) -> Options:
             raise ConfigError(f"--slembench-{useless[0]} says how to train; {checkpoint} is trained already")
         if find_checkpoint(checkpoint) is None:
             raise ConfigError(f"--slembench-checkpoint {checkpoint}: no run or checkpoint there")
+    # checked now: after an hour of tests it would be late to learn that the record cannot be written
     out = _path(given["out"])
     if out is not None:
         _check_writable(out)
-    return Options(
+    return SuiteOptions(
         model=model,
         checkpoint=checkpoint,
         dataset=config.getoption("--slembench-dataset") or "mos2-mini",
@@ -98,7 +100,12 @@ def _path(text: str | None) -> Path | None:
 
 
 def _steps(text: str) -> tuple[str, ...]:
-    """Changes to the recipe that make it as long as asked for."""
+    """Changes to the recipe for a number of training steps.
+
+    Example:
+        >>> _steps("20"), _steps("recipe")
+        (('training.max_steps=20',), ())
+    """
     if text == "recipe":
         return ()
     if not text.isdigit() or int(text) == 0:

@@ -1,8 +1,9 @@
-"""pytest plug-in: the options of ``slembench.suite``, the tests of a model that ship with the package.
+"""pytest plug-in with the options of ``slembench.suite``, the tests of a model that ship with the package.
 
     pytest --pyargs slembench.suite --slembench-model=package.module:Model --slembench-dataset=mos2-mini
 
-Imports nothing but pytest until one of its options says what to test, and touches no tests but those of the suite.
+The entry point loads it at every start of pytest in an environment with slembench, in projects of all kinds. So it
+imports nothing but pytest until one of its options names a model, and touches no tests but those of the suite.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import pytest
 
 SUITE = Path(__file__).parent
 
-SUBJECT = ("--slembench-model", "--slembench-checkpoint")
-"""Options that say what to test; the suite runs where one is given."""
+MODEL_OPTIONS = ("--slembench-model", "--slembench-checkpoint")
+"""Options that name what to test; the suite runs where one is given."""
 
 OPTIONS = {
     "--slembench-model": "model to test: a shipped name such as slem, a folder with model.py, package.module:Class, or "
@@ -29,7 +30,7 @@ OPTIONS = {
     "--slembench-out": "file for the record of this session (YAML)",
     "--slembench-run": "folder to keep the run in, for `slembench board` and `submit` (default: a temporary one)",
 }
-"""Option -> help text; none has a default here, so that one that is given without its subject is noticed."""
+"""Option -> help text; none has a default here, so that one that is given without a model is noticed."""
 
 CHANGE = "--slembench-set"
 
@@ -43,21 +44,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options and start the suite's session where they say what to test."""
+    """Check the options and start the suite's session where they name a model."""
     given = [option for option in (*OPTIONS, CHANGE) if config.getoption(option) is not None]
-    if any(option in given for option in SUBJECT):
+    if any(option in given for option in MODEL_OPTIONS):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of what is imported now, before pytest gathers them
+            # torch and its libraries are imported here, before pytest collects warnings: they would be printed raw
+            warnings.simplefilter("ignore", DeprecationWarning)
             from slembench.suite import session
 
             session.start(config)
     elif given:
-        raise pytest.UsageError(f"{given[0]} needs {' or '.join(SUBJECT)}")
+        raise pytest.UsageError(f"{given[0]} needs {' or '.join(MODEL_OPTIONS)}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the suite's tests where nothing says what to test."""
-    if any(config.getoption(option) is not None for option in SUBJECT):
+    """Deselect the suite's tests where no option names a model."""
+    if any(config.getoption(option) is not None for option in MODEL_OPTIONS):
         return
     suite = [item for item in items if item.path.parent == SUITE]
     if suite:
@@ -68,6 +70,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_collectionfinish(config: pytest.Config, start_path: Path, items: list[pytest.Item]) -> str:
     """Say why the suite's tests were deselected."""
     asked = any(argument.startswith("slembench.suite") for argument in config.args)
-    if asked and not items and not any(config.getoption(option) is not None for option in SUBJECT):
-        return f"slembench.suite: nothing to test; say what with {' or '.join(SUBJECT)}"
+    if asked and not items and not any(config.getoption(option) is not None for option in MODEL_OPTIONS):
+        return f"slembench.suite: nothing to test; say what with {' or '.join(MODEL_OPTIONS)}"
     return ""

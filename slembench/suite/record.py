@@ -1,4 +1,4 @@
-"""The record of one session of the suite: every test and every number it measured, as checked YAML."""
+"""Record of one session of the suite in YAML: every test with its outcome, every measured number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Area = Literal["contract", "physics", "accuracy", "cost"]
 
 
 class TestedModel(StrictModel):
-    """What the model says of itself.
+    """What the model declares.
 
     Attributes:
         name: as the model names itself.
@@ -23,7 +23,7 @@ class TestedModel(StrictModel):
         inputs: what it is given beyond the structure.
         targets: operators that it predicts.
         parameters: trainable parameters.
-        onsite_reads, pair_reads: Angstrom | radius of the receptive field; absent where it has no end.
+        onsite_reads, pair_reads: Angstrom | receptive field of on-site and pair blocks; absent where it is infinite.
     """
 
     name: str
@@ -60,7 +60,7 @@ class SuiteRecord(StrictModel):
 
     Attributes:
         subject: the model or checkpoint, as it was given.
-        model: what the model says of itself; absent where it could not be built.
+        model: what the model declares; absent where it could not be built.
         dataset, split: what it was tested on.
         complete: every test ran; False after an interruption.
         workers: processes that tested at the same time; 0 for one that did all. Times of several are those of a busy

@@ -1,4 +1,4 @@
-"""The contract: what the model says of itself, what it returns, and that it trains and is kept."""
+"""Contract of a model: declarations, shapes and dtype of the output, gradients, batches, checkpoint, training."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from slembench.suite.session import Note
-    from slembench.suite.subject import Subject
+    from slembench.suite.model_under_test import ModelUnderTest
+    from slembench.suite.session import RecordValue
 
 EXACT = 1e-8
 """Largest relative difference of float64 results that should be equal."""
 
 
-def test_declarations(subject: Subject, note: Note) -> None:
-    """Name, symmetry, inputs, cutoffs and receptive field are what the contract knows."""
+def test_declarations(under_test: ModelUnderTest, record_value: RecordValue) -> None:
+    """Symmetry, inputs and receptive field are among those that the contract defines; there are parameters to train."""
     import math
 
-    model = subject.model
+    model = under_test.model
     field = model.receptive_field
-    reach = [r if math.isfinite(r) else None for r in (field.onsite, field.pair)]
+    reach = [r if math.isfinite(r) else None for r in (field.onsite, field.pair)]  # YAML and JSON have no infinity
     about = {
         "name": model.name or type(model).__name__,
         "symmetry": model.symmetry,
@@ -32,7 +32,7 @@ def test_declarations(subject: Subject, note: Note) -> None:
         "onsite_reads": reach[0],
         "pair_reads": reach[1],
     }
-    note("about", "model", about)
+    record_value("about", "model", about)
     assert model.symmetry in ("O3", "SO3", "none")
     assert set(model.inputs) <= {"S", "H0"}, "inputs beyond the structure: S and H0 are known"
     assert field.onsite >= 0
@@ -40,21 +40,21 @@ def test_declarations(subject: Subject, note: Note) -> None:
     assert model.n_parameters > 0, "no parameter requires a gradient"
 
 
-def test_unknown_settings_are_refused(subject: Subject) -> None:
-    """The configuration refuses a key that it does not know: a misspelt one must not be lost."""
-    config = type(subject.model).Config
+def test_unknown_settings_are_refused(under_test: ModelUnderTest) -> None:
+    """The configuration refuses an unknown key: a misspelt setting must not be ignored."""
+    config = type(under_test.model).Config
     with pytest.raises(ValueError, match="no_such_setting"):
-        config.model_validate({**subject.model.config.model_dump(), "no_such_setting": 1})
+        config.model_validate({**under_test.model.config.model_dump(), "no_such_setting": 1})
 
 
-def test_output(subject: Subject) -> None:
+def test_output(under_test: ModelUnderTest) -> None:
     """A graph gives every target for each atom and pair, in the layout of the basis and the dtype of the model."""
     import torch
 
     from slembench.suite.checks import structure_graph
 
-    model = subject.model
-    graph = structure_graph(model, subject.structures()[0])
+    model = under_test.model
+    graph = structure_graph(model, under_test.structures()[0])
     with torch.no_grad():
         result = model(graph)
     size, dtype = model.layout.n_features, next(model.parameters()).dtype
@@ -67,53 +67,54 @@ def test_output(subject: Subject) -> None:
             assert value.dtype == dtype, f"{name}: {part} features"
 
 
-def test_gradients(subject: Subject) -> None:
-    """The output leads back to parameters, with finite gradients."""
+def test_gradients(under_test: ModelUnderTest) -> None:
+    """Parameters have gradients: finite, and not all of them zero."""
     from slembench.suite.checks import parameter_gradients
 
-    largest = parameter_gradients(subject.model, subject.structures()[0])
+    largest = parameter_gradients(under_test.model, under_test.structures()[0])
     assert largest, "no parameter has a gradient"
     assert all(value < float("inf") for value in largest.values()), "a gradient is not finite"
     assert max(largest.values()) > 0, "all gradients are zero"
 
 
-def test_batch(subject: Subject, note: Note) -> None:
-    """Structures of a batch do not see each other."""
+def test_batch(under_test: ModelUnderTest, record_value: RecordValue) -> None:
+    """Structures of a batch do not interact: features equal those of each structure alone."""
     from slembench.suite.checks import batch_error
 
-    error = batch_error(subject.model, subject.structures(3))
-    note("contract", "batch", error)
+    error = batch_error(under_test.model, under_test.structures(3))
+    record_value("contract", "batch", error)
     assert error < EXACT
 
 
-def test_single_atom(subject: Subject) -> None:
+def test_single_atom(under_test: ModelUnderTest) -> None:
     """One atom without neighbours, alone and in a batch: sums over no pairs."""
     from slembench.suite.checks import batch_error
 
-    first = subject.structures()[0]
+    first = under_test.structures()[0]
+    # no pair at all: sums over neighbours, normalisations and batch offsets must bear empty tensors
     atom = first[[0]]
     atom.pbc = False
-    assert batch_error(subject.model, [atom, first]) < EXACT
+    assert batch_error(under_test.model, [atom, first]) < EXACT
 
 
-def test_checkpoint(subject: Subject, note: Note, tmp_path: Path) -> None:
-    """Weights that are written and read again predict the same."""
+def test_checkpoint(under_test: ModelUnderTest, record_value: RecordValue, tmp_path: Path) -> None:
+    """A checkpoint that is written and read again gives the same predictions."""
     from slembench.suite.checks import checkpoint_error
 
-    error = checkpoint_error(subject.model, subject.source, subject.structures()[0], tmp_path)
-    note("contract", "checkpoint", error)
+    error = checkpoint_error(under_test.model, under_test.source, under_test.structures()[0], tmp_path)
+    record_value("contract", "checkpoint", error)
     assert error < EXACT
 
 
-def test_training(subject: Subject) -> None:
-    """A short training, predictions and scores go through."""
-    from slembench.suite.shared import Failure
+def test_training(under_test: ModelUnderTest) -> None:
+    """A short training, the prediction of the split and its scores finish without error."""
+    from slembench.suite.shared_results import ComputationError
 
-    if subject.job is None:
+    if under_test.job is None:
         pytest.skip("given as a checkpoint")
     try:
-        training = subject.run().training
-    except Failure as failure:
+        training = under_test.run().training
+    except ComputationError as failure:
         pytest.fail(f"{failure}\n\n{failure.trace}", pytrace=False)
     assert training is not None
     assert training.steps > 0

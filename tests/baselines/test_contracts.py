@@ -9,9 +9,10 @@ from torch_geometric.data import Batch
 
 from slembench.core.errors import ConfigError
 from slembench.data.graph import build_graph
+from slembench.inference.physics import structure_blocks
 from slembench.models.registry import load_model_class
 from slembench.operators.orbitals import Basis
-from slembench.suite.checks import contract_report, outside_gradient, predict_blocks
+from slembench.suite.checks import contract_report, outside_gradient
 
 EXACT = 1e-10
 SMALL = {
@@ -79,7 +80,7 @@ def test_predictions_depend_on_the_structure_and_weights(name):
     atoms = structure("crystal")
     moved = atoms.copy()
     moved.positions[3] += [0.1, 0, 0]
-    change = predict_blocks(model, atoms)["hamiltonian"] - predict_blocks(model, moved)["hamiltonian"]
+    change = structure_blocks(model, atoms)["hamiltonian"] - structure_blocks(model, moved)["hamiltonian"]
     assert np.abs(change.values).max() > 1e-4
     graph = build_graph(atoms, model.cutoffs, model.layout, dtype=torch.float64)
     sum(f.onsite.square().sum() + f.pair.square().sum() for f in model(graph).values()).backward()

@@ -13,10 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from slembench.core.errors import ConfigError
+from slembench.inference.physics import structure_blocks
 from slembench.models.registry import load_model_class
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import Basis
-from slembench.suite.checks import predict_blocks
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = ["mos2", "silicon", "water"]
@@ -88,7 +88,7 @@ def public_blocks(model, facts, tensors):
 def test_public_weights_give_the_public_blocks(name, tmp_path):
     model, atoms, facts, tensors = load_case(name, tmp_path)
     expected = public_blocks(model, facts, tensors)
-    aligned, missing, _ = predict_blocks(model, atoms)["hamiltonian"].align(expected.pair_index, expected.pair_shift)
+    aligned, missing, _ = structure_blocks(model, atoms)["hamiltonian"].align(expected.pair_index, expected.pair_shift)
     assert not len(missing)
     assert np.abs(aligned.values - expected.values).max() < 1e-10 * np.abs(expected.values).mean()
 

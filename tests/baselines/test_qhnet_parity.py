@@ -11,10 +11,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from slembench.core.errors import ConfigError
+from slembench.inference.physics import structure_blocks
 from slembench.models.registry import load_model_class
 from slembench.operators.blocks import BlockMatrix
 from slembench.operators.orbitals import Basis
-from slembench.suite.checks import predict_blocks
 
 FIXTURES = Path(__file__).parent / "fixtures"
 LIGHT = [0, 1, 3, 4, 5]  # orbitals of H and He among the 14 (3s2p1d): 1s 2s 2p
@@ -64,7 +64,7 @@ def test_public_weights_give_the_public_blocks(tmp_path):
     model, atoms, tensors = load_case("CH3OH", tmp_path)
     expected = public_blocks(model.basis, tensors)
     assert expected.hermiticity_error() < 1e-10
-    aligned, missing, _ = predict_blocks(model, atoms)["hamiltonian"].align(expected.pair_index, expected.pair_shift)
+    aligned, missing, _ = structure_blocks(model, atoms)["hamiltonian"].align(expected.pair_index, expected.pair_shift)
     assert not len(missing)
     assert np.abs(aligned.values - expected.values).max() < 1e-10 * np.abs(expected.values).mean()
 

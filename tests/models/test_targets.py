@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from slembench.data.graph import build_graph
+from slembench.inference.physics import structure_blocks
 from slembench.models.lem.model import Lem
 from slembench.models.slem.model import Slem
-from slembench.suite.checks import contract_report, predict_blocks
+from slembench.suite.checks import contract_report
 
 from .conftest import CUTOFFS, small_slem
 
@@ -18,7 +19,7 @@ ALL = ("hamiltonian", "overlap", "density")
 def test_any_choice_of_operators_keeps_the_contract(kind, targets, layer, chain):
     model = small_slem("O3", targets, kind=kind, n_layers=1)
     for atoms in (layer, chain):
-        assert set(predict_blocks(model, atoms)) == set(targets)
+        assert set(structure_blocks(model, atoms)) == set(targets)
         assert max(contract_report(model, atoms).values()) < 1e-10
 
 

@@ -181,7 +181,7 @@ GATES = {
     "rotation: {min: 2, max: 1}": "min 2 is above max 1",
     "rotation: {max: .nan}": "key 'rotation.max'",
     "- rotation": "must map metrics to limits",
-    "rotation: {max: [}": "not YAML",
+    "rotation: {max: [}": "not readable as YAML",
 }
 
 

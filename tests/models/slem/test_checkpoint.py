@@ -10,10 +10,11 @@ import torch
 from safetensors import safe_open
 
 from slembench.core.errors import ConfigError
+from slembench.inference.physics import structure_blocks
 from slembench.models.slem.checkpoint import read_deeptb
 from slembench.models.slem.options import read_basis
 from slembench.operators.blocks import BlockMatrix
-from slembench.suite.checks import predict_blocks, relative_difference
+from slembench.suite.checks import relative_difference
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = ["slem_silicon", "lem_water", "slem_mos2"]
@@ -41,7 +42,7 @@ def structure_and_blocks(name, basis):
 def test_blocks_equal_those_of_dptb(name):
     model, origin = read_deeptb(FIXTURES / f"dptb_{name}.pth", "eV")
     atoms, expected = structure_and_blocks(name, model.basis)
-    found = predict_blocks(model, atoms)
+    found = structure_blocks(model, atoms)
     assert set(found) == set(expected)
     assert ("overlap" in found) == name.startswith("slem")
     assert origin["iteration"] >= 3
@@ -57,14 +58,14 @@ def test_every_part_of_the_head_matters(name, tmp_path):
     content = stored(name)
     model, _ = read_deeptb(FIXTURES / f"dptb_{name}.pth", "eV")
     atoms, _ = structure_and_blocks(name, model.basis)
-    before = predict_blocks(model, atoms)
+    before = structure_blocks(model, atoms)
     heads = [key for key in content["model_state_dict"] if not key.startswith("embedding.")]
     assert len(heads) >= 10
     for key in heads:
         changed = copy.deepcopy(content)
         changed["model_state_dict"][key] += 0.1
         torch.save(changed, tmp_path / "changed.pth")
-        after = predict_blocks(read_deeptb(tmp_path / "changed.pth", "eV")[0], atoms)
+        after = structure_blocks(read_deeptb(tmp_path / "changed.pth", "eV")[0], atoms)
         operator = "overlap" if "overlap" in key or "_s." in key else "hamiltonian"
         assert relative_difference(after[operator], before[operator]) > 1e-6, key
 

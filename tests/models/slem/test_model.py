@@ -6,11 +6,12 @@ import torch
 
 from slembench.core.errors import ConfigError
 from slembench.data.graph import build_graph
+from slembench.inference.physics import structure_blocks
 from slembench.models.graphs import attach_frames
 from slembench.models.slem.config import SlemConfig
 from slembench.models.slem.model import Slem
 from slembench.operators.rotations import random_rotation
-from slembench.suite.checks import contract_report, equivariance_error, outside_gradient, predict_blocks
+from slembench.suite.checks import contract_report, equivariance_error, outside_gradient
 
 from ..conftest import BASIS, CUTOFFS, small_slem
 
@@ -39,7 +40,7 @@ def test_predictions_depend_on_the_structure(layer):
     model = small_slem("O3")
     moved = layer.copy()
     moved.positions[3] += [0.1, 0, 0]
-    before, after = predict_blocks(model, layer), predict_blocks(model, moved)
+    before, after = structure_blocks(model, layer), structure_blocks(model, moved)
     for name in before:
         assert np.abs((before[name] - after[name]).values).max() > 1e-4
 
@@ -66,7 +67,7 @@ def test_moving_an_outside_atom_changes_nothing(chain):
     model = small_slem("O3", n_layers=3)
     moved = chain.copy()
     moved.positions[-1] += [0.4, 0.3, 0]
-    before, after = predict_blocks(model, chain), predict_blocks(model, moved)
+    before, after = structure_blocks(model, chain), structure_blocks(model, moved)
     for name in before:
         near = np.flatnonzero((before[name].pair_index < 4).all(axis=1))
         blocks = before[name].take(near)
@@ -81,7 +82,7 @@ def test_blocks_vanish_smoothly_at_the_cutoff():
     model = small_slem("O3")
     sizes = []
     for distance in (4.0, 5.3, 5.45, 5.499):  # Mo-S cutoff 5.5
-        blocks = predict_blocks(model, ase.Atoms("MoS", positions=[[0, 0, 0], [0, 0, distance]]))
+        blocks = structure_blocks(model, ase.Atoms("MoS", positions=[[0, 0, 0], [0, 0, distance]]))
         pair = blocks["hamiltonian"].take(np.flatnonzero(~blocks["hamiltonian"].onsite))
         sizes.append(np.abs(pair.values).max())
     assert sizes[0] > sizes[1] > sizes[2] > sizes[3]
@@ -110,8 +111,8 @@ def test_a_batch_equals_its_structures(layer, chain):
 
 def test_float32_follows_float64(layer):
     model = small_slem("O3")
-    exact = predict_blocks(model, layer)["hamiltonian"]
-    rough = predict_blocks(model.float(), layer)["hamiltonian"]
+    exact = structure_blocks(model, layer)["hamiltonian"]
+    rough = structure_blocks(model.float(), layer)["hamiltonian"]
     assert np.abs((exact - rough).values).max() < 1e-3 * np.abs(exact.values).max()
 
 
@@ -120,7 +121,7 @@ def test_overlap_is_two_body(layer):
     model = small_slem("O3", targets=("overlap",))
     moved = layer.copy()
     moved.positions[2] += 0.3
-    before, after = (predict_blocks(model, a)["overlap"] for a in (layer, moved))
+    before, after = (structure_blocks(model, a)["overlap"] for a in (layer, moved))
     keep = np.flatnonzero((before.pair_index != 2).all(axis=1))
     blocks = before.take(keep)
     aligned, missing, _ = after.align(blocks.pair_index, blocks.pair_shift)

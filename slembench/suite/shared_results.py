@@ -1,4 +1,7 @@
-"""Results that several processes need and that only one of them computes: a JSON file each, behind a lock."""
+"""Results that all workers of pytest-xdist need and only one computes: a JSON file each, behind a file lock.
+
+Session fixtures of pytest are made once in every worker; a training in each of them would cost as many times as much.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from slembench.core.errors import SlembenchError
 from slembench.core.files import write_text
 
 
-class Failure(Exception):
-    """The computation failed, in this process or in another one.
+class ComputationError(SlembenchError):
+    """The computation of a shared result failed, in this process or in another one.
 
     Attributes:
         trace: the traceback as text.
@@ -24,8 +28,8 @@ class Failure(Exception):
         self.trace = trace
 
 
-class Shared:
-    """Results in a folder that all processes of a session can write to.
+class SharedResults:
+    """Named results in a folder that all processes of a session share.
 
     Args:
         folder: must exist.
@@ -35,23 +39,32 @@ class Shared:
         self.folder = folder
 
     def get(self, name: str, compute: Callable[[], Any]) -> Any:
-        """A result; computed where no process has done so yet, waited for where one is at it.
+        """A result: read where a process has computed it, waited for while one does, else computed.
 
         Args:
             name: of the result, a word.
-            compute: gives JSON values; whatever it raises is kept and raised in all processes.
+            compute: returns JSON values; whatever it raises is kept and raised in all processes.
 
         Raises:
-            Failure: the computation failed; it is not tried again.
+            ComputationError: the computation failed; it is not tried again.
+
+        Example:
+            >>> import tempfile
+            >>> results = SharedResults(Path(tempfile.mkdtemp()))
+            >>> results.get("answer", lambda: 6 * 7)
+            42
+            >>> results.get("answer", lambda: 0)  # not computed again
+            42
         """
         file = self.folder / f"{name}.json"
         with (self.folder / f"{name}.lock").open("w") as lock:
+            # held during the computation: the others wait here. The kernel frees it when a process dies.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not file.is_file():
                 write_text(file, json.dumps(_attempt(compute)))
         content = json.loads(file.read_text(encoding="utf-8"))
         if "reason" in content:
-            raise Failure(content["reason"], content["trace"])
+            raise ComputationError(content["reason"], content["trace"])
         return content["result"]
 
 

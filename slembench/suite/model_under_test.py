@@ -1,4 +1,7 @@
-"""What the suite tests: a model on a data set, untrained for contract and physics, trained for accuracy and cost."""
+"""The model under test: untrained with random weights for contract and physics, trained for accuracy and cost.
+
+A checkpoint is tested with its weights, in float64 for contract and physics, in its own dtype for accuracy and cost.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +27,17 @@ from slembench.predictions import read_predictions
 from slembench.predictions.format import PREDICTIONS_FILE
 from slembench.results.record import Cost, RunRecord, write_record
 from slembench.suite.checks import generic_model
-from slembench.suite.options import Options
-from slembench.suite.shared import Shared
+from slembench.suite.options import SuiteOptions
+from slembench.suite.shared_results import SharedResults
 from slembench.training.checkpoint import load_checkpoint, load_model
 
-LOOKED_AT = 20
-"""Structures of the split among which small ones are chosen."""
+MAX_CANDIDATES = 20
+"""Structures of the split that are read to find small ones."""
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model and the data that it is tested on.
+class ModelUnderTest:
+    """A model, the data set and split that it is tested on, and its results.
 
     Attributes:
         options: of the session.
@@ -44,15 +47,15 @@ class Subject:
         job: trains and scores; None with a checkpoint, which is scored as it is.
     """
 
-    options: Options
+    options: SuiteOptions
     data: Dataset
     folder: Path
-    shared: Shared
+    shared: SharedResults
     job: Run | None
 
     @cached_property
     def model(self) -> OperatorModel:
-        """The model in float64: with the weights of the checkpoint, else with generic ones of no training."""
+        """The model in float64: with the weights of the checkpoint, else with random weights."""
         if self.options.checkpoint is not None:
             return load_model(self.options.checkpoint).double().eval()
         assert self.job is not None
@@ -61,14 +64,14 @@ class Subject:
 
     @cached_property
     def source(self) -> str:
-        """How `slembench.models.registry.load_model_class` finds the model's class."""
+        """Name, folder or import path by which `slembench.models.registry.load_model_class` finds the model."""
         if self.options.checkpoint is None:
             return self.options.model
         return str(load_checkpoint(self.options.checkpoint).model["source"])
 
     def structures(self, count: int = 1) -> list[ase.Atoms]:
-        """Some small structures of the split, smallest first."""
-        atoms = [self.data.sample(name).atoms for name in self.data.split(self.options.split)[:LOOKED_AT]]
+        """The smallest structures among the first of the split, smallest first."""
+        atoms = [self.data.sample(name).atoms for name in self.data.split(self.options.split)[:MAX_CANDIDATES]]
         return sorted(atoms, key=len)[:count]
 
     def physics(self) -> dict[str, dict[str, Any]]:
@@ -83,7 +86,7 @@ class Subject:
         """Record of the split: trained first where there is no checkpoint, predicted and scored.
 
         Raises:
-            slembench.suite.shared.Failure: one of these failed.
+            slembench.suite.shared_results.ComputationError: one of these failed.
         """
         content = self.shared.get("run", lambda: self._run().model_dump(mode="json"))
         return RunRecord.model_validate(content)
@@ -96,7 +99,7 @@ class Subject:
         return Scoring(self.folder, self.data, tuple(targets), 100)
 
     def _score_checkpoint(self) -> RunRecord:
-        """Predictions and scores of the checkpoint in its own number type."""
+        """Predict and score with the checkpoint, in its own dtype."""
         split, checkpoint = self.options.split, self.options.checkpoint
         assert checkpoint is not None
         model, folder = load_model(checkpoint), self.folder / split
@@ -127,20 +130,20 @@ class Subject:
         return record
 
 
-def open_subject(options: Options, scratch: Path, first: bool) -> Subject:
-    """The subject of a session; the same in all its processes.
+def open_model(options: SuiteOptions, scratch: Path, first: bool) -> ModelUnderTest:
+    """Open data set and model of a session; the same in all its processes.
 
     Args:
         options: of the session.
         scratch: folder of the session, shared by its processes.
-        first: this process comes before all others, so that the folder of the run must be fit to begin in.
+        first: this process is the controller: it checks that the folder of the run is free, before workers write there.
 
     Raises:
         ConfigError: no such model, recipe, variant or setting, a checkpoint of other data, or a run folder of something
             else.
         DataError: no such data set or split.
     """
-    folder, shared = options.run or scratch / "run", Shared(scratch)
+    folder, shared = options.run or scratch / "run", SharedResults(scratch)
     if options.checkpoint is None:
         config = RunConfig(
             options.dataset,
@@ -153,10 +156,10 @@ def open_subject(options: Options, scratch: Path, first: bool) -> Subject:
         )
         job = prepare(config)
         job.data.test_splits([options.split])
-        return Subject(options, job.data, folder, shared, job)
+        return ModelUnderTest(options, job.data, folder, shared, job)
     if first and folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"--slembench-run {folder}: is not empty; a checkpoint needs a new folder for its scores")
     data = load_dataset(options.dataset)
     data.split(options.split)
     check_match(load_model(options.checkpoint), data)
-    return Subject(options, data, folder, shared, None)
+    return ModelUnderTest(options, data, folder, shared, None)
