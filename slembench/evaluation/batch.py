@@ -112,7 +112,7 @@ def prefetch(items: Iterable[Item]) -> Iterator[Item]:
         >>> list(prefetch(range(3)))
         [0, 1, 2]
     """
-    iterator, end = iter(items), object()
+    iterator, end = iter(items), object()  # a mark of its own, as None may be an item
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, iterator, end)
         while (item := following.result()) is not end:

@@ -1,4 +1,4 @@
-"""Bands of one crystal on the card's k mesh and along a k path."""
+"""Errors of one crystal: bands on the card's k mesh and along a k path, densities of states, error budget."""
 
 from __future__ import annotations
 
@@ -66,31 +66,33 @@ def crystal_columns(task: CrystalTask) -> Row:
     """
     row: Row = {"reference.s_min_eig": task.reference.s_min_eig}
     if "hamiltonian" in task.predicted and task.electrons:
-        row |= _hamiltonian(task, task.predicted["hamiltonian"])
+        row |= _hamiltonian_columns(task, task.predicted["hamiltonian"])
     if "overlap" in task.predicted:
-        row |= _overlap(task, task.predicted["overlap"])
+        row |= _overlap_columns(task, task.predicted["overlap"])
     if "density" in task.predicted and task.electrons:
-        density = task.predicted["density"].complete()
+        density = task.predicted["density"].complete()  # Tr(D S) runs over both directions of every pair
         overlap = align_hermitian(task.sample.operators["overlap"], density.pair_index, density.pair_shift)[0]
         row["density.d_trace_error"] = d_trace_error(density.values, overlap.values, task.electrons)
     return row
 
 
-def _hamiltonian(task: CrystalTask, hamiltonian: BlockMatrix) -> Row:
+def _hamiltonian_columns(task: CrystalTask, hamiltonian: BlockMatrix) -> Row:
+    """Errors of the bands of a predicted H with the reference S."""
     overlap = task.sample.operators["overlap"]
-    eps = levels(hamiltonian, overlap, task.kpoints)
-    row = _bands(task, eps, task.reference.eps, task.weights)
+    eps = levels(hamiltonian, overlap, task.kpoints)  # predicted H, reference S
+    row = _band_errors(task, eps, task.reference.eps, task.weights)
+    # predicted levels are shifted by mu: the energy zero of a crystal has no meaning (H -> H + mu S)
     fermi = fill(task.reference.eps, task.weights, task.electrons).fermi
     window, width, shift = (size * task.ev for size in (task.window, BROADENING_EV, GHOST_SHIFT_EV))
     row["dos_w1"] = dos_w1(eps - task.mu, task.reference.eps, task.weights, fermi, window, width)
     row["ghost_states"] = float(ghost_states(eps - task.mu, task.reference.eps, fermi, window, shift))
-    row |= _budget(task, hamiltonian, eps)
+    row |= _budget_columns(task, hamiltonian, eps)
     if task.spacing is not None:
-        row |= _path(task, hamiltonian)
+        row |= _path_errors(task, hamiltonian)
     return {f"hamiltonian.{name}": value for name, value in row.items()}
 
 
-def _bands(task: CrystalTask, eps: FloatArray, reference: FloatArray, weights: FloatArray) -> Row:
+def _band_errors(task: CrystalTask, eps: FloatArray, reference: FloatArray, weights: FloatArray) -> Row:
     return band_metrics(
         eps,
         reference,
@@ -102,16 +104,17 @@ def _bands(task: CrystalTask, eps: FloatArray, reference: FloatArray, weights: F
     )
 
 
-def _path(task: CrystalTask, hamiltonian: BlockMatrix) -> Row:
+def _path_errors(task: CrystalTask, hamiltonian: BlockMatrix) -> Row:
     kpoints = band_path(task.sample.atoms, task.spacing or 0.0).kpoints
     h, s = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
-    weights = np.full(len(kpoints), 1 / len(kpoints))
-    errors = _bands(task, levels(hamiltonian, s, kpoints), levels(h, s, kpoints), weights)
+    weights = np.full(len(kpoints), 1 / len(kpoints))  # a path has no volume to integrate over
+    errors = _band_errors(task, levels(hamiltonian, s, kpoints), levels(h, s, kpoints), weights)
+    # the gap along a path is no metric: its extrema may lie elsewhere
     return {name.replace("band_", "path_"): value for name, value in errors.items() if name.startswith("band_")}
 
 
-def _budget(task: CrystalTask, hamiltonian: BlockMatrix, eps: FloatArray) -> Row:
-    """Budget of Delta - mu S; nothing where no reference orbitals are kept."""
+def _budget_columns(task: CrystalTask, hamiltonian: BlockMatrix, eps: FloatArray) -> Row:
+    """Error budget of Delta - mu S; nothing where no reference orbitals are kept."""
     kept = task.reference.orbitals.shape[2]
     if not kept or not np.isfinite(eps).all():
         return {}
@@ -127,13 +130,14 @@ def _budget(task: CrystalTask, hamiltonian: BlockMatrix, eps: FloatArray) -> Row
     return budget_metrics(shifts, np.array(estimates), task.weights, amplification(raw, inner))
 
 
-def _overlap(task: CrystalTask, overlap: BlockMatrix) -> Row:
+def _overlap_columns(task: CrystalTask, overlap: BlockMatrix) -> Row:
+    """How the error of a predicted S moves the levels of the reference H."""
     lowest = overlap_minimum(overlap, task.kpoints)
     row: Row = {"overlap.s_min_eig": lowest}
     kept = task.reference.orbitals.shape[2]
     if not task.electrons or not kept:
         return row
-    if lowest <= 0:
+    if lowest <= 0:  # no metric, and no generalised eigenproblem
         return row | dict.fromkeys(NEEDS_POSITIVE_S, float("nan"))
     h_ref, s_ref = task.sample.operators["hamiltonian"], task.sample.operators["overlap"]
     shifts = (levels(h_ref, overlap, task.kpoints) - task.reference.eps)[:, :kept]

@@ -66,6 +66,17 @@ def evaluate(
         PredictionError: predictions of another data set, version of it, basis or atoms, or without an operator that
             was asked for.
         DataError: no such split, or broken data.
+
+    Example:
+        Predicting zero for the overlaps of MoS2: the error is the mean |S|, and S has no level at all.
+
+        >>> from slembench.data import load_dataset
+        >>> from slembench.evaluation.floors import floor_predictions
+        >>> data = load_dataset("mos2-mini")
+        >>> result = evaluate(data, floor_predictions(data, "zero"), operators=["overlap"], bands=False)
+        >>> score = result.scores["overlap.mae_all.full.pooled"]
+        >>> round(score.value, 5), score.unit, result.unavailable["overlap.s_min_eig"]
+        (0.00541, '1', 'levels were not asked for')
     """
     chosen = check_predictions(dataset, predictions, operators)
     attrs, card = predictions.attrs, dataset.card
@@ -79,7 +90,7 @@ def evaluate(
     if workers > 1:
         parts = prefetch(parts)  # one batch is read while the last one is scored
     tables = [_table(dataset, batch, elements, levels) for batch in parts]
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)  # one row a structure, in the order of the split
     if scf and not card.periodic and card.scf is not None:
         table = table.join(
             _scf_table(dataset, predictions, chosen, cache, progress(ids, f"self-consistent runs of {attrs.model}"))
@@ -88,7 +99,7 @@ def evaluate(
         table = table.join(_spreads(predictions, chosen, ids, energy_factor(attrs.energy_unit, card.units.energy)))
     scores, without_value = scores_from_table(table)
     if levels is not None:
-        no_levels = levels.problem
+        no_levels = levels.unavailable
     return Evaluation(
         dataset=dataset.name,
         split=split,

@@ -24,11 +24,14 @@ from slembench.operators.units import energy_factor
 
 Row = dict[str, float]
 
-LARGEST_DENSE = 4000
-"""Orbitals in a cell above which only levels around the Fermi level are computed, by sparse shift-invert."""
+MAX_DENSE_ORBITALS = 4000
+"""Orbitals in a cell above which only levels around the Fermi level are computed, by sparse shift-invert.
 
-LARGEST_KEPT = 1 << 23
-"""Reference coefficients of one structure above which no orbitals are kept, and no error budget is made."""
+A complex matrix of 4,000 orbitals takes 256 MB; memory grows with the square and time with the cube of their number.
+"""
+
+MAX_KEPT_COEFFICIENTS = 1 << 23
+"""Reference coefficients of one structure (128 MB, complex) above which no orbitals are kept, for no error budget."""
 
 REFERENCES = {"hamiltonian": (), "overlap": ("hamiltonian", "overlap"), "density": ("overlap", "density")}
 """Dense reference matrices that a molecule needs for each predicted operator; H takes the reference orbitals alone."""
@@ -44,7 +47,7 @@ class LevelScorer:
         cache: folder of the reference levels; None for no cache.
         path: score crystals along a k path, too.
         threads: structures solved at once.
-        problem: why a structure has no levels; empty while all have.
+        unavailable: why a structure has no levels; empty while all have.
     """
 
     dataset: Dataset
@@ -52,18 +55,24 @@ class LevelScorer:
     cache: Path | None
     path: bool
     threads: int
-    problem: str = ""
+    unavailable: str = ""
 
     def __post_init__(self) -> None:
         card = self.dataset.card
         self.mesh = k_mesh(card.bands.kmesh if card.periodic and card.bands else (1, 1, 1))
-        self.levels = LevelCache(self.cache, self.dataset.fingerprint, self.mesh[0])
+        self.reference_levels = LevelCache(self.cache, self.dataset.fingerprint, self.mesh[0])
 
     def rows(self, batch: Batch, mu: np.ndarray | None) -> list[Row]:
-        """Columns of every structure of a batch; ``mu`` (S,) is the gauge shift of H where H is predicted."""
+        """Columns of every structure of a batch.
+
+        Args:
+            batch: the structures.
+            mu: (S,) gauge shift of H, unit of the data; None where H is not predicted.
+        """
         largest = max(sample.operators["overlap"].n_orbitals for sample in batch.samples)
-        if largest > LARGEST_DENSE:
-            self.problem = f"too large: {largest} orbitals in a cell, at most {LARGEST_DENSE} are solved densely"
+        if largest > MAX_DENSE_ORBITALS:
+            limit = f"at most {MAX_DENSE_ORBITALS} are solved densely"
+            self.unavailable = f"too large: {largest} orbitals in a cell, {limit}"
             return [self._large_row(batch, k, mu) for k in range(len(batch.samples))]
         if self.dataset.card.periodic:
             shifts = mu.tolist() if mu is not None else [0.0] * len(batch.samples)
@@ -86,8 +95,8 @@ class LevelScorer:
                 centre=sample.info.fermi_level,
                 window=card.bands.window_eV * energy_factor("eV", card.units.energy),
             )
-        except ArithmeticError as error_:
-            self.problem = f"structure {sample.id!r}: {error_}"
+        except ArithmeticError as caught:
+            self.unavailable = f"structure {sample.id!r}: {caught}"
             error = float("nan")
         return {"hamiltonian.band_mae_window": error}
 
@@ -109,18 +118,19 @@ class LevelScorer:
     def _reference(self, sample: Sample) -> ReferenceLevels:
         h, s = sample.operators["hamiltonian"], sample.operators["overlap"]
         if not self.dataset.card.periodic:
-            return self.levels.get(sample.id, h, s)
+            return self.reference_levels.get(sample.id, h, s)  # all orbitals: the basis of predicted levels
         occupied = int(np.ceil(self._electrons(sample) / 2))
-        kept = occupied if len(self.mesh[0]) * h.n_orbitals * occupied <= LARGEST_KEPT else 0
-        return self.levels.get(sample.id, h, s, kept)
+        kept = occupied if len(self.mesh[0]) * h.n_orbitals * occupied <= MAX_KEPT_COEFFICIENTS else 0
+        return self.reference_levels.get(sample.id, h, s, kept)
 
     def _electrons(self, sample: Sample) -> float:
         if sample.info.electrons is None:
-            self.problem = f"structure {sample.id!r} has no number of electrons"
+            self.unavailable = f"structure {sample.id!r} has no number of electrons"
             return 0.0
         return sample.info.electrons
 
     def _molecules(self, batch: Batch) -> list[MoleculeTask]:
+        # dense matrices of the whole batch at once, without a loop over blocks
         errors = {op: batch.error_dense(op) for op in self.operators}
         needed = {op for own in self.operators for op in REFERENCES[own]}
         reference = {op: batch.reference_dense(op) for op in needed}
@@ -139,6 +149,7 @@ class LevelScorer:
 
     def _crystal(self, batch: Batch, k: int, mu: float) -> CrystalTask:
         card, sample = self.dataset.card, batch.samples[k]
+        # eigensolvers read one triangle alone: without this half of a prediction that is not Hermitian would be ignored
         predicted: dict[str, BlockMatrix] = {op: batch.predictions[k][op].hermitise() for op in self.operators}
         return CrystalTask(
             sample=sample,
@@ -155,7 +166,13 @@ class LevelScorer:
 
 
 def levels_unavailable(dataset: Dataset) -> str:
-    """Why a data set allows no levels at all; empty if it does."""
+    """Why a data set allows no levels at all; empty if it does.
+
+    Example:
+        >>> from slembench.data import load_dataset
+        >>> levels_unavailable(load_dataset("mos2-mini"))
+        ''
+    """
     card = dataset.card
     if "overlap" not in card.operators:
         return "the data set has no overlap"

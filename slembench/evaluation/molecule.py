@@ -1,4 +1,4 @@
-"""Levels, orbitals and density of one molecule, all in the basis of its reference orbitals."""
+"""Errors of one molecule: levels, orbitals, error budget and density, in the basis of its reference orbitals."""
 
 from __future__ import annotations
 
@@ -52,19 +52,21 @@ def molecule_columns(task: MoleculeTask) -> Row:
     """
     row: Row = {"reference.s_min_eig": task.levels.s_min_eig}
     if "hamiltonian" in task.errors and task.electrons:
-        row |= _hamiltonian(task, task.errors["hamiltonian"])
+        row |= _hamiltonian_columns(task, task.errors["hamiltonian"])
     if "overlap" in task.errors:
-        row |= _overlap(task, task.errors["overlap"])
+        row |= _overlap_columns(task, task.errors["overlap"])
     if "density" in task.errors:
-        row |= _density(task, task.reference["density"] + task.errors["density"], task.reference["overlap"])
+        row |= _density_columns(task, task.reference["density"] + task.errors["density"], task.reference["overlap"])
     return row
 
 
-def _hamiltonian(task: MoleculeTask, change: FloatArray) -> Row:
+def _hamiltonian_columns(task: MoleculeTask, change: FloatArray) -> Row:
+    """Errors of levels and orbitals of a predicted H with the reference S."""
     eps_ref, c_ref = task.levels.eps[0], task.levels.orbitals[0]
     eps, overlaps, error = in_reference_basis(change, eps_ref, c_ref)
     row = level_metrics(eps[None], eps_ref[None, : len(eps)], task.electrons)
     occupied = occupied_levels(eps[None], task.electrons)
+    # C_pred = C_ref (C_ref^T S C_pred): coefficients of the predicted orbitals, which the legacy number takes
     row["psi_cos_legacy"] = psi_cos_legacy(c_ref @ overlaps[:, :occupied], c_ref[:, :occupied])
     row["psi_overlap"] = psi_overlap(overlaps, eps_ref, occupied, DEGENERATE_EV * task.ev)
     row["occ_subspace"] = occ_subspace(overlaps, occupied)
@@ -79,13 +81,14 @@ def _squares(change: FloatArray, inner: FloatArray) -> tuple[float, float]:
     return float(np.linalg.norm(change)) ** 2, float(np.linalg.norm(inner)) ** 2
 
 
-def _overlap(task: MoleculeTask, change: FloatArray) -> Row:
+def _overlap_columns(task: MoleculeTask, change: FloatArray) -> Row:
+    """How the error of a predicted S moves the levels of the reference H."""
     overlap = task.reference["overlap"] + change
     lowest = min_eigenvalue(overlap)
     row: Row = {"overlap.s_min_eig": lowest}
     if not task.electrons:
         return row
-    if lowest <= 0:
+    if lowest <= 0:  # no metric, and no generalised eigenproblem
         return row | dict.fromkeys(NEEDS_POSITIVE_S, float("nan"))
     eps_ref, c_ref = task.levels.eps, task.levels.orbitals[0]
     occupied = occupied_levels(eps_ref, task.electrons)
@@ -98,7 +101,7 @@ def _overlap(task: MoleculeTask, change: FloatArray) -> Row:
     return row | {f"overlap.{name}": value for name, value in budget.items()}
 
 
-def _density(task: MoleculeTask, density: FloatArray, overlap: FloatArray) -> Row:
+def _density_columns(task: MoleculeTask, density: FloatArray, overlap: FloatArray) -> Row:
     row: Row = {"density.d_idempotency": d_idempotency(density, overlap)}
     if task.electrons:
         row["density.d_trace_error"] = d_trace_error(density, overlap, task.electrons)

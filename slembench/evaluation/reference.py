@@ -1,4 +1,4 @@
-"""Reference levels and orbitals, kept on disk: they are the same for every model that is scored."""
+"""Reference levels and orbitals of a structure, kept on disk: they are the same for every model that is scored."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class LevelCache:
     """
 
     def __init__(self, folder: Path | None, fingerprint: str, kpoints: FloatArray) -> None:
+        # whatever changes the levels is part of the file's name: solver, data, k points and (in `get`) orbitals kept
         self._folder, self._kpoints = folder, kpoints
         self._prefix = f"{CACHE_VERSION}:{fingerprint}:{np.asarray(kpoints).tolist()}:"
 
@@ -72,7 +73,23 @@ class LevelCache:
 def reference_levels(
     hamiltonian: BlockMatrix, overlap: BlockMatrix, kpoints: FloatArray, kept: int | None = None
 ) -> ReferenceLevels:
-    """Levels, lowest orbitals and the smallest eigenvalue of S(k); arguments as in `LevelCache.get`."""
+    """Levels, lowest orbitals and the smallest eigenvalue of S(k).
+
+    Args:
+        hamiltonian: reference H.
+        overlap: reference S.
+        kpoints: (n_k, 3) fractional.
+        kept: number of orbitals to keep, the lowest ones; all by default.
+
+    Example:
+        >>> from slembench.operators.orbitals import Basis
+        >>> basis, atoms = Basis.parse({"H": "1s"}), np.array([1, 1])
+        >>> h = BlockMatrix.from_dense(basis, atoms, np.array([[-0.5, -0.7], [-0.7, -0.5]]))
+        >>> s = BlockMatrix.from_dense(basis, atoms, np.array([[1, 0.6], [0.6, 1]]))
+        >>> found = reference_levels(h, s, np.zeros((1, 3)), kept=1)
+        >>> found.eps.round(4), found.orbitals.shape, round(found.s_min_eig, 4)
+        (array([[-0.75,  0.5 ]]), (1, 2, 1), 0.4)
+    """
     eps, vectors, lowest = [], [], []
     size = hamiltonian.n_orbitals
     with blas_threads(size):
@@ -96,7 +113,7 @@ def _write(file: Path, levels: ReferenceLevels) -> None:
     shape = (*levels.eps.shape, *vectors.shape[1:])
     body = levels.eps.tobytes() + vectors.tobytes()
     head = _HEAD.pack(0, *shape, np.iscomplexobj(vectors), levels.s_min_eig)
-    checksum = zlib.crc32(body, zlib.crc32(head[4:]))
+    checksum = zlib.crc32(body, zlib.crc32(head[4:]))  # over all but itself; it stands in the first four bytes
     with atomic_file(file) as temporary:
         temporary.write_bytes(checksum.to_bytes(4, "little") + head[4:] + body)
 

@@ -50,7 +50,19 @@ class Evaluation:
 
 
 def official_scores(card: Card, available: Sequence[str]) -> list[str]:
-    """Names of the card's official scores, in its order, among the ``available`` ones; H first, then S and D."""
+    """Names of the card's official scores, in its order, among the available ones; H first, then S and D.
+
+    Args:
+        card: of the data set.
+        available: names of scores.
+
+    Example:
+        >>> from slembench.data import load_card
+        >>> names = ("overlap.mae_all", "overlap.max_abs", "hamiltonian.mae_all")
+        >>> available = [f"{name}.full.pooled" for name in names]
+        >>> official_scores(load_card("mos2-mini"), available)
+        ['hamiltonian.mae_all.full.pooled', 'overlap.mae_all.full.pooled']
+    """
     official = card.official
     names = []
     for operator in OPERATORS:
@@ -61,7 +73,18 @@ def official_scores(card: Card, available: Sequence[str]) -> list[str]:
 
 
 def main_scores(card: Card, available: Sequence[str]) -> list[str]:
-    """Names of the official scores, then of the other ``available`` ones in the official counting and average."""
+    """Names of the official scores, then of the other available ones in the official counting and average.
+
+    Args:
+        card: of the data set.
+        available: names of scores.
+
+    Example:
+        >>> from slembench.data import load_card
+        >>> available = ["hamiltonian.gap_mae", "hamiltonian.mae_all.full.pooled", "hamiltonian.mae_all.reduced.pooled"]
+        >>> main_scores(load_card("mos2-mini"), available)
+        ['hamiltonian.mae_all.full.pooled', 'hamiltonian.gap_mae']
+    """
     form = (card.official.counting, card.official.average)
     usual = [name for name in available if ScoreName.parse(name).is_in_form(*form)]
     return list(dict.fromkeys([*official_scores(card, available), *usual]))

@@ -70,7 +70,7 @@ class ScfScorer:
         predicted = structure in set(self.source.ids)
         prediction = read_prediction(self.dataset, self.source, self.operators, sample, predicted)
         target = sample.operators["hamiltonian"].dense()
-        guess = self._run(sample, target, None)
+        guess = self._run(sample, target, None)  # the same for every operator and model
         row: dict[str, float] = {}
         for op in self.operators:
             matrix = prediction[op].hermitise().dense()

@@ -31,6 +31,14 @@ class EnsembleSource:
 
     Raises:
         PredictionError: fewer than two, or members of different data, splits or units.
+
+    Example:
+        >>> from slembench.data import load_dataset
+        >>> from slembench.evaluation.floors import floor_predictions
+        >>> zero = floor_predictions(load_dataset("mos2-mini"), "zero", operators=["overlap"])
+        >>> ensemble = EnsembleSource([zero, zero])
+        >>> ensemble.attrs.model, ensemble.spread(ensemble.ids[0], "overlap")
+        ('floor-zero, mean of 2', 0.0)
     """
 
     def __init__(self, members: Sequence[PredictionSource]) -> None:
@@ -46,6 +54,7 @@ class EnsembleSource:
                     )
         self._members = members
         self.attrs: PredictionHeader = replace(first, model=f"{first.model}, mean of {len(members)}")
+        # in the order of the first member; what one of them lacks has no mean
         self.ids = [name for name in members[0].ids if all(name in set(member.ids) for member in members[1:])]
         self.operators = tuple(op for op in members[0].operators if all(op in m.operators for m in members[1:]))
 

@@ -87,6 +87,7 @@ class Metric(StrictModel):
             raise ValueError("'over' belongs to the form 'structures', and only to it")
         if (self.kind is not None) != (self.form == "elements"):
             raise ValueError("'kind' belongs to the form 'elements', and only to it")
+        # a column without heading or group would be missing from every board without a word
         if self.makes_score != bool(self.heading and self.group):
             raise ValueError("a metric that makes a score has a heading and a group, and no other has a group")
         return self
@@ -105,6 +106,7 @@ class Metric(StrictModel):
         """
         if self.unit not in ("operator", "energy"):
             return self.unit
+        # "operator" is an energy for H alone; S and D are dimensionless, but levels moved by an error of S are energies
         return energy_unit if self.unit == "energy" or operator == "hamiltonian" else "1"
 
 
@@ -124,7 +126,7 @@ class Catalogue(StrictModel):
     def _with_names(cls, content: Any) -> Any:
         """A metric's name is its key in the file."""
         if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
-            return content
+            return content  # the fields below say what is wrong
         metrics = {
             name: {**entry, "name": name} if isinstance(entry, dict) else entry
             for name, entry in content["metrics"].items()

@@ -41,7 +41,7 @@ def challenging_samples(table: pd.DataFrame, operator: str) -> list[str]:
         sum(table[f"{operator}.{part}.full.{column}"].to_numpy(np.float64) for part in PARTS)
         for column in ("abs_sum", "count")
     )
-    errors = pd.Series(absolute / count, index=table["id"])
+    errors = pd.Series(absolute / count, index=table["id"])  # mae_all of each structure, full counting
     number = max(1, math.floor(SHARE * len(errors)))
     return [str(name) for name in errors.sort_values(ascending=False, kind="stable").index[:number]]
 

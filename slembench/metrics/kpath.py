@@ -74,6 +74,7 @@ def band_path(atoms: ase.Atoms, spacing: float = 0.05) -> KPath:
 
 def _symmetric(cell: FloatArray, atoms: ase.Atoms) -> tuple[Structure, str]:
     """Structure whose path is taken, and its space group: the one given, or its bare lattice."""
+    # a rattled structure has no symmetry, and a path of its own that no other displacement of the cell shares
     own = (cell, np.asarray(atoms.positions @ np.linalg.inv(cell)), atoms.numbers.tolist())
     group = _space_group(own)
     if int(group.split("(")[1].rstrip(")")) > _TRICLINIC:
@@ -100,7 +101,7 @@ def _lay_out(
     for start, stop in segments:
         length = float(np.linalg.norm((points[stop] - points[start]) @ reciprocal))
         steps = max(1, int(np.ceil(length / spacing)))
-        share = np.arange(0 if start != last else 1, steps + 1) / steps
+        share = np.arange(0 if start != last else 1, steps + 1) / steps  # a corner of the path is no point twice
         if start != last:
             labels[len(kpoints)] = _pretty(start)
             if kpoints:

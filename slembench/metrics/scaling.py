@@ -46,6 +46,7 @@ def power_law(x: Sequence[float], y: Sequence[float], *, resamples: int = RESAMP
         (0.3, 1.0)
     """
     logs = _logs(x, y)
+    # resampling points: a line needs two different x, which small resamples may lack
     draws = np.random.default_rng(seed).integers(logs.shape[1], size=(resamples, logs.shape[1]))
     chosen = logs[:, draws]
     varied = np.ptp(chosen[0], axis=1) > 0

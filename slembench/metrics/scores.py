@@ -1,4 +1,19 @@
-"""Names of scores, and all scores from the per-structure table alone, so that anyone can compute one again."""
+"""Names of scores, and all scores from the per-structure table alone, so that anyone can compute one again.
+
+Example:
+    Two structures: one of 10 elements with a mean error of 0.2, one of 30 elements with 0.4.
+
+    >>> table = pd.DataFrame({"id": ["a", "b"], "energy_unit": "eV"})
+    >>> for part in PARTS:
+    ...     for counting in COUNTINGS:
+    ...         for name, sums in {"abs_sum": [1, 6], "sq_sum": [0.5, 4], "count": [5, 15], "max": [0.6, 1]}.items():
+    ...             table[f"hamiltonian.{part}.{counting}.{name}"] = sums
+    >>> scores, _ = scores_from_table(table)
+    >>> for average in AVERAGES:
+    ...     print(average, round(scores[f"hamiltonian.mae_all.full.{average}"].value, 4))
+    per_structure 0.3
+    pooled 0.35
+"""
 
 from __future__ import annotations
 
@@ -17,6 +32,7 @@ from slembench.operators import OPERATORS
 from slembench.operators.orbitals import FloatArray
 
 AVERAGES = ("per_structure", "pooled")
+"""Mean over structures of each one's own mean, and mean over all elements of all structures."""
 
 
 @dataclass(frozen=True, order=True)
@@ -76,6 +92,14 @@ class ScoreName:
 
         Raises:
             ConfigError: no score of this name can exist.
+
+        Example:
+            >>> ScoreName.parse("hamiltonian.gap_mae").definition.title
+            'error of the gap'
+            >>> ScoreName.parse("hamiltonian.gap_mae.full.pooled").definition
+            Traceback (most recent call last):
+            ...
+            slembench.core.errors.ConfigError: no score 'hamiltonian.gap_mae.full.pooled'; a score is ...
         """
         metric = catalogue().get(self.metric)
         if metric is None or self not in score_names(metric, self.operator):
@@ -83,7 +107,17 @@ class ScoreName:
         return metric
 
     def is_in_form(self, counting: str, average: str) -> bool:
-        """True where the score has this counting and average, or neither."""
+        """True where the score has this counting and average, or neither.
+
+        Args:
+            counting: full or reduced.
+            average: pooled or per_structure.
+
+        Example:
+            >>> names = ["overlap.mae_all.full.pooled", "overlap.mae_all.reduced.pooled", "overlap.s_min_eig"]
+            >>> [ScoreName.parse(name).is_in_form("full", "pooled") for name in names]
+            [True, False, True]
+        """
         return not self.counting or (self.counting, self.average) == (counting, average)
 
 
@@ -161,6 +195,11 @@ def structure_values(table: pd.DataFrame, score: str) -> tuple[FloatArray, Float
 
     Raises:
         KeyError: a score that the table does not hold, or that is no ratio of sums (rmse, max, min).
+
+    Example:
+        >>> table = pd.DataFrame({"hamiltonian.gap_mae": [0.1, 0.3]})
+        >>> structure_values(table, "hamiltonian.gap_mae")
+        (array([0.1, 0.3]), array([1., 1.]))
     """
     name = ScoreName.parse(score)
     metric = catalogue()[name.metric]
@@ -175,6 +214,7 @@ def structure_values(table: pd.DataFrame, score: str) -> tuple[FloatArray, Float
     numerator, count = _sums(table, name.operator, metric, name.counting, "abs_sum")
     if name.average == "pooled":
         return numerator, count
+    # mean over structures: each one's own mean, with a weight of one where it has such elements at all
     return numerator / np.maximum(count, 1), (count > 0).astype(np.float64)
 
 
@@ -189,6 +229,7 @@ def _element_scores(table: pd.DataFrame, operator: str, metric: Metric) -> dict[
         counting, how = name.counting, name.average
         if metric.kind == "max":
             largest = table[[f"{operator}.{p}.{counting}.max" for p in PARTS]].max(axis=1)
+            # the largest of all elements has no mean; per structure it is the mean of the structures' largest
             values[name] = float(largest.max() if how == "pooled" else largest.mean())
         elif metric.kind == "rmse":
             values[name] = _rmse(*_sums(table, operator, metric, counting, "sq_sum"), how)
@@ -201,14 +242,15 @@ def _rmse(square: FloatArray, count: FloatArray, how: str) -> float:
     """Root mean square over all elements, or mean over structures of each one's own."""
     if how == "pooled":
         return float(np.sqrt(average(square, count, how)))
-    own = np.sqrt(square / np.maximum(count, 1))
-    return average(own * count, count, how)
+    own = np.sqrt(square / np.maximum(count, 1))  # the root first, then the mean over structures
+    return average(own * count, count, how)  # average divides by count again
 
 
 def _sums(
     table: pd.DataFrame, operator: str, metric: Metric, counting: str, column: str
 ) -> tuple[FloatArray, FloatArray]:
     """Each structure's error sum and element count over the parts that the metric counts."""
+    # the gauge has error sums of its own, but the same elements
     errors = f"{operator}.gauge" if metric.gauge else operator
     numerator, count = (
         sum(_columns(table, f"{prefix}.{part}.{counting}.{name}") for part in metric.parts)
@@ -225,7 +267,7 @@ def _columns(table: pd.DataFrame, name: str) -> FloatArray:
 def _structure_score(table: pd.DataFrame, operator: str, metric: Metric) -> dict[ScoreName, float]:
     name = ScoreName(operator, metric.name)
     column = str(name)
-    if metric.name == "s_not_pd":
+    if metric.name == "s_not_pd":  # has no column of its own: it follows from the smallest eigenvalues
         lowest = f"{operator}.s_min_eig"
         return {name: float((table[lowest] <= 0).sum())} if lowest in table else {}
     if metric.over == "ratio":

@@ -194,7 +194,7 @@ def _generalised(h: Matrices, s: Matrices, treatment: Treatment) -> FloatArray:
     if exceeds_threshold(s):
         return np.asarray(scipy.linalg.eigh(h, s, eigvals_only=True, check_finite=False))
     basis = orthonormal_basis(s, treatment)
-    eps = np.full(len(s), np.nan)
+    eps = np.full(len(s), np.nan)  # projected directions have no level, and stand at the end
     eps[: basis.shape[1]] = np.linalg.eigvalsh(basis.conj().T @ h @ basis)
     return eps
 
@@ -344,6 +344,7 @@ def occupied_levels(eps: FloatArray, electrons: float) -> int:
         >>> occupied_levels(np.zeros((4, 5)), 7)
         4
     """
+    # an odd number of electrons fills the last level by half; 1e-6 as electrons of a card may be sums of decimals
     occupied, held = int(np.ceil(electrons / 2 - 1e-6)), int(np.isfinite(eps).all(axis=0).sum())
     if not 0 < occupied <= held:
         raise ValueError(f"{electrons} electrons do not fit the {held} levels of this basis")

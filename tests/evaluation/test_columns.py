@@ -210,7 +210,7 @@ def test_large_cells_are_scored_around_the_fermi_level(monkeypatch):
     monkeypatch.setattr(dataset, "split", lambda name: ids)
     given = Given(dataset, ("hamiltonian",), noise=1e-3)
     dense = evaluate(dataset, given).scores["hamiltonian.band_mae_window"].value
-    monkeypatch.setattr(module, "LARGEST_DENSE", 100)
+    monkeypatch.setattr(module, "MAX_DENSE_ORBITALS", 100)
     result = evaluate(dataset, given)
     assert result.scores["hamiltonian.band_mae_window"].value == pytest.approx(dense, rel=1e-3)
     assert result.unavailable["hamiltonian.band_mae_occ"].startswith("too large: 180 orbitals in a cell, at most 100")

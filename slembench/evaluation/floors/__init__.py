@@ -1,13 +1,10 @@
-"""Floors: predictions that know little, scored like any model. A model below a floor says something about the data.
+"""Floors: trivial predictors, scored like any model. A model below a floor says something about the data.
 
 ``zero``; ``irreps-mean``, the mean of the scalar irreps over the training set, per element and element pair;
 ``two-body``, a fit in which a block depends on species and distance vector only; and ``atoms``, the superposition of
 atoms (PySCF's ``minao`` guess and its Fock matrix) for molecules whose card names a protocol of self-consistent runs.
-``atoms`` costs a Fock build a structure and is therefore made on request only.
-
-The superposition of atoms: PySCF's ``minao`` density of a molecule and the Fock matrix of it.
-
-Predictions of a floor, made when asked for; scored as a predictions file is.
+``atoms`` costs a Fock build a structure and is therefore made on request only. All are made when asked for, and scored
+as a predictions file is.
 """
 
 from __future__ import annotations
@@ -26,6 +23,11 @@ from slembench.operators.blocks import BlockMatrix, pair_vectors
 from slembench.operators.irreps import BlockIrreps
 from slembench.operators.orbitals import FloatArray, IntArray
 from slembench.predictions import PredictionHeader
+
+__all__ = ["FLOORS", "FloorPredictions", "IrrepsMean", "TwoBody", "floor_predictions"]
+
+FLOORS = ("zero", "irreps-mean", "two-body")
+"""Names of the floors that every data set has, the weakest first."""
 
 
 def superposition_of_atoms(dataset: Dataset, split: str, operators: Sequence[str]) -> FloorPredictions:
@@ -89,12 +91,6 @@ class FloorPredictions:
         return self._predict(self._dataset.sample(structure))
 
 
-__all__ = ["FLOORS", "FloorPredictions", "IrrepsMean", "TwoBody", "floor_predictions"]
-
-FLOORS = ("zero", "irreps-mean", "two-body")
-"""Names of the floors that every data set has, the weakest first."""
-
-
 def floor_predictions(
     dataset: Dataset,
     name: str,
@@ -115,6 +111,12 @@ def floor_predictions(
         ConfigError: no floor of that name, an operator that the data set lacks, or a data set whose card names no
             protocol for ``atoms``.
         DataError: no such split.
+
+    Example:
+        >>> from slembench.data import load_dataset
+        >>> floor = floor_predictions(load_dataset("mos2-mini"), "zero", operators=["overlap"])
+        >>> floor.attrs.model, len(floor.ids), bool(floor[floor.ids[0]]["overlap"].values.any())
+        ('floor-zero', 28, False)
     """
     chosen = tuple(operators) if operators is not None else dataset.card.operators
     lacking = [op for op in chosen if op not in dataset.card.operators]
@@ -130,9 +132,9 @@ def floor_predictions(
         return superposition_of_atoms(dataset, split, chosen)
     if name not in FLOORS:
         raise ConfigError(f"no floor {name!r}; use one of {', '.join((*FLOORS, 'atoms'))}")
-    layout, reach = BlockIrreps(dataset.basis), max(dataset.cutoffs.values())
+    layout, cutoff = BlockIrreps(dataset.basis), max(dataset.cutoffs.values())
     fits: dict[str, IrrepsMean | TwoBody] = {
-        op: IrrepsMean(layout) if name == "irreps-mean" else TwoBody(layout, reach) for op in chosen
+        op: IrrepsMean(layout) if name == "irreps-mean" else TwoBody(layout, cutoff) for op in chosen
     }
     training = dataset.split("train") if train_ids is None else train_ids
     for structure in progress(training, f"fit floor {name}"):
@@ -149,7 +151,7 @@ def floor_predictions(
 
 
 def _offsite(dataset: Dataset, sample: Sample) -> tuple[IntArray, IntArray, FloatArray]:
-    """Scored pairs without the on-site ones: atoms (P, 2), translations (P, 3), vectors (P, 3) in Angstrom."""
+    """Scored pairs but the on-site ones: atoms (P, 2), translations (P, 3), vectors (P, 3) in Angstrom."""
     index, shift = dataset.pairs(sample)
     offsite = (index[:, 0] != index[:, 1]) | shift.any(axis=1)
     index, shift = index[offsite], shift[offsite]
