@@ -117,7 +117,7 @@ def split_command(
     """
     from slembench.data.official.split_arrays import read_rows, split_arrays, write_split
 
-    arrays = split_arrays(name, source, format_name=format_name, given=read_rows(rows))
+    arrays = split_arrays(name, source, format_name=format_name, rows=read_rows(rows))
     write_split(out, arrays)
     counts = ", ".join(f"{split} {len(members)}" for split, members in arrays.items() if split not in ("rows", "ids"))
     typer.echo(f"{counts} written to {out}")

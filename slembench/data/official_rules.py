@@ -1,4 +1,4 @@
-"""How the official data sets are divided: each rule as data on a card, and the row numbers that it gives.
+"""Split rules of the official data sets: each rule as data on a card, and the row numbers that it gives.
 
 Row numbers count the structures of the published file from 0, as the index arrays of the official releases do.
 `RandomState` and `random.Random` are used because their streams are frozen: they give what the releases hold.
@@ -145,6 +145,7 @@ def index_hash(members: IntArray) -> str:
 
 
 def _permutation(seed: int, count: int) -> IntArray:
+    # the legacy generator: its stream is frozen, and the official splits were drawn with it
     return np.random.RandomState(seed).permutation(count).astype(np.int64)
 
 
@@ -156,7 +157,7 @@ def _cut(members: IntArray, sizes: dict[str, int]) -> Indices:
 def _frames(rule: FramesRule, total: int) -> Indices:
     parts: dict[str, list[IntArray]] = {name: [] for name in rule.cut}
     for first in range(0, total, rule.frames):
-        last = first + rule.frames - 1
+        last = first + rule.frames - 1  # QH9's loader seeds each molecule with the number of its last row
         for name, members in _cut(_permutation(last, rule.frames), rule.cut).items():
             parts[name].append(first + members)
     return {name: np.concatenate(members) for name, members in parts.items()}
@@ -164,7 +165,7 @@ def _frames(rule: FramesRule, total: int) -> Indices:
 
 def _molecules(rule: MoleculesRule, total: int) -> Indices:
     order = list(range(total // rule.frames))
-    random.Random(rule.seed).shuffle(order)
+    random.Random(rule.seed).shuffle(order)  # the standard library's generator here, as the release used it
     names, shares = list(rule.shares), list(rule.shares.values())
     sizes = {name: int(len(order) * share) for name, share in zip(names[:-1], shares[:-1])}
     sizes[names[-1]] = len(order) - sum(sizes.values())

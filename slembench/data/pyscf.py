@@ -1,11 +1,11 @@
-"""Self-consistent runs of molecules with PySCF under a card's protocol: energies, Fock matrices and iteration counts.
+"""Closed-shell Kohn-Sham calculations of molecules with PySCF: operators of recipes, and runs from predicted densities.
 
-Iterations are counted from one; QH9's script prints the number of the last one counted from zero.
+`compute_molecule` gives the arrays of a recipe's NPZ file. `one_shot_energy`, `guess_density` and `converge` follow the
+protocol of a card (`ScfProtocol`) and give energies, Fock matrices and iteration counts; iterations are counted from
+one, where QH9's script prints the number of the last one counted from zero.
 
-Closed-shell Kohn-Sham operators of one molecule from PySCF, as the arrays of a recipe's NPZ file.
-
-PySCF (https://pyscf.org, Apache 2.0) is imported only when a function here runs. Positions are handed over in Bohr, so
-that its own value of the Bohr radius plays no part.
+PySCF (https://pyscf.org, Apache 2.0) is imported only when a function here runs. Positions are passed in Bohr, so that
+its own value of the Bohr radius plays no part.
 """
 
 from __future__ import annotations
@@ -48,6 +48,25 @@ class Theory:
     gradient_tolerance: float = 1e-6
 
 
+@dataclass(frozen=True)
+class ScfRun:
+    """A self-consistent run.
+
+    Attributes:
+        iterations: Fock diagonalisations until convergence.
+        converged: False where the protocol's number of cycles did not suffice.
+        energy: Hartree, of the last iteration.
+        first_energy: Hartree, of the starting density.
+        fock_errors: mean |F - H_ref| over all elements after each iteration, Hartree.
+    """
+
+    iterations: int
+    converged: bool
+    energy: float
+    first_energy: float
+    fock_errors: tuple[float, ...]
+
+
 def pyscf_molecule(atoms: ase.Atoms, basis: str) -> Any:
     """PySCF ``Mole`` of a structure with positions in Angstrom.
 
@@ -72,7 +91,7 @@ def mean_field(molecule: Any, theory: Theory) -> Any:
     solver.conv_tol = theory.energy_tolerance
     solver.conv_tol_grad = theory.gradient_tolerance
     solver.max_cycle = 100
-    solver.chkfile = None
+    solver.chkfile = None  # else PySCF writes a temporary file a run
     return solver
 
 
@@ -92,6 +111,16 @@ def canonical(matrix: FloatArray, molecule: Any) -> FloatArray:
     numbers = molecule.atom_charges().astype(np.int64)
     index, sign = canonical_index(numbers, shell_momenta(molecule), "pyscf")
     return np.asarray(sign[:, None] * matrix[np.ix_(index, index)] * sign)
+
+
+def _to_pyscf(matrix: FloatArray, molecule: Any) -> FloatArray:
+    """Matrix in PySCF's orbital order from the canonical one."""
+    numbers = molecule.atom_charges().astype(np.int64)
+    index, sign = canonical_index(numbers, shell_momenta(molecule), "pyscf")
+    result = np.empty_like(matrix)
+    # inverse of `canonical`: what came from place index[k] with sign[k] goes back there
+    result[np.ix_(index, index)] = sign[:, None] * matrix * sign
+    return result
 
 
 def compute_molecule(atoms: ase.Atoms, theory: Theory, start: FloatArray | None = None) -> dict[str, NDArray[Any]]:
@@ -143,25 +172,6 @@ def compute_molecule(atoms: ase.Atoms, theory: Theory, start: FloatArray | None 
     }
 
 
-@dataclass(frozen=True)
-class ScfRun:
-    """A self-consistent run.
-
-    Attributes:
-        iterations: Fock diagonalisations until convergence.
-        converged: False where the protocol's number of cycles did not suffice.
-        energy: Hartree, of the last iteration.
-        first_energy: Hartree, of the starting density.
-        fock_errors: mean |F - H_ref| over all elements after each iteration, Hartree.
-    """
-
-    iterations: int
-    converged: bool
-    energy: float
-    first_energy: float
-    fock_errors: tuple[float, ...]
-
-
 def one_shot_energy(atoms: ase.Atoms, protocol: ScfProtocol, density: FloatArray) -> tuple[float, FloatArray]:
     """Energy and Fock matrix of a density: a single Fock build, nothing is diagonalised.
 
@@ -175,6 +185,7 @@ def one_shot_energy(atoms: ase.Atoms, protocol: ScfProtocol, density: FloatArray
     """
     molecule, solver = _solver(atoms, protocol)
     start = _to_pyscf(density, molecule)
+    # V_eff of the given density, built once and used for both the energy and F
     potential = solver.get_veff(molecule, start)
     energy = float(solver.energy_tot(start, vhf=potential))
     return energy, canonical(solver.get_fock(dm=start, vhf=potential), molecule)
@@ -203,6 +214,7 @@ def converge(
     first: list[float] = []
 
     def watch(state: dict[str, Any]) -> None:
+        # called after each diagonalisation; at the first call last_hf_e is the energy of the starting density
         if not first:
             first.append(float(state["last_hf_e"]))
         errors.setdefault(int(state["cycle"]), float(np.abs(canonical(state["fock"], molecule) - reference).mean()))
@@ -215,17 +227,8 @@ def converge(
 def _solver(atoms: ase.Atoms, protocol: ScfProtocol) -> tuple[Any, Any]:
     """PySCF's molecule and its unconverged RKS object."""
     molecule = pyscf_molecule(atoms, protocol.basis)
-    gradient = protocol.gradient_tolerance or protocol.energy_tolerance**0.5
+    gradient = protocol.gradient_tolerance or protocol.energy_tolerance**0.5  # PySCF's own default
     theory = Theory(protocol.functional, protocol.basis, protocol.grid_level, protocol.energy_tolerance, gradient)
     solver = mean_field(molecule, theory)
     solver.max_cycle, solver.diis_space = protocol.max_cycles, protocol.diis_space
     return molecule, solver
-
-
-def _to_pyscf(matrix: FloatArray, molecule: Any) -> FloatArray:
-    """Matrix in PySCF's orbital order from the canonical one."""
-    numbers = molecule.atom_charges().astype(np.int64)
-    index, sign = canonical_index(numbers, shell_momenta(molecule), "pyscf")
-    result = np.empty_like(matrix)
-    result[np.ix_(index, index)] = sign[:, None] * matrix * sign
-    return result

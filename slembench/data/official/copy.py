@@ -1,4 +1,4 @@
-"""A user's copy of an official set, whole or in part: which structures it holds, and their official row numbers.
+"""A local copy of an official set, whole or in part: the structures it holds, and their official row numbers.
 
 Only names and numbers of atoms are read, so a copy of any size costs a few bytes a structure.
 """
@@ -72,14 +72,14 @@ class _Contents:
     groups: IntArray | None = None
 
 
-def open_copy(card: OfficialCard, path: Path, source: str | None = None, given: RowSpec = None) -> LocalCopy:
-    """Look through a copy of an official set and divide it by the official rule.
+def open_copy(card: OfficialCard, path: Path, source: str | None = None, known: RowSpec = None) -> LocalCopy:
+    """Read ids and numbers of atoms of a local copy, and split it by the official rule.
 
     Args:
         card: the set.
         path: file or folder in any format that is read.
         source: the format; detected where it is None.
-        given: official row numbers, where the file does not tell them.
+        known: official row numbers, where the file does not tell them.
 
     Raises:
         DataError: no such file, structures that do not belong to the set, or row numbers that cannot be told.
@@ -91,7 +91,7 @@ def open_copy(card: OfficialCard, path: Path, source: str | None = None, given: 
     if found.name == "qh9" and (contents.groups is not None) != (card.counted_in == "geometries"):
         here = "the stable" if contents.groups is None else "a dynamic"
         raise DataError(f"{path}: holds rows of {here} set, {card.name} is counted in {card.counted_in}")
-    rows = _rows(card, path, contents, given)
+    rows = _rows(card, path, contents, known)
     if contents.groups is not None:
         _check_order(path, rows, contents.groups)
     return LocalCopy(path, found.name, contents.ids, rows, _splits(card, path, rows, contents.atoms))
@@ -101,6 +101,7 @@ def _contents(name: str, path: Path, elements: set[str]) -> _Contents:
     if name == "qh9":
         return _qh9(path)
     if name == "schnorb":
+        # SchNOrb's rows count from 1 in sqlite; official index arrays count from 0
         keys = [row[0] for file in sqlite_files(path) for row in SqliteFile(file).rows("SELECT id FROM systems")]
         ordered = sorted(keys)
         return _Contents([str(key) for key in ordered], keys=np.array(ordered, dtype=np.int64) - 1)
@@ -145,17 +146,18 @@ def _sqlite_labels(path: Path, dynamic: bool) -> Iterator[tuple[int, int, int, i
         yield key, int.from_bytes(molecule, "little") if isinstance(molecule, bytes) else molecule, frame, atoms
 
 
-def _rows(card: OfficialCard, path: Path, contents: _Contents, given: RowSpec) -> IntArray:
+def _rows(card: OfficialCard, path: Path, contents: _Contents, known: RowSpec) -> IntArray:
     count, total = len(contents.ids), card.splits.structures
     if total is not None and count > total:
         raise DataError(f"{path}: holds {count} structures, {card.name} has {total}; it is another set")
-    if isinstance(given, np.ndarray):
-        rows = given
+    if isinstance(known, np.ndarray):
+        rows = known
     elif card.counted_in == "molecules" and contents.keys is not None:
         rows = contents.keys
     elif not card.splits.published:
+        # no official order is published: rows are numbered in natural order of the ids, whatever order a file has
         rows = np.argsort(sorted(range(count), key=lambda place: _natural(contents.ids[place])))
-    elif given == "first" or count == total:
+    elif known == "first" or count == total:
         rows = np.arange(count)
     elif contents.keys is not None and contents.keys.tolist() != list(range(count)):
         rows = contents.keys
@@ -182,6 +184,7 @@ def _checked(path: Path, rows: IntArray, count: int, total: int | None) -> IntAr
 
 def _check_order(path: Path, rows: IntArray, molecules: IntArray, frames: int = 100) -> None:
     """Refuse rows of which a hundred consecutive ones are not one molecule, on which the official rule relies."""
+    # each hundred of rows is one molecule and each molecule one hundred of rows; else the rule misassigns frames
     places, owners = np.unique(np.stack([rows // frames, molecules]), axis=1)
     for numbers, what in ((places, "rows of one hundred"), (owners, "molecule")):
         values, repeats = np.unique(numbers, return_counts=True)

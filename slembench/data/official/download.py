@@ -29,7 +29,7 @@ MAGIC = {".db": b"SQLite format 3\0", ".zip": b"PK", ".tgz": b"\x1f\x8b", ".gz":
 
 @dataclass(frozen=True)
 class _Version:
-    """What tells whether the rest of a file belongs to what has arrived: the server's own marks, and the size."""
+    """Version of the remote file: validators of the HTTP answer and the size, compared before a download is resumed."""
 
     address: str
     etag: str | None = None
@@ -139,6 +139,7 @@ def _receive(address: str, part: Path, bar: ProgressBar) -> None:
                 _receive_once(address, part, stream, bar)
                 return
             except (requests.RequestException, Broken) as error:
+                # attempts without a single new byte count; the wait doubles up to ten seconds
                 idle = 0 if stream.tell() > before else idle + 1
                 if idle >= ATTEMPTS or isinstance(error, ValueError | requests.TooManyRedirects):
                     raise DataError(_broken(address, stream.tell(), error)) from error
@@ -155,11 +156,12 @@ def _receive_once(address: str, part: Path, stream: IO[bytes], bar: ProgressBar)
     import requests
 
     done, known = stream.tell(), _read_marks(part)
-    headers = {"Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity"}  # compressed on the way, byte ranges would mean something else
     if done and known is not None and known.total == done:
         return
     if done and known is not None and known.address == address:
         headers["Range"] = f"bytes={done}-"
+        # If-Range: the server sends the whole file (200) if it has changed, the rest of it (206) if not
         if (mark := known.etag or known.modified) is not None:
             headers["If-Range"] = mark
     with requests.get(address, headers=headers, stream=True, timeout=(20, 60)) as answer:
@@ -177,6 +179,7 @@ def _receive_once(address: str, part: Path, stream: IO[bytes], bar: ProgressBar)
         _room(part, version.total, done)
         write_text(_marks(part), json.dumps(asdict(version)))
         for chunk in answer.iter_content(CHUNK):
+            # a login page in place of data comes with status 200, and some servers call it octet-stream
             if not done and is_page(chunk):
                 raise DataError(page_problem(address))
             stream.write(chunk)
@@ -212,6 +215,7 @@ def _total(answer: Any, done: int) -> int | None:
 
 
 def _strong(etag: str | None) -> str | None:
+    """An ETag that holds byte for byte; weak ones (W/...) promise only the same meaning, and do not allow ranges."""
     return None if etag is None or etag.startswith("W/") else etag
 
 
@@ -233,7 +237,7 @@ def _read_marks(part: Path) -> _Version | None:
 
 
 def _forget(part: Path, stream: IO[bytes]) -> None:
-    """Begin anew."""
+    """Delete the partial download."""
     stream.seek(0)
     stream.truncate()
     _marks(part).unlink(missing_ok=True)

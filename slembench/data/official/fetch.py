@@ -1,4 +1,4 @@
-"""The published file of an official set: downloaded where a program may do it, or else what a person has to do."""
+"""Download of an official set's published file, or instructions where a browser or an account is needed."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ def unpack(place: Path) -> None:
     try:
         with atomic_folder(folder) as inside:
             if place.suffix in _TAR:
+                # filter "data": no absolute paths, no "..", no links out of the folder, no devices
                 shutil.unpack_archive(place, inside, "tar" if place.suffix == ".tar" else "gztar", filter="data")
             else:
                 shutil.unpack_archive(place, inside, "zip")

@@ -1,4 +1,4 @@
-"""From a user's copy of an official set, whole or in part, to a data set folder with the official splits.
+"""Import of a local copy of an official set, whole or in part, as a data set folder with the official splits.
 
 Structures are written in parts of some thousand each; an import that was stopped goes on after the last whole part.
 """
@@ -22,9 +22,8 @@ from slembench.core.errors import DataError
 from slembench.core.files import file_lock, sha256, write_text
 from slembench.core.progress import progress
 from slembench.data.card import Card, parse_card, write_card
-from slembench.data.convert import fit_to_card
+from slembench.data.convert import Source, fit_to_card
 from slembench.data.dataset import Dataset
-from slembench.data.formats import read_samples
 from slembench.data.formats.parquet import common_header
 from slembench.data.official.copy import LocalCopy, RowSpec, open_copy
 from slembench.data.official_card import OfficialCard, load_official
@@ -42,7 +41,7 @@ PART = 5000
 """Structures in one Parquet file."""
 
 LEVEL = 9
-"""Of zstd: imported values are not rounded, and a higher level costs thirty times the time for 2 % of the size."""
+"""zstd level: imported values are not rounded, and a higher level costs thirty times the time for 2 % of the size."""
 
 SPLIT_FILE = "splits/official.json"
 
@@ -55,19 +54,20 @@ class Totals:
     pairs: int = 0
     values: int = 0
 
-    def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+    def count(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The samples themselves, counted on the way."""
         for sample in samples:
             half = next(iter(sample.operators.values())).triangle()
             self.atoms += len(sample.atoms)
+            # both directions of every pair; on-site blocks are their own reverse
             self.pairs += 2 * half.n_pairs - int(half.onsite.sum())
             self.values += len(half.values)
             yield sample
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is imported and how.
+class ImportJob:
+    """One import.
 
     Attributes:
         official: card of the set.
@@ -123,16 +123,16 @@ def import_official(
     logger.info("%s is %s: %d %s; %s", path, copy.format, len(copy.ids), official.counted_in, counts)
     if "train" not in members:
         raise DataError(f"{path}: none of its {len(copy.ids)} structures is in the training split of {name}")
-    plan = Plan(official, copy, _provisional(official, copy, overlap), overlap, out)
+    job = ImportJob(official, copy, _provisional(official, copy, overlap), overlap, out)
     with file_lock(out, "importing into this folder"):
-        files = _write_parts(plan)
-        _finish(plan, files, members)
+        files = _write_parts(job)
+        _finish(job, files, members)
     return Dataset(out)
 
 
 def _provisional(official: OfficialCard, copy: LocalCopy, overlap: bool) -> Card:
     """Card without counts; shells and radii as the official card has them, or else as the structures do."""
-    samples = Samples(copy)
+    samples = Source(copy.path, copy.format)
     first = next(iter(samples))
     if overlap:
         first = _overlap_adder(official, copy)(first)
@@ -180,16 +180,6 @@ def _overlap_adder(official: OfficialCard, copy: LocalCopy) -> Callable[[Sample]
     return with_overlap
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Samples of a copy, read anew each time that they are iterated."""
-
-    copy: LocalCopy
-
-    def __iter__(self) -> Iterator[Sample]:
-        return iter(read_samples(self.copy.path, self.copy.format))
-
-
 def reach_radii(samples: Iterable[Sample]) -> dict[str, float]:
     """Smallest radii, in steps of 0.01 Angstrom, such that no block of any structure is longer than their mean.
 
@@ -205,6 +195,8 @@ def reach_radii(samples: Iterable[Sample]) -> dict[str, float]:
             for a, b in np.unique(names, axis=0).tolist():
                 longest = _longest(lengths, names, a, b)
                 reach[a, b] = max(reach.get((a, b), 0.0), longest)
+    # A pair is scored up to the mean of two radii. Like pairs fix the radii from below; a mixed pair that reaches
+    # further raises both, each by the whole lack, since the mean takes half of either.
     radii = {a: np.ceil(100 * length) / 100 for (a, b), length in reach.items() if a == b}
     for (a, b), length in sorted(reach.items()):
         lack = length - (radii[a] + radii[b]) / 2
@@ -224,65 +216,66 @@ def on_scored_pairs(sample: Sample, cutoffs: dict[int, float]) -> Sample:
     return replace(sample, operators=blocks)
 
 
-def _write_parts(plan: Plan) -> dict[str, str]:
+def _write_parts(job: ImportJob) -> dict[str, str]:
     """Write all parts that are not there yet; path below the data set's folder -> sha256."""
-    state = plan.work / "import.json"
-    done = _resumed(plan, state)
-    card = plan.card
+    state = job.work / "import.json"
+    done = _resumed(job, state)
+    card = job.card
     header = Header(card.basis, card.units.energy, card.energy_zero, tuple(card.operators))
-    samples = iter(Samples(plan.copy))
-    count = -(-len(plan.copy.ids) // PART)
-    for number in progress(range(count), plan.official.name):
+    samples = iter(Source(job.copy.path, job.copy.format))
+    count = -(-len(job.copy.ids) // PART)
+    for number in progress(range(count), job.official.name):
         name = f"data/structures-{number:04d}.parquet" if count > 1 else "data/structures.parquet"
         part = islice(samples, PART)
         if name not in done["parts"]:
             totals = Totals()
-            write_samples(plan.work / name, totals.watch(_fitted(part, plan)), header, LEVEL)
-            done["parts"][name] = [sha256(plan.work / name), totals.atoms, totals.pairs, totals.values]
+            write_samples(job.work / name, totals.count(_fitted(part, job)), header, LEVEL)
+            done["parts"][name] = [sha256(job.work / name), totals.atoms, totals.pairs, totals.values]
             write_text(state, json.dumps(done))
         for _ in part:
-            pass
+            pass  # a part that was written before is read over, to come to the next one
     for _, atoms, pairs, values in done["parts"].values():
-        plan.totals.atoms += atoms
-        plan.totals.pairs += pairs
-        plan.totals.values += values
+        job.totals.atoms += atoms
+        job.totals.pairs += pairs
+        job.totals.values += values
     return {name: part[0] for name, part in done["parts"].items()}
 
 
-def _resumed(plan: Plan, state: Path) -> dict[str, Any]:
+def _resumed(job: ImportJob, state: Path) -> dict[str, Any]:
     """What an import of the same copy left behind; anything else in its folder is removed."""
-    same = [str(plan.copy.path.absolute()), plan.copy.path.stat().st_mtime, plan.copy.ids, plan.card.model_dump_json()]
+    # path, time, ids and card: anything else that changed would mix two imports in one folder
+    same = [str(job.copy.path.absolute()), job.copy.path.stat().st_mtime, job.copy.ids, job.card.model_dump_json()]
     stamp = hashlib.sha256(json.dumps(same).encode()).hexdigest()
     if state.is_file():
         found: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
         if found["stamp"] == stamp:
             return found
-    shutil.rmtree(plan.work, ignore_errors=True)
+    shutil.rmtree(job.work, ignore_errors=True)
     return {"stamp": stamp, "parts": {}}
 
 
-def _fitted(samples: Iterable[Sample], plan: Plan) -> Iterator[Sample]:
-    if plan.overlap:
-        samples = map(_overlap_adder(plan.official, plan.copy), samples)
+def _fitted(samples: Iterable[Sample], job: ImportJob) -> Iterator[Sample]:
+    if job.overlap:
+        samples = map(_overlap_adder(job.official, job.copy), samples)
     for sample in samples:
-        fitted = fit_to_card(sample, plan.card, str(plan.copy.path))
-        yield on_scored_pairs(fitted, plan.card.cutoff_radii) if plan.card.periodic else fitted
+        fitted = fit_to_card(sample, job.card, str(job.copy.path))
+        yield on_scored_pairs(fitted, job.card.cutoff_radii) if job.card.periodic else fitted
 
 
-def _finish(plan: Plan, files: dict[str, str], members: dict[str, list[str]]) -> None:
+def _finish(job: ImportJob, files: dict[str, str], members: dict[str, list[str]]) -> None:
     """Splits, card and README; then the folder gets its name."""
-    content = plan.card.model_dump(mode="json", exclude_none=True)
+    content = job.card.model_dump(mode="json", exclude_none=True)
     content["counts"] = {
-        "structures": len(plan.copy.ids),
+        "structures": len(job.copy.ids),
         "splits": {split: len(ids) for split, ids in members.items()},
-        "atoms": plan.totals.atoms,
-        "pairs": plan.totals.pairs,
-        "values": plan.totals.values,
+        "atoms": job.totals.atoms,
+        "pairs": job.totals.pairs,
+        "values": job.totals.values,
     }
     content["origin"]["files"] = files
-    card = parse_card(content, plan.work / "card.yaml")
-    write_splits(plan.work / SPLIT_FILE, members)
-    write_card(card, plan.work)
-    write_text(plan.work / "README.md", dataset_readme(card, plan.work / next(iter(files))))
-    plan.work.rename(plan.out)
-    (plan.out / "import.json").unlink()
+    card = parse_card(content, job.work / "card.yaml")
+    write_splits(job.work / SPLIT_FILE, members)
+    write_card(card, job.work)
+    write_text(job.work / "README.md", dataset_readme(card, job.work / next(iter(files))))
+    job.work.rename(job.out)
+    (job.out / "import.json").unlink()

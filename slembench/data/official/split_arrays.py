@@ -17,7 +17,7 @@ from slembench.data.official_rules import official_indices
 
 
 def split_arrays(
-    name: str, source: Path | None = None, *, format_name: str | None = None, given: RowSpec = None
+    name: str, source: Path | None = None, *, format_name: str | None = None, rows: RowSpec = None
 ) -> dict[str, NDArray[Any]]:
     """Row numbers of every split.
 
@@ -25,7 +25,7 @@ def split_arrays(
         name: an official set, or any other data set.
         source: a copy of an official set, whole or in part.
         format_name: its format; detected where None.
-        given: official row numbers of its structures, where it does not tell them.
+        rows: official row numbers of its structures, where it does not tell them.
 
     Returns:
         split -> (n,) int64. Of an official set: official row numbers, in the order of the release; with ``source``
@@ -40,12 +40,12 @@ def split_arrays(
         if source is not None:
             raise DataError(f"{name} is no official set, so a copy of it is not divided by an official rule")
         dataset = load_dataset(name)
-        place = {identifier: row for row, identifier in enumerate(dataset.ids)}
+        place = {identifier: number for number, identifier in enumerate(dataset.ids)}
         return {split: np.array([place[i] for i in dataset.split(split)], dtype=np.int64) for split in dataset.splits}
     card = load_official(name)
     if source is None:
         return dict(official_indices(card.splits))
-    copy = open_copy(card, source, format_name, given)
+    copy = open_copy(card, source, format_name, rows)
     return {**copy.splits, "rows": copy.rows, "ids": np.array(copy.ids)}
 
 

@@ -172,6 +172,7 @@ def divide(ids: list[str], template: Template) -> Splits:
         raise DataError(f"structure {stray[0]!r}: key 'id': matches none of {', '.join(template.cells.values())}")
     splits: Splits = {name: [] for name in plan.shares}
     for kind, shares in plan.divided.items():
+        # one permutation cut at rounded shares: with all planned structures there, the shares are the counts
         order, total = shuffled(of_kind[kind], plan.seed), sum(shares.values())
         bounds = np.round(np.cumsum([0, *shares.values()]) * len(order) / total).astype(int).tolist()
         for name, a, b in zip(shares, bounds[:-1], bounds[1:], strict=True):
@@ -195,6 +196,7 @@ def _samples(files: list[Path], first: Record) -> Iterator[Sample]:
             if found != wanted:
                 raise DataError(f"{file}: structure {file.stem!r}: key {key!r}: {found}, the first file has {wanted}")
         for name, operator in record.sample.operators.items():
+            # the transform leaves on-site blocks asymmetric in the last bits; one triangle would keep one of two values
             record.sample.operators[name] = operator.hermitise().triangle()
         yield record.sample
 

@@ -1,4 +1,4 @@
-"""What the recipes of crystals share: thermally displaced supercells, GPAW LCAO, operators checked before being kept.
+"""Common part of the crystal recipes: thermally displaced supercells, GPAW LCAO, checked real-space operators.
 
 A recipe gives a `Crystal`; its jobs are the force sets of the phonons (where displacements come from phonons) and one
 job a structure.
@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 
 from slembench.data.recipes import displacements, gpaw_lcao
 from slembench.data.recipes.gpaw_lcao import Level
-from slembench.data.recipes.lcao_fourier import FloatArray, half_mesh
+from slembench.data.recipes.lcao_fourier import half_mesh
 from slembench.data.recipes.lcao_record import MeshOperators, structure_record
 from slembench.data.recipes.runner import Job, Plan, result_path
-from slembench.operators.orbitals import Basis
+from slembench.operators.orbitals import Basis, FloatArray
 from slembench.operators.units import BOHR_ANGSTROM
 
 Triple = tuple[int, int, int]
 CHECK_KPOINTS = ((0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.13, 0.29, 0.37), (-0.37, 0.21, 0.11))
 """Fractional points at which the rebuilt bands of a bulk crystal are compared with the code's own."""
 NOISE_SHIFT = (0.05, 0.03, 0.04)
-"""Angstrom; no simple fraction of any grid spacing."""
+"""Rigid shift against the grid, Angstrom; no simple fraction of any grid spacing."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class Crystal:
             "numbers": cell.numbers.tolist(),
             "level": asdict(self.level),
             "pair_radii": self.radii,
+            # the count is left out: more structures may be added to a work directory, other settings may not
             "kinds": {kind.name: asdict(kind) | {"count": None} for kind in self.kinds},
             "density": self.density,
             "debye": dict(self.debye),
@@ -195,6 +196,7 @@ def compute_operators(atoms: Atoms, crystal: Crystal, kind: Kind) -> dict[str, N
     order, sizes = gpaw_lcao.canonical_order(atoms.symbols, momenta)
     calculator = gpaw_lcao.ground_state(atoms, crystal.level, kind.grid, kind.kmesh_scf)
     mesh_points, weights = half_mesh(kind.kmesh_ft)
+    # mesh and check points in one run at the fixed density
     kpoints = np.concatenate([mesh_points, np.array(crystal.check_kpoints)])
     hamiltonian, overlap, eigenvalues = gpaw_lcao.bloch_matrices(calculator, kpoints, order)
     operators = MeshOperators(
@@ -223,5 +225,5 @@ def compute_operators(atoms: Atoms, crystal: Crystal, kind: Kind) -> dict[str, N
 def wrapped(atoms: Atoms) -> Atoms:
     """Copy with periodic coordinates in [0, 1), which GPAW's phases assume."""
     atoms = atoms.copy()
-    atoms.wrap(eps=0)
+    atoms.wrap(eps=0)  # ASE's own tolerance would leave coordinates slightly below 0
     return atoms

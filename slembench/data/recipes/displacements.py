@@ -17,14 +17,14 @@ from scipy import constants
 from scipy.integrate import quad
 
 from slembench.core.errors import ConfigError, DataError
-from slembench.data.recipes.lcao_fourier import FloatArray
+from slembench.operators.orbitals import FloatArray
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
     from phonopy.structure.atoms import PhonopyAtoms
 
 MIN_FREQUENCY_THZ = 0.3
-"""Modes below this are the rigid translations at Gamma (noise of the grid included) and are not moved."""
+"""Modes below this frequency are the rigid translations at Gamma, with the noise of the grid; they are left out."""
 
 
 def supercell_phonons(cell: Atoms, repeats: Sequence[int], step: float = 0.03) -> Phonopy:
@@ -44,6 +44,7 @@ def supercell_phonons(cell: Atoms, repeats: Sequence[int], step: float = 0.03) -
     except ModuleNotFoundError as error:
         raise ConfigError("this recipe needs phonopy: `pip install slembench[recipes]`") from error
 
+    # primitive_matrix "P": the cell itself is the primitive one, so that displacements refer to its atoms
     unit = PhonopyAtoms(symbols=list(cell.symbols), cell=cell.cell.array, positions=cell.positions)
     phonons = Phonopy(unit, np.diag(repeats), primitive_matrix="P", symprec=1e-4)
     phonons.generate_displacements(distance=step, is_plusminus=True)
@@ -110,6 +111,7 @@ def debye_displacement(
         for symbol, debye in debye_temperatures.items()
     }
     moved = np.random.default_rng(seed).standard_normal((len(atoms), 3)) * [[spread[s]] for s in symbols]
+    # without a drift: a rigid shift changes nothing in H but its place on the grid
     masses = atoms.get_masses()
     return np.asarray(moved - masses @ moved / masses.sum())
 
@@ -117,6 +119,7 @@ def debye_displacement(
 def debye_amplitude(mass: float, debye: float, temperature: float) -> float:
     """Root mean square displacement along one axis in Angstrom; mass in u, temperatures in K."""
     ratio = debye / temperature
+    # Debye function phi(x) = 1/x int_0^x y / (exp(y) - 1) dy; phi / x + 1/4 is the bracket, 1/4 the zero-point motion
     integral, _ = quad(lambda x: x / np.expm1(x) if x else 1.0, 0.0, ratio)
     bracket = integral / ratio**2 + 0.25
     metres2 = 3 * constants.hbar**2 / (mass * constants.atomic_mass * constants.k * debye) * bracket

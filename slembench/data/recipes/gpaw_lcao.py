@@ -18,7 +18,8 @@ import numpy as np
 from ase import Atoms
 
 from slembench.core.errors import ConfigError
-from slembench.data.recipes.lcao_fourier import ComplexArray, FloatArray, IntArray
+from slembench.data.recipes.lcao_fourier import ComplexArray
+from slembench.operators.orbitals import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def require_gpaw() -> None:
     Raises:
         ConfigError: GPAW or its setups are missing; the message says how to install them.
     """
-    os.environ["GPAW_NEW"] = "0"
+    os.environ["GPAW_NEW"] = "0"  # before the first import of gpaw
     try:
         for package in ("gpaw", "gpaw_data"):
             importlib.import_module(package)
@@ -108,7 +109,7 @@ def canonical_order(symbols: Sequence[str], momenta: Mapping[str, Sequence[int]]
     local = {}
     for symbol, shells in momenta.items():
         orbital_l = np.repeat(shells, [2 * l + 1 for l in shells])
-        local[symbol] = np.argsort(orbital_l, kind="stable")
+        local[symbol] = np.argsort(orbital_l, kind="stable")  # stable: zeta and m keep their order
     sizes = np.array([len(local[symbol]) for symbol in symbols])
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return np.concatenate([start + local[symbol] for start, symbol in zip(starts, symbols)]), sizes
@@ -137,6 +138,7 @@ def ground_state(atoms: Atoms, level: Level, grid: Sequence[int], kmesh: Sequenc
         xc=level.xc,
         gpts=tuple(grid),
         kpts={"size": tuple(kmesh), "gamma": True},
+        # displaced structures have no point group; k and -k are one by time reversal
         symmetry={"point_group": False, "time_reversal": True},
         occupations=FermiDirac(level.width),
         poissonsolver=_poisson_solver(atoms),
@@ -181,6 +183,7 @@ def bloch_matrices(
     """
     from gpaw.lcao.tools import get_lcao_hamiltonian
 
+    # every k point for itself: matrices at -k are wanted where the list holds -k
     fixed = calculator.fixed_density(
         kpts=np.asarray(kpoints), symmetry={"point_group": False, "time_reversal": False}, nbands="nao", txt=None
     )

@@ -22,10 +22,9 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from slembench.core.errors import DataError
+from slembench.operators.orbitals import FloatArray, IntArray
 
-FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,15 @@ def half_mesh(size: Sequence[int]) -> tuple[FloatArray, FloatArray]:
 
     Raises:
         DataError: an even size, on which +R and -R at the zone boundary cannot be told apart.
+
+    Example:
+        >>> points, weights = half_mesh((3, 1, 1))
+        >>> points[:, 0].round(3).tolist(), weights.round(3).tolist()
+        ([0.0, 0.333], [0.333, 0.667])
     """
     if any(n < 1 or n % 2 == 0 for n in size):
         raise DataError(f"the Fourier mesh must be odd along every axis, got {tuple(size)}")
+    # M(-k) = M(k)^* for real operators: one of each pair is enough, with twice the weight, and Gamma with one
     axes = [np.arange(-(n // 2), n // 2 + 1) for n in size]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     middle = len(grid) // 2  # Gamma; the points after it are minus the points before it
@@ -122,6 +127,7 @@ def pairs_within(
     Raises:
         DataError: two images of one mesh class lie within the cutoff; the mesh is too coarse.
     """
+    # how many cells to search: the longest cutoff plus the extent of the cell's contents, over the cell's heights
     reach = radii.max() + np.ptp(positions, axis=0) @ np.abs(np.linalg.inv(cell)) @ np.linalg.norm(cell, axis=1)
     heights = 1 / np.linalg.norm(np.linalg.inv(cell), axis=0)
     limit = np.where(pbc, np.ceil(reach / heights), 0).astype(int)
@@ -131,6 +137,7 @@ def pairs_within(
     cutoff = (radii[:, None] + radii[None, :]) / 2
     i, j, r = np.nonzero(np.linalg.norm(vectors, axis=-1) <= cutoff[:, :, None])
     shift = shifts[r]
+    # a mesh of n points cannot tell R from R + n: each class must hold one translation within the cutoff
     classes = np.column_stack([i, j, np.mod(shift, mesh)])
     if len(np.unique(classes, axis=0)) < len(classes):
         raise DataError(f"mesh {tuple(mesh)} is too coarse: a pair within the cutoff has two images in one class")
@@ -155,6 +162,8 @@ def to_real_space(
         Flat row-major blocks in the order of ``pairs``; unit of ``matrices``.
     """
     classes = np.stack(np.meshgrid(*map(np.arange, mesh), indexing="ij"), axis=-1).reshape(-1, 3)
+    # one block for every class of translations; its real part alone, as the sum over k and -k makes it real:
+    # Re[w exp(-2 pi i k.R) M(k)] = Re(phase) Re(M) - Im(phase) Im(M)
     phase = weights * np.exp(-2j * np.pi * classes @ kpoints.T)
     dense = np.tensordot(phase.real, matrices.real, 1) - np.tensordot(phase.imag, matrices.imag, 1)
     which = np.ravel_multi_index(tuple(np.mod(pairs.shift, mesh).T), tuple(mesh))
@@ -177,10 +186,12 @@ def to_bloch(flat: FloatArray, pairs: PairBlocks, kpoints: FloatArray) -> Comple
     """
     nao = pairs.first_orbital[-1]
     matrices = np.zeros((len(kpoints), nao, nao), dtype=complex)
+    # adding the conjugate transpose brings the other direction of every pair; on-site blocks would count twice
     share = np.where(pairs.onsite, 0.5, 1.0)
     for matrix, k in zip(matrices, kpoints):
         phase = share * np.exp(2j * np.pi * pairs.shift @ k)
         for members, rows, columns, places in pairs.groups():
+            # add.at: pairs of equal i, j and different R add up on the same elements
             np.add.at(matrix, (rows, columns), phase[members, None, None] * flat[places])
     return np.asarray(matrices + matrices.conj().transpose(0, 2, 1))
 
@@ -207,6 +218,7 @@ def density_matrices(
         """Electrons (k, orbital) in the levels under a Fermi level, eV."""
         return np.asarray(2 * expit((level - energies) / width))
 
+    # electrons rise with the Fermi level; it lies between the lowest and the highest level
     level = brentq(lambda mu: weights @ occupations(mu).sum(axis=1) - electrons, energies.min(), energies.max())
     filled = occupations(level)
     return np.array([(c * f) @ c.conj().T for (_, c), f in zip(solved, filled)]), float(level)
@@ -215,4 +227,4 @@ def density_matrices(
 def contract(left: FloatArray, right: FloatArray, pairs: PairBlocks) -> float:
     """``sum_R sum_ij L_ij(R) . R_ij(R)`` over the triangle and its mirror image; electrons for D and S."""
     per_pair = np.add.reduceat(left * right, pairs.offsets[:-1])
-    return float(np.where(pairs.onsite, 1.0, 2.0) @ per_pair)
+    return float(np.where(pairs.onsite, 1.0, 2.0) @ per_pair)  # off-site blocks stand for both directions

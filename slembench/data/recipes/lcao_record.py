@@ -1,7 +1,7 @@
-"""One structure's operators as flat arrays, checked before anybody stores them.
+"""Real-space blocks of one crystal from a program's Bloch matrices, checked before they are stored.
 
-A recipe hands over Bloch matrices on an odd mesh and, at other k points, the code's own eigenvalues; what
-comes back is the dictionary of arrays of one NPZ file, or an `InconsistentOperators` that says what is wrong.
+Input: Bloch matrices on an odd k mesh and, at other k points, the program's own eigenvalues. Output: the arrays of one
+NPZ file, or `InconsistentOperators` where the blocks do not reproduce the program's results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from scipy.linalg import eigvalsh
 from slembench.core.errors import DataError
 from slembench.data.recipes.lcao_fourier import (
     ComplexArray,
-    FloatArray,
     PairBlocks,
     contract,
     density_matrices,
@@ -28,6 +27,7 @@ from slembench.data.recipes.lcao_fourier import (
     to_real_space,
 )
 from slembench.operators.blocks import pair_vectors
+from slembench.operators.orbitals import FloatArray
 
 
 class InconsistentOperators(DataError):
@@ -114,6 +114,7 @@ def structure_record(
         return to_real_space(matrices[:n_mesh], mesh_points, operators.weights, pairs, operators.mesh)
 
     hamiltonian, overlap = transform(operators.hamiltonian), transform(operators.overlap)
+    # D on the same mesh and pairs: Tr(D S) over the stored blocks is the electron count that the cutoff leaves
     filled = transform(mesh_density(operators))
     errors = {
         "check_hermiticity": max(map(_asymmetry, (operators.hamiltonian, operators.overlap))),
@@ -180,6 +181,7 @@ def _band_error(
 ) -> float:
     """Largest error in meV of the bands rebuilt from the stored triangle, at the check points."""
     n_mesh = len(operators.weights)
+    # points off the mesh: on it, phases agree modulo the mesh, so that a wrong R label would go unnoticed
     points, expected = operators.kpoints[n_mesh:], operators.eigenvalues[n_mesh:]
     bands = min(int(np.ceil(operators.electrons / 2)) + empty_bands, expected.shape[1])
     try:

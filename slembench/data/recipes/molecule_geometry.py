@@ -102,12 +102,12 @@ def trajectory(
     from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from ase.units import fs
 
-    generator = np.random.RandomState(seed)
+    generator = np.random.RandomState(seed)  # of the velocities and of the thermostat's noise
     atoms = atoms.copy()
     atoms.calc = xtb_calculator()
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=generator)
     dynamics = Langevin(atoms, 0.5 * fs, temperature_K=temperature, friction=0.02 / fs, fixcm=False, rng=generator)
-    dynamics.run(round(warm_up / 0.5))
+    dynamics.run(round(warm_up / 0.5))  # in steps of 0.5 fs
     found = []
     for _ in range(frames):
         dynamics.run(round(spacing / 0.5))

@@ -58,6 +58,7 @@ def rigid_shift(first: Record, second: Record, file: Path) -> tuple[FloatArray, 
     atoms, other = first.sample.atoms, second.sample.atoms
     if np.array_equal(atoms.numbers, other.numbers):
         moved, cell = other.positions - atoms.positions, atoms.cell.array
+        # whole cells by which atoms were wrapped: the median is the rigid shift, whatever the minority was wrapped by
         cells = np.round((moved - np.median(moved, axis=0)) @ np.linalg.inv(cell)).astype(np.int64)
         rest = moved - cells @ cell
         if np.allclose(rest, rest[0], atol=1e-6):
@@ -78,6 +79,7 @@ def aligned(operator: BlockMatrix, cells: IntArray, like: BlockMatrix, file: Pat
         DataError: the pairs are not the same.
     """
     i, j = operator.pair_index.T
+    # with r' = r + cell the same pair of images, r'_j + R' - r'_i = r_j + R - r_i, has R = R' + cell_j - cell_i
     unwrapped = replace(operator, pair_shift=operator.pair_shift + cells[j] - cells[i])
     found, missing, extra = unwrapped.align(like.pair_index, like.pair_shift)
     if len(missing) or len(extra):

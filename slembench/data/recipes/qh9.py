@@ -1,7 +1,4 @@
-"""Recipe of `qh9-mini`: small organic molecules of H, C, N, O, F at QH9's own level, B3LYP/def2-SVP from PySCF.
-
-The molecules of `qh9-mini`: small organic molecules of H, C, N, O, F with 5 to 20 atoms, as SMILES.
-"""
+"""Recipe of `qh9-mini`: organic molecules of H, C, N, O, F with 5 to 20 atoms, at QH9's own level, B3LYP/def2-SVP."""
 
 from __future__ import annotations
 
@@ -36,12 +33,11 @@ _LIST = """
 """
 
 SMILES = tuple(_LIST.split())
-"""By number of atoms, hydrogens included."""
+"""Molecules, by number of atoms, hydrogens included."""
 
-
-THEORY = Theory("b3lyp5")
+THEORY = Theory("b3lyp5")  # VWN5, as QH9; PySCF's "b3lyp" has been VWN3 since 2.3
 SEED = 43
-"""Of RDKit's embedding."""
+"""Seed of RDKit's embedding."""
 BASIS = {"H": "2s1p", "C": "3s2p1d", "N": "3s2p1d", "O": "3s2p1d", "F": "3s2p1d"}
 
 

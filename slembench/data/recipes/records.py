@@ -93,7 +93,7 @@ def read_record(path: Path) -> Record:
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     place = f"{path}: structure {path.stem!r}"
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(path, allow_pickle=False) as archive:  # a pickle in an NPZ file would run code
             periodic = "pbc" not in archive or archive["pbc"].any()
             keys = KEYS + (PERIODIC_KEYS if periodic else ())
             missing = [key for key in keys if key not in archive]

@@ -1,4 +1,4 @@
-"""A data set that divides the structures of another one by size: its own card and splits, the other one's data."""
+"""A data set with another one's structures, split by number of atoms: own card and splits, shared data files."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _card(name: str, source: Card, rule: Resplit, splits: Splits, folder: str) -
     """The source's card with the rule's keys, the new splits, paths into the source's folder, no challenging sets."""
     content = source.model_dump(mode="json", exclude_none=True)
     sizes = ", ".join(f"{split} {least} to {most}" for split, (least, most) in rule.sizes.items())
-    content.pop("challenging", None)
+    content.pop("challenging", None)  # its samples were test structures of the source's splits
     content |= {"name": name, **rule.card}
     content["counts"] |= {"splits": {split: len(ids) for split, ids in splits.items()}}
     content["splits"] |= {"rule": f"by number of atoms: {sizes}", "file": SPLIT_FILE}

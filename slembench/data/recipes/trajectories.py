@@ -1,4 +1,4 @@
-"""What the recipes of molecules in motion share: GFN2-xTB dynamics, then PySCF operators of every frame.
+"""Common part of the recipes of molecular dynamics: GFN2-xTB trajectories, then PySCF operators of every frame.
 
 Every trajectory is a group of its own: independent velocities and thermostat noise, from one relaxed geometry.
 """

@@ -1,8 +1,7 @@
-"""What every stored structure of a generated data set is checked for, from the stored values alone.
+"""Checks of every stored structure of a generated data set, from the stored (rounded) values alone.
 
-Checks of a stored molecule that crystals do not allow: its density from its own H and S, and orbital directions.
-
-Checks of a stored crystal's density matrix from its own H and S.
+Of all: bands against the program's own, electrons Tr(D S), positive S(k), overlaps that vanish towards the cutoff, and
+D against the density matrix of the stored H and S. Of molecules also: orbital directions, and the effect of rounding.
 """
 
 from __future__ import annotations
@@ -29,90 +28,6 @@ SMALLEST_OVERLAP = 0.01
 """Shell pairs whose overlap is smaller than this have no direction worth comparing."""
 
 
-def molecule_electrons_error(sample: Sample) -> float:
-    """|Tr(D S) - electrons| of a molecule, from the stored blocks."""
-    density, overlap = (sample.operators[name].dense() for name in ("density", "overlap"))
-    return abs(float(np.vdot(density, overlap)) - float(sample.info.electrons or 0.0))
-
-
-def molecule_density_error(sample: Sample) -> float:
-    """Largest element of D - 2 C_occ C_occ^T, with C from the stored H and S of a closed-shell molecule."""
-    hamiltonian, overlap, density = (sample.operators[name].dense() for name in ("hamiltonian", "overlap", "density"))
-    occupied = round(float(sample.info.electrons or 0.0) / 2)
-    orbitals = scipy.linalg.eigh(hamiltonian, overlap)[1][:, :occupied]
-    return float(np.abs(density - 2 * orbitals @ orbitals.T).max())
-
-
-def direction_error(sample: Sample) -> float:
-    """Worst 1 - cos between <s_i | p_j> as a vector and the direction from j to i, over pairs, outermost shells.
-
-    A p orbital is positive on the side to which it points, so that its overlap with a positive s orbital is along the
-    direction from its own atom to the other. Exactly zero in the right orbital order and sign; a swapped or flipped
-    component gives 0.3 to 2. The last s and p shell of each element must be positive, as single Gaussians are (the core
-    contractions of N, O and F in def2-SVP are negative).
-    """
-    overlap, basis, positions = sample.operators["overlap"].complete(), sample.basis, sample.atoms.positions
-    worst = 0.0
-    for first, second, pairs in overlap.pair_type_groups():
-        pairs = pairs[~overlap.onsite[pairs]]
-        if not len(pairs):
-            continue
-        i, j = overlap.pair_index[pairs].T
-        direction = (positions[i] - positions[j])[:, CANONICAL_P]
-        direction /= np.linalg.norm(direction, axis=1)[:, None]
-        blocks = overlap.gather(pairs)
-        if S_SHELL not in basis.shells[first] or P_SHELL not in basis.shells[second]:
-            continue
-        row, column = _last(basis, first, S_SHELL), _last(basis, second, P_SHELL)
-        vectors = blocks[:, row, column : column + 3]
-        length = np.linalg.norm(vectors, axis=1)
-        large = length > SMALLEST_OVERLAP
-        cosine = (vectors[large] * direction[large]).sum(axis=1) / length[large]
-        worst = max(worst, float((1 - cosine).max(initial=0.0)))
-    return worst
-
-
-def rounding_error(stored: Sample, exact: Sample) -> float:
-    """Largest difference of the orbital energies of the stored H and S from those before rounding, in their unit."""
-    before, after = (
-        scipy.linalg.eigvalsh(*(sample.operators[name].dense() for name in ("hamiltonian", "overlap")))
-        for sample in (exact, stored)
-    )
-    return float(np.abs(after - before).max())
-
-
-def _last(basis: Basis, element: int, l: int) -> int:
-    """First orbital of the outermost shell of this l."""
-    return int(basis.shell_offsets(element)[:-1][np.array(basis.shells[element]) == l][-1])
-
-
-def crystal_electrons_error(sample: Sample) -> float:
-    """|Tr(D S) - electrons a cell| from the stored triangle of blocks."""
-    operators = sample.operators
-    found = contract(operators["density"].values, operators["overlap"].values, _pairs(sample))
-    return abs(found - float(sample.info.electrons or 0.0))
-
-
-def crystal_density_error(sample: Sample, mesh: Mesh) -> float:
-    """Largest element of D minus the density matrix of the stored H and S at the stored smearing.
-
-    Args:
-        sample: a crystal with H, S and D, one triangle of pairs.
-        mesh: odd k mesh on which D was made.
-    """
-    points, weights = half_mesh(mesh)
-    hamiltonian, overlap = (np.stack(list(sample.operators[name].at_k(points))) for name in ("hamiltonian", "overlap"))
-    electrons, smearing = float(sample.info.electrons or 0.0), float(sample.info.smearing or 0.0)
-    density, _ = density_matrices(hamiltonian, overlap, weights, electrons, smearing)
-    rebuilt = to_real_space(density, points, weights, _pairs(sample), mesh)
-    return float(np.abs(rebuilt - sample.operators["density"].values).max())
-
-
-def _pairs(sample: Sample) -> PairBlocks:
-    operator = sample.operators["overlap"]
-    return PairBlocks(operator.pair_index, operator.pair_shift, sample.basis.sizes(sample.atoms.numbers))
-
-
 EMPTY_BANDS = 4
 """Bands of a crystal above the occupied ones whose energies are compared; of a molecule, all are."""
 
@@ -129,8 +44,8 @@ class Limits:
         overlap_eigenvalue: smallest eigenvalue of S(k); above it.
         cutoff_margin: smallest distance of any pair from its cutoff, Angstrom; above it.
         density: see `crystal_density_error` and `molecule_density_error`.
-        direction: see `slembench.data.direction_error`.
-        rounding_meV: see `slembench.data.rounding_error`.
+        direction: see `direction_error`.
+        rounding_meV: see `rounding_error`, in meV.
     """
 
     eigenvalue_meV: float = 1.0
@@ -184,6 +99,7 @@ def verify_sample(dataset: Dataset, record: Record, limits: Limits) -> Checks:
     )
     for name, value in asdict(checks).items():
         limit = getattr(limits, name)
+        # `value <= limit` and not `value > limit` to fail: a NaN passes no check
         passed = value > limit if name in ("overlap_eigenvalue", "cutoff_margin") else value <= limit
         if not passed:
             raise DataError(
@@ -211,6 +127,7 @@ def band_error(sample: Sample, record: Record) -> tuple[float, float]:
     eigenvalues. An S(k) that is not positive definite gives an infinite error.
     """
     assert sample.info.electrons is not None
+    # high empty bands of a crystal depend on blocks beyond the cutoff; nobody uses them
     bands = int(np.ceil(sample.info.electrons / 2)) + EMPTY_BANDS if sample.atoms.pbc.any() else None
     worst, smallest = 0.0, np.inf
     bloch = (sample.operators[name].at_k(record.kpoints) for name in ("hamiltonian", "overlap"))
@@ -233,6 +150,92 @@ def far_overlap(sample: Sample, cutoffs: dict[int, float]) -> float:
     overlap = sample.operators["overlap"]
     radii = np.array([cutoffs[z] for z in sample.atoms.numbers.tolist()])
     length = np.linalg.norm(overlap.vectors(sample.atoms.positions, sample.atoms.cell.array), axis=1)
+    # a wrong R label would put the block of a near pair on a far one
     largest = np.maximum.reduceat(np.abs(overlap.values), overlap.offsets[:-1])
     far = length > 0.9 * radii[overlap.pair_index].mean(axis=1)
     return float(largest[far].max(initial=0.0) / largest.max())
+
+
+def molecule_electrons_error(sample: Sample) -> float:
+    """|Tr(D S) - electrons| of a molecule, from the stored blocks."""
+    density, overlap = (sample.operators[name].dense() for name in ("density", "overlap"))
+    return abs(float(np.vdot(density, overlap)) - float(sample.info.electrons or 0.0))
+
+
+def molecule_density_error(sample: Sample) -> float:
+    """Largest element of D - 2 C_occ C_occ^T, with C from the stored H and S of a closed-shell molecule."""
+    hamiltonian, overlap, density = (sample.operators[name].dense() for name in ("hamiltonian", "overlap", "density"))
+    # closed shell: N / 2 orbitals, two electrons in each
+    occupied = round(float(sample.info.electrons or 0.0) / 2)
+    orbitals = scipy.linalg.eigh(hamiltonian, overlap)[1][:, :occupied]
+    return float(np.abs(density - 2 * orbitals @ orbitals.T).max())
+
+
+def direction_error(sample: Sample) -> float:
+    """Worst 1 - cos between <s_i | p_j> as a vector and the direction from j to i, over pairs, outermost shells.
+
+    A p orbital is positive on the side to which it points, so that its overlap with a positive s orbital is along the
+    direction from its own atom to the other. Exactly zero in the right orbital order and sign; a swapped or flipped
+    component gives 0.3 to 2. The last s and p shell of each element must be positive, as single Gaussians are (the core
+    contractions of N, O and F in def2-SVP are negative).
+    """
+    overlap, basis, positions = sample.operators["overlap"].complete(), sample.basis, sample.atoms.positions
+    worst = 0.0
+    for first, second, pairs in overlap.pair_type_groups():
+        pairs = pairs[~overlap.onsite[pairs]]
+        if not len(pairs):
+            continue
+        i, j = overlap.pair_index[pairs].T
+        direction = (positions[i] - positions[j])[:, CANONICAL_P]  # from j to i, as (y, z, x)
+        direction /= np.linalg.norm(direction, axis=1)[:, None]
+        blocks = overlap.gather(pairs)
+        if S_SHELL not in basis.shells[first] or P_SHELL not in basis.shells[second]:
+            continue
+        row, column = _last(basis, first, S_SHELL), _last(basis, second, P_SHELL)
+        vectors = blocks[:, row, column : column + 3]  # <s_i | p_j>, three components
+        length = np.linalg.norm(vectors, axis=1)
+        large = length > SMALLEST_OVERLAP
+        cosine = (vectors[large] * direction[large]).sum(axis=1) / length[large]
+        worst = max(worst, float((1 - cosine).max(initial=0.0)))
+    return worst
+
+
+def rounding_error(stored: Sample, exact: Sample) -> float:
+    """Largest difference of the orbital energies of the stored H and S from those before rounding, in their unit."""
+    before, after = (
+        scipy.linalg.eigvalsh(*(sample.operators[name].dense() for name in ("hamiltonian", "overlap")))
+        for sample in (exact, stored)
+    )
+    return float(np.abs(after - before).max())
+
+
+def _last(basis: Basis, element: int, l: int) -> int:
+    """First orbital of the outermost shell of this l."""
+    return int(basis.shell_offsets(element)[:-1][np.array(basis.shells[element]) == l][-1])
+
+
+def crystal_electrons_error(sample: Sample) -> float:
+    """|Tr(D S) - electrons a cell| from the stored triangle of blocks."""
+    operators = sample.operators
+    found = contract(operators["density"].values, operators["overlap"].values, _pairs(sample))
+    return abs(found - float(sample.info.electrons or 0.0))
+
+
+def crystal_density_error(sample: Sample, mesh: Mesh) -> float:
+    """Largest element of D minus the density matrix of the stored H and S at the stored smearing.
+
+    Args:
+        sample: a crystal with H, S and D, one triangle of pairs.
+        mesh: odd k mesh on which D was made.
+    """
+    points, weights = half_mesh(mesh)
+    hamiltonian, overlap = (np.stack(list(sample.operators[name].at_k(points))) for name in ("hamiltonian", "overlap"))
+    electrons, smearing = float(sample.info.electrons or 0.0), float(sample.info.smearing or 0.0)
+    density, _ = density_matrices(hamiltonian, overlap, weights, electrons, smearing)
+    rebuilt = to_real_space(density, points, weights, _pairs(sample), mesh)
+    return float(np.abs(rebuilt - sample.operators["density"].values).max())
+
+
+def _pairs(sample: Sample) -> PairBlocks:
+    operator = sample.operators["overlap"]
+    return PairBlocks(operator.pair_index, operator.pair_shift, sample.basis.sizes(sample.atoms.numbers))

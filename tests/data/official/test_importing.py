@@ -102,7 +102,7 @@ def test_part_of_a_dynamic_set_needs_row_numbers(dynamic):
 
 
 def test_first_rows_of_a_dynamic_set(dynamic):
-    copy = open_copy(load_official("qh9-dynamic-100k-geo"), dynamic, given="first")
+    copy = open_copy(load_official("qh9-dynamic-100k-geo"), dynamic, known="first")
     for split, part in (("train", slice(0, 80)), ("val", slice(80, 90)), ("test", slice(90, 100))):
         expected = [f"90210_{f}" for f in np.random.RandomState(99).permutation(100)[part]]
         expected += [f"17_{f}" for f in np.random.RandomState(199).permutation(100)[part]]
@@ -111,7 +111,7 @@ def test_first_rows_of_a_dynamic_set(dynamic):
 
 def test_given_rows_of_a_dynamic_set(dynamic):
     rows = np.concatenate([np.arange(500, 600), np.arange(1200, 1300)])
-    copy = open_copy(load_official("qh9-dynamic-300k-mol"), dynamic, given=rows)
+    copy = open_copy(load_official("qh9-dynamic-300k-mol"), dynamic, known=rows)
     whole = official_indices(load_official("qh9-dynamic-300k-mol").splits)
     owner = {m: split for split, members in whole.items() for m in (members // 100).tolist()}
     assert set(copy.members) == {owner[5], owner[12]}
@@ -129,7 +129,7 @@ def test_given_rows_of_a_dynamic_set(dynamic):
 )
 def test_wrong_rows_are_refused(dynamic, rows, message):
     with pytest.raises(DataError, match=message):
-        open_copy(load_official("qh9-dynamic-100k-geo"), dynamic, given=rows)
+        open_copy(load_official("qh9-dynamic-100k-geo"), dynamic, known=rows)
 
 
 def test_import_is_found_by_name_and_reads_back(stable, shelf):
