@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ import typer
 
 from slembench.cli.options import Committed, ResultsFolder, refuse_options
 from slembench.core.errors import ConfigError
-from slembench.core.progress import progress
 
 ROWS, TERMINAL, FORMS = "Rows", "Shown in the terminal and in --out", "Written instead"
 """Panels of the help page."""
@@ -139,7 +137,7 @@ def _build_site(
 
     board = all_boards(dataset, runs, committed, results)
     roots = [results] if results is not None else asset_roots("results") if committed else []
-    paths = build_site(board, html, results=roots, draw=pictures, progress=partial(progress, description="site"))
+    paths = build_site(board, html, results=roots, draw=pictures)
     typer.echo(f"wrote {html / 'index.html'} and {len(paths) - 1} more files")
 
 
@@ -147,17 +145,16 @@ def _write_run_page(run: Path, out: Path | None, runs: list[Path] | tuple[()]) -
     """Page of a run, readable without a network; what is missing is named in the place of its picture."""
     from slembench.core.assets import asset_roots
     from slembench.reports.run_folder import read_run
-    from slembench.reports.run_page import write_report
+    from slembench.reports.run_page import write_run_page
 
     found = read_run(run)
     # Runs whose cost is drawn beside that of this one: the shipped ones always count.
     shipped = [root / "runs" for root in asset_roots("results") if (root / "runs").is_dir()]
-    paths = write_report(
+    paths = write_run_page(
         found,
         (out or found.folder) / "report.html",
         others=[*shipped, *runs],
         pictures=out / "pictures" if out is not None else None,
-        progress=partial(progress, description="pictures"),
     )
     for path in paths:
         typer.echo(f"wrote {path}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -115,7 +114,7 @@ def _predict_split(checkpoint: Path, dataset: str, split: str, out: Path) -> Non
     from slembench.training.checkpoint import load_model
 
     model = load_model(checkpoint)
-    cost = predict(model, load_dataset(dataset), out, split=split, progress=partial(progress, description="predict"))
+    cost = predict(model, load_dataset(dataset), out, split=split)
     _tell(
         f"{cost.structures} structures, {cost.ms_per_atom:.2f} ms and {cost.pairs_per_atom:.0f} pairs per atom, "
         f"{cost.wall_s:.1f} s in all"

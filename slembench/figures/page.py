@@ -5,13 +5,14 @@ Pages of runs, of studies and of the site are rendered here: one way of escaping
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from slembench.core.progress import progress
 from slembench.figures.picture import Picture
 from slembench.figures.style import save, svg_text
 from slembench.tables.cells import Section, grid
@@ -69,7 +70,6 @@ def draw_sections(
     sections: Sequence[PageSection],
     file: Callable[[PageSection, Picture], Path] | None = None,
     formats: Sequence[str] = ("svg", "png"),
-    progress: Callable[[Iterable[tuple[PageSection, Picture]]], Iterable[tuple[PageSection, Picture]]] = iter,
 ) -> tuple[Drawn, list[Path]]:
     """Draw the pictures of sections, leaving out those that are missing.
 
@@ -77,13 +77,12 @@ def draw_sections(
         sections: of the page.
         file: path without suffix of the files of a picture; None where only the page holds it.
         formats: of the files: "svg", "png" or both.
-        progress: wraps the iteration over sections and pictures.
 
     Returns:
         SVG elements for the page, and the paths of the files.
     """
     drawn, paths = Drawn(), list[Path]()
-    for section, picture in progress([(s, p) for s in sections for p in s.pictures]):
+    for section, picture in progress([(s, p) for s in sections for p in s.pictures], "pictures"):
         if picture.draw is None:
             continue
         figure = picture.draw()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from slembench.core.config import read_yaml
 from slembench.core.errors import ConfigError, DataError
 from slembench.core.files import sha256
-from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
 from slembench.harness.folder import CONFIG_FILE
 from slembench.harness.scoring import Scoring
@@ -91,8 +89,7 @@ def _rescored(
     if not path.is_file():
         if model is None:
             raise ConfigError(f"{folder}: neither {PREDICTIONS_FILE} nor a checkpoint there; give the whole run")
-        progress = partial(bar, text=f"predict {split}")
-        predict(model, scoring.data, path, split=split, model_name=record.model, progress=progress)
+        predict(model, scoring.data, path, split=split, model_name=record.model)
     with read_predictions(path) as predictions:
         about = scoring.write(scoring.evaluate(predictions, split), folder)
     if checks is not None:

@@ -361,7 +361,6 @@ class Run:
             split=split,
             model_name=self.settings.source,
             precision=result.matmul_precision,
-            progress=partial(bar, text=f"predict {split}"),
         )
         write_text(cost_path, json.dumps(asdict(cost)) + "\n")
         logger.info("predicted: %s, %d structures, %.2f ms per atom", split, cost.structures, cost.ms_per_atom)

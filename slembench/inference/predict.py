@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from slembench.core.errors import ConfigError
+from slembench.core.progress import progress
 from slembench.data import Dataset
 from slembench.data.graph import OperatorGraph, build_graph
 from slembench.inference.chunked import features
@@ -66,7 +67,6 @@ def predict(
     ids: Sequence[str] | None = None,
     model_name: str | None = None,
     precision: str | None = None,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> InferenceCost:
     """Predict a split of a data set and write the predictions file.
 
@@ -78,7 +78,6 @@ def predict(
         ids: structures to predict; by default all of the split.
         model_name: name of the model in the file; by default ``model.name``.
         precision: precision word of float32 products; see `slembench.training.numerics`.
-        progress: wraps the iteration over ids (a progress bar).
 
     Raises:
         ConfigError: the model's basis or cutoffs are not those of the data set.
@@ -99,7 +98,7 @@ def predict(
             energy_unit=dataset.card.units.energy,
         ) as writer,
     ):
-        for structure in progress(wanted):
+        for structure in progress(wanted, f"predict {split}"):
             sample = dataset.sample(structure)
             begun = time.perf_counter()
             graph = build_graph(sample.atoms, model.cutoffs, model.layout, dtype=torch.float64)

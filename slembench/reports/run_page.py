@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,9 @@ LEGEND = (
     "are averaged."
 )
 
-Track = Callable[[Iterable[tuple[PageSection, Picture]]], Iterable[tuple[PageSection, Picture]]]
-
 
 @dataclass(frozen=True)
-class Report:
+class RunPage:
     """Everything that a page of a run shows.
 
     Attributes:
@@ -50,13 +48,12 @@ class Report:
     drawn: Drawn
 
 
-def write_report(
+def write_run_page(
     run: RunFolder,
     out: str | Path,
     *,
     others: Sequence[str | Path] = (),
     pictures: str | Path | None = None,
-    progress: Track = iter,
 ) -> list[Path]:
     """Write the page of a run, and each picture by itself where that is wanted.
 
@@ -65,7 +62,6 @@ def write_report(
         out: HTML file, written atomically.
         others: folders with other runs, for accuracy against cost.
         pictures: folder for SVG and PNG files of every picture.
-        progress: wraps the iteration over (section, picture) while they are drawn.
 
     Returns:
         Paths of the files.
@@ -73,36 +69,31 @@ def write_report(
     Raises:
         DataError: a table or record that is not readable. Missing inputs are no error: the page says what is missing.
     """
-    report, paths = read_report(run, others=others, pictures=pictures, progress=progress)
-    page = (
-        html_environment("slembench.reports")
-        .get_template(TEMPLATE)
-        .render(
-            title=run.record.name,
-            record=run.record,
-            about=report.about,
-            sections=report.sections,
-            drawn=report.drawn,
-            settings=report.settings,
-        )
+    page, paths = draw_run_page(run, others=others, pictures=pictures)
+    template = html_environment("slembench.reports").get_template(TEMPLATE)
+    text = template.render(
+        title=run.record.name,
+        record=run.record,
+        about=page.about,
+        sections=page.sections,
+        drawn=page.drawn,
+        settings=page.settings,
     )
-    return [write_text(out, page + "\n"), *paths]
+    return [write_text(out, text + "\n"), *paths]
 
 
-def read_report(
+def draw_run_page(
     run: RunFolder,
     *,
     others: Sequence[str | Path] = (),
     pictures: str | Path | None = None,
-    progress: Track = iter,
-) -> tuple[Report, list[Path]]:
+) -> tuple[RunPage, list[Path]]:
     """What the page of a run shows, with all pictures drawn, and the paths of those that were written.
 
     Args:
         run: the run.
         others: folders with other runs, for accuracy against cost.
         pictures: folder for SVG and PNG files of every picture.
-        progress: wraps the iteration over (section, picture) while they are drawn.
 
     Raises:
         DataError: a table or record that is not readable.
@@ -112,8 +103,8 @@ def read_report(
     def file(section: PageSection, picture: Picture) -> Path:
         return Path(str(pictures)) / section.title.replace(" ", "-") / picture.name
 
-    drawn, paths = draw_sections(sections, None if pictures is None else file, progress=progress)
-    return Report(tuple(_about(run.record)), _settings(run.record), tuple(sections), drawn), paths
+    drawn, paths = draw_sections(sections, None if pictures is None else file)
+    return RunPage(tuple(_about(run.record)), _settings(run.record), tuple(sections), drawn), paths
 
 
 def _sections(run: RunFolder, others: Sequence[str | Path]) -> list[PageSection]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import ase
 
 from slembench.core.errors import ConfigError
 from slembench.core.files import sha256
-from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
 from slembench.harness import Run, RunConfig, prepare
 from slembench.harness.scoring import Scoring, hardware, versions
@@ -105,8 +104,7 @@ class ModelUnderTest:
         model, folder = load_model(checkpoint), self.folder / split
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / PREDICTIONS_FILE
-        progress = partial(bar, text=f"predict {split}")
-        cost = predict(model, self.data, path, split=split, model_name=self.source, progress=progress)
+        cost = predict(model, self.data, path, split=split, model_name=self.source)
         scoring = self._scoring(model.targets)
         with read_predictions(path) as predictions:
             about = scoring.write(scoring.evaluate(predictions, split), folder)

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from slembench.reports.run_folder import read_run
-from slembench.reports.run_page import write_report
+from slembench.reports.run_page import write_run_page
 
 pytestmark = pytest.mark.usefixtures("found")
 
@@ -28,7 +28,7 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def page(crystal_run, found, tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("page")
-    paths = write_report(read_run(crystal_run), tmp_path / "page.html", others=[crystal_run])
+    paths = write_run_page(read_run(crystal_run), tmp_path / "page.html", others=[crystal_run])
     return paths, paths[0].read_text()
 
 
@@ -61,15 +61,15 @@ def record_alone(crystal_run, tmp_path):
 
 
 def test_words_of_others_are_escaped(record_alone, tmp_path):
-    text = write_report(read_run(record_alone), tmp_path / "page.html")[0].read_text()
+    text = write_run_page(read_run(record_alone), tmp_path / "page.html")[0].read_text()
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
 
 
 def test_a_record_alone_gives_the_same_page_every_time(record_alone, tmp_path):
-    first, *pictures = write_report(read_run(record_alone), tmp_path / "page.html", pictures=tmp_path / "p")
+    first, *pictures = write_run_page(read_run(record_alone), tmp_path / "page.html", pictures=tmp_path / "p")
     text = first.read_text()
-    assert text == write_report(read_run(record_alone), tmp_path / "again.html")[0].read_text()
+    assert text == write_run_page(read_run(record_alone), tmp_path / "again.html")[0].read_text()
     assert [path.relative_to(tmp_path / "p").as_posix() for path in pictures] == [
         "split-test/cost.svg",
         "split-test/cost.png",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from slembench.core.progress import progress
 from slembench.leaderboard import Leaderboard
 from slembench.leaderboard.export import FORMATS, STEM
 from slembench.reports.site.board_pages import board_pages, home_page
@@ -24,7 +25,6 @@ def build_site(
     *,
     results: Sequence[Path] = (),
     draw: bool = True,
-    progress: Callable[[Iterable[Path]], Iterable[Path]] = iter,
 ) -> list[Path]:
     """Write the site.
 
@@ -36,7 +36,6 @@ def build_site(
         out: folder; made where it is missing.
         results: folders of results whose studies are shown.
         draw: draw the pictures of data sets.
-        progress: wraps the iteration over the files as they are written.
 
     Returns:
         Paths of all files of the site.
@@ -45,7 +44,7 @@ def build_site(
         DataError: a record, table or card that is refused.
     """
     site = Site(Path(out), leaderboard, Urls(tuple(group_tasks(leaderboard.boards))))
-    paths = list(progress(_write(site, results, draw)))
+    paths = list(progress(_write(site, results, draw), "files"))
     # only HTML, only in these folders: whatever else lies in ``out`` (a .git, a CNAME) is not ours to remove
     for folder in ("boards", "runs", "models", "datasets", "studies"):
         for path in (site.out / folder).rglob("*.html"):

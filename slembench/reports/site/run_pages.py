@@ -13,7 +13,7 @@ from slembench.leaderboard.facts import inputs
 from slembench.leaderboard.runs import Entry
 from slembench.leaderboard.sections import score_cell, score_column
 from slembench.reports.run_folder import RunFolder, SplitResult
-from slembench.reports.run_page import read_report
+from slembench.reports.run_page import draw_run_page
 from slembench.reports.site.writer import Site
 from slembench.submission.submission import SUBMISSION_FILE, Submission, read_submission
 from slembench.tables.cells import Cell, Column, Section
@@ -32,7 +32,7 @@ def _run_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
         return path
     first = entries[0].runs[0]
     splits = tuple(SplitResult(entry.runs[0].folder, entry.record) for entry in entries)
-    report, _ = read_report(RunFolder(first.folder.parent, splits))
+    page, _ = draw_run_page(RunFolder(first.folder.parent, splits))
     record = first.record
     state = first.state if first.state.kind != "active" else None
     about = [("data set", record.dataset), ("given", inputs(entries[0])), ("evidence", entries[0].evidence)]
@@ -42,10 +42,10 @@ def _run_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
         source=source,
         title=f"{record.name}: {record.model} on {record.dataset}",
         ranks=site.table(_ranks(site, key), caption="Where it stands"),
-        about=[*about, *_stated_facts(first.folder), *report.about[1:]],
-        settings=report.settings,
-        sections=report.sections,
-        drawn=report.drawn,
+        about=[*about, *_stated_facts(first.folder), *page.about[1:]],
+        settings=page.settings,
+        sections=page.sections,
+        drawn=page.drawn,
         state=state,
     )
 
