@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 
 from slembench.operators.orbitals import FloatArray
@@ -277,4 +276,6 @@ def rank_correlation(spread: FloatArray, error: FloatArray) -> float:
     """
     if len(spread) < 3 or np.ptp(spread) == 0 or np.ptp(error) == 0:
         return float("nan")
-    return float(scipy.stats.spearmanr(spread, error).statistic)
+    from scipy.stats import spearmanr  # takes longer to import than all else here, and few evaluations need it
+
+    return float(spearmanr(spread, error).statistic)
