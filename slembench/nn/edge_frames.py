@@ -12,7 +12,7 @@ import torch
 
 from slembench.nn.channels import Channels
 from slembench.nn.frames import Frames, FrameState, NodeState
-from slembench.nn.kernels.matmul import matmul_t, raw_matmul
+from slembench.nn.kernels.matmul import matmul, matmul_t, raw_matmul
 
 
 class PairGroups:
@@ -105,7 +105,7 @@ class EdgeFrames:
         if total is not None and self.groups.slots is None:
             raw_matmul(rows, operand, total.view(atoms, rows.shape[1], width))
             return total
-        padded = raw_matmul(rows, operand).view(atoms, self.groups.width, *shape[1:])
+        padded = matmul(rows, operand).view(atoms, self.groups.width, *shape[1:])
         part = self.groups.unpad(padded)
         return part if total is None else total.add_(part)
 

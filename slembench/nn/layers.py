@@ -273,11 +273,14 @@ def gate(
     n_gates = channels.total - channels.scalars
     first = state[0] if weights is None else state[0] * weights[0]
     factors = factors or ActivationFactors()
-    gates = torch.sigmoid(first[:, :n_gates]) * factors.sigmoid
-    scalars = nn.functional.silu(first[:, n_gates : n_gates + channels.scalars]) * factors.silu
+    # split, not slices: the backward pass of each slice would fill a whole tensor with zeros
+    gates, scalars, others = torch.split(first, [n_gates, channels.scalars, n_gates], dim=1)
+    gates, scalars = torch.sigmoid(gates), nn.functional.silu(scalars)
+    if factors != (1.0, 1.0):
+        gates, scalars = gates * factors.sigmoid, scalars * factors.silu
     if after is not None:
         scalars, gates = scalars * after[:, : channels.scalars], gates * after[:, channels.scalars :]
-    result = [torch.cat([scalars, first[:, n_gates + channels.scalars :] * gates], dim=1)]
+    result = [torch.cat([scalars, others * gates], dim=1)]
     for m, tensor in enumerate(state[1:], start=1):
         factor = gates[:, channels.first(m) - channels.scalars :]
         result.append(scale_both(tensor, factor if weights is None else factor * weights[m]))

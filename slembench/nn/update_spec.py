@@ -60,6 +60,20 @@ class UpdateInputs:
             self.residual, self.residual_mixing,
         ]  # fmt: skip
 
+    def rows(self, rows: slice) -> UpdateInputs:
+        """What is read after the product, for some of the P rows; without the product's own inputs."""
+        return UpdateInputs(
+            operands=[],
+            states=[],
+            matrices=[],
+            bias=[],
+            radial=[self.radial[0][rows], *self.radial[1:]] if self.radial else [],
+            mixing=self.mixing,
+            weights=[self.weights[0][rows], self.weights[1]],
+            residual=[tensor[rows] for tensor in self.residual],
+            residual_mixing=self.residual_mixing,
+        )
+
     @classmethod
     def of_flat(cls, counts: Sequence[int], tensors: Sequence[Tensor]) -> UpdateInputs:
         """Inverse of `flat`."""
@@ -99,7 +113,7 @@ class UpdateSpec:
         total = sum(self.width(m) * (2 if m else 1) for m in range(self.output.lmax + 1))
         rows = max(LEAST_ROWS, CHUNK // max(1, total)) if like.device.type == "cpu" else max(1, n)
         rows = max(1, math.ceil(n / max(1, math.ceil(n / rows))))  # chunks of one size
-        for start in range(0, n, rows):
+        for start in range(0, max(1, n), rows):  # one empty chunk where there are no pairs
             yield slice(start, min(n, start + rows))
 
 

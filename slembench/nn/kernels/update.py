@@ -36,58 +36,58 @@ class _Update(ctypes.Structure):
         *((name, _Integers) for name in ("inner", "columns", "places")),
         *((name, _Pointers) for name in ("state", "old_state", "product", "latents", "result")),
         ("kept", ctypes.c_void_p),
-        *((name, _Pointers) for name in ("of_state", "of_old_state", "of_product", "of_latents", "slope")),
-        ("of_kept", ctypes.c_void_p),
+        *((name, _Pointers) for name in ("grad_state", "grad_old_state", "grad_product", "grad_latents", "grad")),
+        ("grad_kept", ctypes.c_void_p),
         ("sums", ctypes.c_void_p),
     )
 
 
 def run_forward(
-    inputs: UpdateInputs, shape: UpdateSpec, product: list[Tensor], result: list[Tensor], scalars: Tensor
+    inputs: UpdateInputs, spec: UpdateSpec, product: list[Tensor], result: list[Tensor], scalars: Tensor
 ) -> None:
     """Write the result.
 
     Args:
         inputs: of the update; all tensors contiguous, float32, on a CPU.
-        shape: of the update.
+        spec: of the update.
         product: (P, M_0), (P, 2, M_m) | what ends and bias contribute; changed.
         result: (P, C_0), (P, 2, C_m) | written.
         scalars: (P, scalars) | written: the true scalars before channel weights and residual.
     """
-    update = _filled(inputs, shape, product)
+    update = _filled(inputs, spec, product)
     update.result, update.kept = _pointers(result), scalars.data_ptr()
     _run("update_forward", update)
 
 
 def run_backward(
     inputs: UpdateInputs,
-    shape: UpdateSpec,
+    spec: UpdateSpec,
     product: list[Tensor],
-    slope: list[Tensor],
-    of_scalars: Tensor | None,
-    of_product: list[Tensor],
+    grad: list[Tensor],
+    grad_scalars: Tensor | None,
+    grad_product: list[Tensor],
 ) -> UpdateInputs:
     """Gradients of all inputs but the operands.
 
     Args:
         inputs: of the update.
-        shape: of the update.
+        spec: of the update.
         product: as given forward.
-        slope: gradients of the result.
-        of_scalars: gradient of the scalars, or None.
-        of_product: gradients of the product, written.
+        grad: gradients of the result.
+        grad_scalars: gradient of the scalars, or None.
+        grad_product: gradients of the product, written.
 
     Returns:
         Gradients; no operands.
     """
-    update, given = _filled(inputs, shape, product), _parameters(inputs)
+    update, given = _filled(inputs, spec, product), _parameters(inputs)
     sums = product[0].new_zeros(torch.get_num_threads(), update.numbers)
     states, old = ([torch.empty_like(t) for t in part] for part in (inputs.states, inputs.residual))
     latents = [torch.empty_like(t) for t in (*inputs.radial[:1], inputs.weights[0])]
-    update.of_state, update.of_old_state = _pointers(states), _pointers(old)
-    update.of_latents = _pointers([latents[0], latents[-1]])
-    update.of_product, update.slope, update.sums = _pointers(of_product), _pointers(slope), sums.data_ptr()
-    update.of_kept = None if of_scalars is None else of_scalars.data_ptr()
+    update.grad_state, update.grad_old_state = _pointers(states), _pointers(old)
+    update.grad_latents = _pointers([latents[0], latents[-1]])
+    update.grad_product, update.grad, update.sums = _pointers(grad_product), _pointers(grad), sums.data_ptr()
+    update.grad_kept = None if grad_scalars is None else grad_scalars.data_ptr()
     _run("update_backward", update)
     total = sums[0] if len(sums) == 1 else sums.sum(dim=0)
     parameters = iter(p.view(t.shape) for p, t in zip(total.split([t.numel() for t in given]), given))
@@ -99,29 +99,29 @@ def run_backward(
 
 def _parameters(inputs: UpdateInputs) -> list[Tensor]:
     """All matrices and biases, in the order of `c/update.c`."""
-    of_mixing = [*inputs.mixing, inputs.weights[1], *inputs.residual_mixing]
-    return [*inputs.matrices, *inputs.bias, *inputs.radial[1:], *of_mixing]
+    mixing = [*inputs.mixing, inputs.weights[1], *inputs.residual_mixing]
+    return [*inputs.matrices, *inputs.bias, *inputs.radial[1:], *mixing]
 
 
-def _filled(inputs: UpdateInputs, shape: UpdateSpec, product: list[Tensor]) -> _Update:
+def _filled(inputs: UpdateInputs, spec: UpdateSpec, product: list[Tensor]) -> _Update:
     """What both directions need."""
     given = _parameters(inputs)
     sizes = [tensor.numel() for tensor in given]
-    top = max(shape.output.lmax, shape.old.lmax)
+    top = max(spec.output.lmax, spec.old.lmax)
     return _Update(
         rows=len(product[0]),
         threads=torch.get_num_threads(),
-        top=shape.output.lmax,
-        scalars=shape.output.scalars,
+        top=spec.output.lmax,
+        scalars=spec.output.scalars,
         states=len(inputs.states),
         old=len(inputs.residual),
         hidden=inputs.radial[1].shape[1] if inputs.radial else 0,
         bias=len(inputs.bias),
         old_bias=max(0, len(inputs.residual_mixing) - 1),
         numbers=sum(sizes),
-        eps=shape.eps,
-        output=_feature(shape.output, shape.output, top),
-        before=_feature(shape.old, shape.output, top),
+        eps=spec.eps,
+        output=_feature(spec.output, spec.output, top),
+        before=_feature(spec.old, spec.output, top),
         parameters=_pointers(given),
         inner=_integers([tensor.shape[0] for tensor in given]),
         columns=_integers([tensor.shape[-1] for tensor in given]),

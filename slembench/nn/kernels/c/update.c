@@ -1,6 +1,6 @@
-/* The update of pair states (nn/update_spec.py says what it computes), some rows after the others, in both directions:
- * what is between the product and the result stays in the cache, and backward all of it is computed again. Sums over rows, the
- * gradients of matrices and biases, are kept for each thread. nn/kernels/update.py fills in `Update`. */
+/* The update of pair states (nn/fused_update.py has the formula), some rows after the others, in both directions: what
+ * is between the product and the result stays in the cache, and backward all of it is computed again. Sums over rows,
+ * the gradients of matrices and biases, are kept for each thread. nn/kernels/update.py fills in `Update`. */
 
 #include "pointwise.h"
 #include "products.h"
@@ -25,8 +25,9 @@ typedef struct {
     const float *const *parameters;
     const i64 *inner, *columns, *places;
     float *const *state, *const *old_state, *const *product, *const *latents, *const *result, *kept;
-    /* gradients: of the inputs, written; of the result, `of_kept` null where there is none; sums of every thread */
-    float *const *of_state, *const *of_old_state, *const *of_product, *const *of_latents, *const *slope, *of_kept, *sums;
+    /* gradients: of the inputs, written; of the result, `grad_kept` null where there is none; sums of every thread */
+    float *const *grad_state, *const *grad_old_state, *const *grad_product, *const *grad_latents;
+    float *const *grad, *grad_kept, *sums;
 } Update;
 
 /* A matrix, or a block of it */
@@ -44,12 +45,12 @@ typedef struct {
     float *packed;
 } Plan;
 
-/* What is computed for some rows. Forward ends before `of_first`. */
+/* What is computed for some rows. Forward ends before `grad_first`. */
 typedef struct {
     Shape shape;
     i64 row;
     float *first, *hidden, *radial, *weights, **product, **gated, **mixed;
-    float *of_first, *of_hidden, *of_radial, *of_weights, **of_product, **of_gated;
+    float *grad_first, *grad_hidden, *grad_radial, *grad_weights, **grad_product, **grad_gated;
 } Block;
 
 static i64 most(i64 a, i64 b) { return a > b ? a : b; }
@@ -66,10 +67,10 @@ static void apply(const Map *map, i64 rows, const float *from, i64 step, float *
 }
 
 /* Gradient of what `apply` reads, written, and of the matrix, added to the sums */
-static void apply_back(const Map *map, i64 rows, const float *from, i64 step, const float *slope, i64 step_to,
-                       float *of_from, float *sums) {
-    rows_by_packed(rows, map->columns, map->inner, slope + map->to, step_to, map->back, of_from + map->from, step, 0);
-    sum_of_outer(rows, map->inner, map->columns, from + map->from, step, slope + map->to, step_to, sums + map->place,
+static void apply_back(const Map *map, i64 rows, const float *from, i64 step, const float *grad, i64 step_to,
+                       float *grad_from, float *sums) {
+    rows_by_packed(rows, map->columns, map->inner, grad + map->to, step_to, map->back, grad_from + map->from, step, 0);
+    sum_of_outer(rows, map->inner, map->columns, from + map->from, step, grad + map->to, step_to, sums + map->place,
                  map->step, 1);
 }
 
@@ -148,9 +149,9 @@ static void lay_out(const Update *u, const Plan *p, Block *b, float *scratch, in
     for (i64 m = 0; m <= u->top; m++) b->gated[m] = cut(&scratch, parts(m) * width(&u->output, m));
     for (i64 m = 0; m <= u->top; m++) b->mixed[m] = cut(&scratch, parts(m) * width(&u->output, m));
     if (!back) return;
-    b->of_first = cut(&scratch, u->hidden), b->of_hidden = cut(&scratch, u->hidden);
-    b->of_radial = cut(&scratch, p->radial), b->of_weights = cut(&scratch, p->weights);
-    for (i64 m = 0; m <= u->top; m++) b->of_gated[m] = cut(&scratch, parts(m) * width(&u->output, m));
+    b->grad_first = cut(&scratch, u->hidden), b->grad_hidden = cut(&scratch, u->hidden);
+    b->grad_radial = cut(&scratch, p->radial), b->grad_weights = cut(&scratch, p->weights);
+    for (i64 m = 0; m <= u->top; m++) b->grad_gated[m] = cut(&scratch, parts(m) * width(&u->output, m));
 }
 
 /* Numbers of the product for one pair and m: gates stand in front of m = 0 */
@@ -211,59 +212,59 @@ static void add_rows(i64 rows, const float *values, i64 step, i64 columns, float
 }
 
 /* Gradients of the old state and its map. */
-static void residual_back(const Update *u, const Plan *p, const Block *b, float *const *slope, float *sums) {
+static void residual_back(const Update *u, const Plan *p, const Block *b, float *const *grad, float *sums) {
     i64 n = b->shape.rows;
     for (i64 m = 0; m < u->old; m++) {
         i64 step = width(&u->before, m), row = parts(m) * step;
         for (i64 g = 0; g < u->before.groups; g++)
             apply_back(p->residual + m * u->before.groups + g, parts(m) * n, at(u->old_state, m, b->row, row), step,
-                       slope[m], width(&u->output, m), at(u->of_old_state, m, b->row, row), sums);
+                       grad[m], width(&u->output, m), at(u->grad_old_state, m, b->row, row), sums);
     }
-    if (u->old_bias) add_rows(n, slope[0], u->output.channels, u->scalars, sums + u->places[p->old_bias]);
+    if (u->old_bias) add_rows(n, grad[0], u->output.channels, u->scalars, sums + u->places[p->old_bias]);
 }
 
 /* Gradients of the network of the radial weights from those of its values. */
 static void radial_back(const Update *u, const Plan *p, const Block *b, float *sums) {
     i64 n = b->shape.rows, latent = p->first->inner, *places = (i64 *)u->places + p->norm;
     const float *const *norm = u->parameters + p->norm;
-    apply_back(p->last, n, b->hidden, u->hidden, b->of_radial, p->radial, b->of_hidden, sums);
-    hidden_backward(n, b->first, norm[0], norm[1], norm[2], u->hidden, u->eps, b->of_hidden, b->of_first,
+    apply_back(p->last, n, b->hidden, u->hidden, b->grad_radial, p->radial, b->grad_hidden, sums);
+    hidden_backward(n, b->first, norm[0], norm[1], norm[2], u->hidden, u->eps, b->grad_hidden, b->grad_first,
                     sums + places[0]);
-    apply_back(p->first, n, at(u->latents, 0, b->row, latent), latent, b->of_first, u->hidden,
-               at(u->of_latents, 0, b->row, latent), sums);
+    apply_back(p->first, n, at(u->latents, 0, b->row, latent), latent, b->grad_first, u->hidden,
+               at(u->grad_latents, 0, b->row, latent), sums);
 }
 
 static void backward_block(const Update *u, const Plan *p, Block *b, float *sums) {
     i64 n = b->shape.rows, groups = u->output.groups, latent = p->channels->inner;
-    float *slope[u->top + 1];
+    float *grad[u->top + 1];
     compute(u, p, b);
     for (i64 m = 0; m <= u->top; m++) {
-        slope[m] = at(u->slope, m, b->row, parts(m) * width(&u->output, m));
-        b->of_product[m] = at(u->of_product, m, b->row, product_width(u, m));
+        grad[m] = at(u->grad, m, b->row, parts(m) * width(&u->output, m));
+        b->grad_product[m] = at(u->grad_product, m, b->row, product_width(u, m));
     }
-    residual_back(u, p, b, slope, sums);
-    const float *of_kept = u->of_kept ? u->of_kept + b->row * u->scalars : 0;
-    weigh_backward(&b->shape, (const float **)slope, of_kept, b->mixed, u->parameters[p->mixing_bias], b->weights,
-                   b->of_weights);
-    apply_back(p->channels, n, at(u->latents, 1, b->row, latent), latent, b->of_weights, p->weights,
-               at(u->of_latents, 1, b->row, latent), sums);
+    residual_back(u, p, b, grad, sums);
+    const float *grad_kept = u->grad_kept ? u->grad_kept + b->row * u->scalars : 0;
+    weigh_backward(&b->shape, (const float **)grad, grad_kept, b->mixed, u->parameters[p->mixing_bias], b->weights,
+                   b->grad_weights);
+    apply_back(p->channels, n, at(u->latents, 1, b->row, latent), latent, b->grad_weights, p->weights,
+               at(u->grad_latents, 1, b->row, latent), sums);
     add_rows(n, b->mixed[0], u->output.channels, u->scalars, sums + u->places[p->mixing_bias]);
     for (i64 m = 0; m <= u->top; m++) {
         i64 step = width(&u->output, m);
         for (i64 g = 0; g < groups; g++)
-            apply_back(p->mixing + m * groups + g, parts(m) * n, b->gated[m], step, b->mixed[m], step, b->of_gated[m],
+            apply_back(p->mixing + m * groups + g, parts(m) * n, b->gated[m], step, b->mixed[m], step, b->grad_gated[m],
                        sums);
     }
     const float *radial = u->hidden ? b->radial : 0, *last_bias = u->hidden ? u->parameters[p->last_bias] : 0;
-    gate_backward(&b->shape, (const float **)b->product, radial, last_bias, p->radial, (const float **)b->of_gated,
-                  b->of_product, b->of_radial, u->hidden ? sums + u->places[p->last_bias] : 0);
+    gate_backward(&b->shape, (const float **)b->product, radial, last_bias, p->radial, (const float **)b->grad_gated,
+                  b->grad_product, b->grad_radial, u->hidden ? sums + u->places[p->last_bias] : 0);
     if (u->hidden) radial_back(u, p, b, sums);
-    if (u->bias) add_rows(n, b->of_product[0], product_width(u, 0), product_width(u, 0), sums + u->places[p->bias]);
+    if (u->bias) add_rows(n, b->grad_product[0], product_width(u, 0), product_width(u, 0), sums + u->places[p->bias]);
     for (i64 m = 0; m < u->states; m++) {
         const Map *map = p->states + m;
         i64 r = turns(u, map, m), row = r * map->inner;
-        apply_back(map, r * n, at(u->state, m, b->row, row), map->inner, b->of_product[m], map->columns,
-                   at(u->of_state, m, b->row, row), sums);
+        apply_back(map, r * n, at(u->state, m, b->row, row), map->inner, b->grad_product[m], map->columns,
+                   at(u->grad_state, m, b->row, row), sums);
     }
 }
 
@@ -281,8 +282,8 @@ static int run(const Update *u, int back) {
 #pragma omp parallel for schedule(static, 1) num_threads(u->threads) if (u->threads > 1)
         for (i64 thread = 0; thread < u->threads; thread++) {
             float *lists[5][u->top + 1];
-            Block b = {.product = lists[0], .gated = lists[1], .mixed = lists[2], .of_product = lists[3],
-                       .of_gated = lists[4]};
+            Block b = {.product = lists[0], .gated = lists[1], .mixed = lists[2], .grad_product = lists[3],
+                       .grad_gated = lists[4]};
             lay_out(u, &plan, &b, scratch + thread * size, back);
             i64 end = FIRST_ROW(u->rows, thread + 1, u->threads);
             for (b.row = FIRST_ROW(u->rows, thread, u->threads); b.row < end; b.row += ROWS) {
