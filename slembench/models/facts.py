@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from slembench.core.config import StrictModel, parse_config, read_yaml
 from slembench.core.errors import DataError
 from slembench.models.registry import model_folder, model_names
 
@@ -22,11 +22,7 @@ RECIPE_FILE = "recipe.yaml"
 """File of a model's folder whose key ``description`` says what the model is."""
 
 
-class _StrictPart(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Reach(_StrictPart):
+class Reach(StrictModel):
     """Receptive field of a model; null stands for the whole structure.
 
     Attributes:
@@ -38,7 +34,7 @@ class Reach(_StrictPart):
     pair: float | None = Field(ge=0)
 
 
-class ModelFacts(_StrictPart):
+class ModelFacts(StrictModel):
     """Properties of a model as its recipe builds it for one basis.
 
     The two errors are the largest change of a matrix element when a small cluster without symmetry is rotated
@@ -117,12 +113,9 @@ def read_entry(name: str) -> ModelEntry:
         return ModelEntry(name, None, "", None)
     measured = _read_mapping(folder / EXPECTED_FILE).get("measured")
     if measured is not None:
-        try:
-            measured = ModelFacts.model_validate(measured)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(["measured", *map(str, first["loc"])])
-            raise DataError(f"{folder / EXPECTED_FILE}: key {key!r}: {first['msg']}") from None
+        # under its key, so that an error names the whole path of the key in the file
+        content = {"measured": measured}
+        measured = parse_config(dict[str, ModelFacts], content, folder / EXPECTED_FILE, DataError)["measured"]
     description = _read_mapping(folder / RECIPE_FILE).get("description", "")
     return ModelEntry(name, folder, str(description), measured)
 
@@ -131,10 +124,7 @@ def _read_mapping(file: Path) -> dict[str, Any]:
     """Content of a YAML file; empty where there is no such file."""
     if not file.is_file():
         return {}
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{file}: not readable as YAML: {error}") from error
+    content = read_yaml(file, DataError)
     if not isinstance(content, dict):
         raise DataError(f"{file}: must be a mapping of keys to values")
     return content

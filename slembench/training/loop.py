@@ -1,9 +1,9 @@
-"""The training loop: order, step, validate, checkpoint, until the budget is used up. Reads from top to bottom.
+"""The training loop: step, validate, checkpoint, until the budget is used up. Reads from top to bottom.
 
 Reproducible to the bit on a CPU with the same number of threads: the order of an epoch is a permutation drawn from
-(seed, epoch), everything else that a step reads stands in the checkpoint, and only deterministic algorithms are
-used. A killed run is resumed by calling `train` again with the same folder. (A cosine schedule with a budget of time
-follows the speed of the machine and is the exception.)
+(seed, epoch), everything else that a step reads is in the checkpoint, and only deterministic algorithms are used. A
+run that was killed is resumed by calling `train` again with the same folder, and takes the same steps as one that was
+not. The exception are learning rates that follow a budget of seconds, which depend on the speed of the machine.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from slembench.core.errors import ConfigError
+from slembench.core.progress import ProgressBar
 from slembench.data.graph import OperatorGraph
 from slembench.models.contract import OperatorModel
 from slembench.nn.readout import OperatorFeatures
@@ -38,14 +39,14 @@ from slembench.training.checkpoint import (
 from slembench.training.config import TrainConfig
 from slembench.training.distributed import ProcessGroup, current_process_group, local_device
 from slembench.training.ema import Ema
-from slembench.training.log import Bar, JsonLog, progress_bar
+from slembench.training.log import JsonLog
 from slembench.training.loss import ElementTable, ErrorSums, OperatorLoss, absolute_errors, target_scales
 from slembench.training.numerics import numerics
 from slembench.training.schedule import Elapsed, Schedule, budget_fraction
 from slembench.training.spectral_loss import levels_loss
 
 MAX_SIZES_SAMPLED = 100
-"""Training structures whose sizes decide how products are computed (`matmul_precision`)."""
+"""Training structures whose numbers of atoms and pairs are counted, to choose how matrix products are computed."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -57,14 +58,14 @@ class TrainResult:
     Attributes:
         checkpoint: folder of the best checkpoint (lowest validation loss).
         steps: optimiser steps done in all.
-        structures_seen: structures that went through the model in training, repetitions counted.
+        structures_seen: structures in all training batches together, each as often as it was used.
         wall_s: seconds in the loop, validation included, over all resumed parts.
         cpu_s: CPU seconds of the process in the loop, all threads together.
         best_step: step of the best checkpoint.
         best_loss: its validation loss.
         validation: operator -> MAE over the validation set in the data's unit, at the best checkpoint.
-        peak_memory_bytes: peak resident memory of the process (CPU) or of torch's allocator (GPU).
-        matmul_precision: precision word in force.
+        peak_memory_bytes: peak resident memory of the process (CPU), or peak of torch's allocator (GPU).
+        matmul_precision: active value of ``torch.set_float32_matmul_precision``.
     """
 
     checkpoint: Path
@@ -101,11 +102,16 @@ def train(
         config: the training configuration.
         folder: gets ``log.jsonl`` and ``checkpoint/last``, ``checkpoint/best``.
         source: how `load_model_class` finds the model's class again, for the checkpoints; default ``module:Class``.
-        keep_statistics: leave the model's scales and shifts as they are; of weights that were trained before.
+        keep_statistics: keep the model's scales and shifts, which belong to pretrained weights; else they are fitted.
         progress: show a bar when the output is a terminal.
 
     Raises:
         ConfigError: no graphs, a checkpoint of another model or configuration, or a loss that is not finite.
+
+    Example:
+        Through `slembench.run`, which makes model and graphs, and calls this::
+
+            slembench.run("mos2-mini", "slem", variant="quickstart", stop_after="train", out="runs/first")
     """
     for name, graphs in (("training", train_graphs), ("validation", val_graphs)):
         if not len(graphs):
@@ -116,14 +122,23 @@ def train(
     with numerics(config.device, config.matmul_precision, config.deterministic, sizes, native) as precision:
         run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, group)
         run.start()
-        with progress_bar(1.0, progress and group.is_main) as bar:
+        with ProgressBar("training", 1.0, unit="fraction", show=progress and group.is_main) as bar:
             run.loop(bar)
         return run.result(precision)
 
 
 @dataclass
 class _Run:
-    """State of a training in progress."""
+    """State of a training in progress; see `train` for the first attributes.
+
+    Attributes:
+        step: optimiser steps done.
+        used: fraction of the budget that was used up before the current step.
+        before: steps and seconds of the earlier parts of a resumed training.
+        seen: structures in all training batches so far.
+        memory_before: peak memory of the earlier parts | bytes.
+        best_step, best_loss, validation: step, validation loss and MAE per operator of the best checkpoint.
+    """
 
     model: OperatorModel
     train_graphs: Sequence[OperatorGraph]
@@ -153,6 +168,7 @@ class _Run:
         self.log = JsonLog(self.folder / "log.jsonl")
         self.model.to(self.device, DTYPES[config.dtype])
         self.description = model_description(self.model, self.source)
+        # for dropout and random k-points; the order of structures has generators of its own (`Batches`)
         torch.manual_seed(config.seed)
         last = find_checkpoint(self.folder / "checkpoint" / "last")
         if last is None and not self.keep_statistics:
@@ -162,15 +178,17 @@ class _Run:
         scales = target_scales(self.model.layout, self.train_graphs, operators)
         self.loss = OperatorLoss(self.model.layout, config.loss, scales, like, self.group)
         self.levels = levels_loss(self.model.layout, config.loss, scales, self.device)
+        # validation MAEs are summed in float64 whatever the model's dtype: a float32 sum of 1e7 errors loses digits
         self.score_table = ElementTable(self.model.layout, like.double())
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = self._optimizer()
         self.schedule = Schedule(config, self.model.stages)
+        # before the weights are restored: the average starts from whatever they are, and is restored with them
         self.ema = Ema(self.model, config.ema_decay) if config.ema_decay else None
         if last is not None:
             self._restore(load_checkpoint(last))
         else:
-            self._cut_log(-1)
+            self._cut_log(-1)  # rows of a training that was killed before its first checkpoint
         self._log("resume" if last else "start", self.step, threads=torch.get_num_threads(), scales=scales)
         self.times = self.before.wall_s, self.before.cpu_s
         self.started = time.perf_counter(), time.process_time()
@@ -185,19 +203,21 @@ class _Run:
             eps=settings.eps,
             weight_decay=settings.weight_decay,
             amsgrad=settings.amsgrad,
-            fused=True,
+            fused=True,  # one kernel for all parameters: these models have hundreds of small ones
         )
 
     # -- the loop -------------------------------------------------------------------------------------------
 
     def spent(self) -> Elapsed:
-        """Steps, wall and CPU seconds of the loop, earlier parts included; of several processes as last looked at."""
+        """Steps, wall and CPU seconds of the loop, earlier parts included; in several processes as last measured."""
         if self.group.size == 1:
             self._look_at_clock()
         return Elapsed(self.step, *self.times)
 
     def _look_at_clock(self) -> None:
-        """Wall time of the first process and CPU time of all, the same numbers in all of them."""
+        """Wall time of the main process and CPU time of all, the same numbers in all of them."""
+        # The processes must agree on the numbers: a budget that one sees used up and another not would leave one of
+        # them waiting forever in the next all_reduce, and learning rates would differ.
         wall, cpu = time.perf_counter() - self.started[0], time.process_time() - self.started[1]
         wall, cpu = self.group.sum([wall if self.group.is_main else 0.0, cpu])
         self.times = self.before.wall_s + wall, self.before.cpu_s + cpu
@@ -207,12 +227,13 @@ class _Run:
         self._look_at_clock()
         return budget_fraction(self.config, self.spent()) >= 1
 
-    def loop(self, bar: Bar) -> None:
+    def loop(self, bar: ProgressBar) -> None:
         """Steps until the budget is used up, with a validation and a checkpoint every ``validate_every`` of them."""
         self.model.train()
         done = self.exhausted()
         while not done:
             spent = self.spent()
+            # from the state before the step, so that step 0 of the schedule is the first one and warm-up starts above 0
             lr, self.used = self.schedule.lr(spent), budget_fraction(self.config, spent)
             self.model.set_progress(self.used)
             loss, gradient = self.train_step(self.train_batches.train_batch(self.step, self.config.seed), lr)
@@ -222,12 +243,15 @@ class _Run:
                 self._log_step(loss, gradient, lr)
                 bar.update(budget_fraction(self.config, self.spent()), self._text(loss))
             if done or self.step % self.config.validate_every == 0:
+                # best before last: after a kill between both, the older "last" repeats the steps and the validation,
+                # and its best checkpoint is there (`_restore_best`)
                 self.validate()
                 self.save("last")
                 done = self.exhausted()
 
     def train_step(self, local: LocalBatch, lr: float) -> tuple[Tensor, Tensor | None]:
         """Forward, backward, clip, update; returns the loss and the gradient's norm, both still on the device."""
+        # no float(loss) here: on a GPU it would wait for the device in every step; `_log_step` does it every log_every
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         loss, _ = self.total_loss(local)
@@ -235,6 +259,7 @@ class _Run:
         if local.batch is not None:
             loss.backward()
         self.group.all_reduce_gradients(self.parameters)
+        # after the sum over processes: the norm is that of the gradient of the whole batch, the same everywhere
         clip, norm = self.config.clip_norm, None
         if clip is not None:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, clip, foreach=True)
@@ -255,6 +280,7 @@ class _Run:
             return loss, prediction
         own = torch.zeros((), device=loss.device, dtype=torch.float64)
         if local.batch is not None:
+            # the mean over the local structures, weighted so that the sum over processes is the mean of the whole batch
             own = self.levels(prediction["hamiltonian"], local.batch) * (local.local_size / local.global_size)
         return loss + self.group.all_reduce(own).to(loss), prediction
 
@@ -276,7 +302,7 @@ class _Run:
         """Loss and MAE over the validation set, with the averaged weights if there are any; keeps the best."""
         self.model.eval()
         if self.ema:
-            with self.ema.applied():
+            with self.ema.applied():  # the averaged weights are the ones that predictions will be made with
                 loss, maes = self._score()
         else:
             loss, maes = self._score()
@@ -293,6 +319,7 @@ class _Run:
         loss, sums = 0.0, {name: ErrorSums(0.0, 0.0, 0.0, 0.0) for name in self.model.targets}
         for local in self.val_batches.iter_epoch():
             value, prediction = self.total_loss(local)
+            # weighted by structures: the last batch may be smaller than the others
             loss += float(value) * local.global_size / len(self.val_graphs)
             for name in prediction:
                 assert local.batch is not None
@@ -305,6 +332,7 @@ class _Run:
         if kind == "last":
             optimizer = {**pack_optimizer(self.optimizer), **self._random_states()}
         if self.ema:
+            # model.safetensors holds the average, to predict with; training goes on from the raw weights
             if kind == "last":
                 optimizer |= {f"raw.{name}": weights[name] for name in self.ema.average}
             weights |= self.ema.average
@@ -323,7 +351,7 @@ class _Run:
         self.group.barrier()
 
     def _random_states(self) -> dict[str, Tensor]:
-        """State of every generator of random numbers, of every process."""
+        """State of torch's random number generators in every process; dropout and k-points go on where they stopped."""
         states = {"rng.cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             states["rng.cuda"] = torch.cuda.get_rng_state(self.device)
@@ -342,6 +370,7 @@ class _Run:
         """Continue from ``checkpoint``; refuses one of another configuration, and cuts the log back to its step."""
         state = checkpoint.state
         self._same("training", state["training"], self.config.model_dump(mode="json"))
+        # through JSON, as the stored one went: tuples become lists, integer keys texts
         self._same("model", checkpoint.model, json.loads(json.dumps(self.description)))
         self.model.load_state_dict(checkpoint.weights)
         if self.ema:
@@ -349,6 +378,7 @@ class _Run:
             raw = {name.removeprefix("raw."): t for name, t in checkpoint.optimizer.items() if name.startswith("raw.")}
             self.model.load_state_dict(raw, strict=False)
         unpack_optimizer(self.optimizer, checkpoint.optimizer)
+        # resumed in more processes than before: the additional ones take the first generator's state
         rank = self.group.rank if f"rng.cpu.{self.group.rank}" in checkpoint.optimizer else 0
         torch.set_rng_state(checkpoint.optimizer[f"rng.cpu.{rank}"])
         if self.device.type == "cuda":
@@ -369,7 +399,7 @@ class _Run:
                 )
 
     def _restore_best(self) -> None:
-        """The best checkpoint itself says how good it is (it is written before the last one of the same step)."""
+        """Step, loss and MAE of the best checkpoint, from itself: it may be newer than ``last`` after a kill."""
         best = load_checkpoint(self.folder / "checkpoint" / "best").state["best"]
         self.best_step, self.best_loss, self.validation = best["step"], best["loss"], best["mae"]
 
@@ -377,10 +407,10 @@ class _Run:
         """Bytes, over all resumed parts: peak of torch's allocator on a GPU, of the process's resident memory else."""
         if self.device.type == "cuda":
             return max(self.memory_before, torch.cuda.max_memory_allocated(self.device))
-        return max(self.memory_before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        return max(self.memory_before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)  # KiB on Linux
 
     def result(self, precision: str) -> TrainResult:
-        """Load the best weights into the model and sum up from what the last checkpoint says."""
+        """Load the best weights into the model; totals are those of the last checkpoint."""
         best, last = (self.folder / "checkpoint" / kind for kind in ("best", "last"))
         self.model.load_state_dict(load_checkpoint(best).weights)
         self.model.eval()

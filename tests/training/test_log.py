@@ -1,9 +1,4 @@
-import io
-
-from rich.console import Console
-
-from slembench.training import log as log_module
-from slembench.training.log import JsonLog, progress_bar
+from slembench.training.log import JsonLog
 
 
 def test_rows_read_back_to_the_bit(tmp_path):
@@ -30,19 +25,3 @@ def test_cut_back_drops_later_rows_and_a_torn_line(tmp_path):
 
 def test_no_file_is_an_empty_log(tmp_path):
     assert JsonLog(tmp_path / "none.jsonl").rows() == []
-
-
-def test_bar_is_silent_without_a_terminal(capfd):
-    with progress_bar(10) as bar:
-        bar.update(5, "half way")
-    assert capfd.readouterr() == ("", "")
-
-
-def test_bar_shows_on_a_terminal(monkeypatch):
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=80)
-    monkeypatch.setattr(log_module, "Console", lambda stderr: console)
-    with progress_bar(10) as bar:
-        bar.update(5, "half way")
-    assert "half way" in screen.getvalue()
-    assert "50%" in screen.getvalue()

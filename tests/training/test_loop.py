@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from slembench.core.errors import ConfigError
+from slembench.core.progress import ProgressBar
 from slembench.training import TrainConfig, train
 from slembench.training.checkpoint import load_model
 from slembench.training.log import JsonLog
@@ -144,3 +145,21 @@ def test_losses_on_levels_begin_with_their_part_of_the_budget(toy, train_graphs,
     assert steps[0][:10] == steps[1][:10]
     assert all(a < b for a, b in zip(steps[0][10:], steps[1][10:]))
     assert all(a < b for a, b in zip(*checks))
+
+
+def test_a_bar_follows_the_budget(toy, train_graphs, val_graphs, tmp_path, capsys, monkeypatch):
+    shown = []
+
+    class Bar(ProgressBar):
+        def update(self, completed, description=None, total=None):
+            shown.append((self.show, completed, description))
+            super().update(completed, description, total)
+
+    monkeypatch.setattr("slembench.training.loop.ProgressBar", Bar)
+    train(toy.model(), train_graphs, val_graphs, config(max_steps=4, validate_every=2), tmp_path / "a")
+    assert [(show, completed) for show, completed, _ in shown] == [(True, n / 4) for n in range(1, 5)]
+    assert shown[-1][2].startswith("step 4, loss ")
+    assert "hamiltonian MAE" in shown[-1][2]
+    train(toy.model(), train_graphs, val_graphs, config(max_steps=4), tmp_path / "b", progress=False)
+    assert not shown[-1][0]
+    assert capsys.readouterr() == ("", "")  # no terminal here
