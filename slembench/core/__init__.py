@@ -1,1 +1,1 @@
-"""What everything rests on: errors, files, shipped assets, configuration, messages and progress."""
+"""Base of all packages: errors, files, shipped assets, configuration, logging and progress."""

@@ -17,7 +17,7 @@ KINDS = ("datasets", "baselines", "results")
 USER_DATA_VARIABLE = "SLEMBENCH_DATA"
 """Environment variable with the user's folders of data sets, separated as in PATH; new ones go into the first."""
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[1]  # the folder slembench/ of a checkout or of site-packages
 
 
 def asset_roots(kind: str) -> list[Path]:
@@ -36,7 +36,7 @@ def asset_roots(kind: str) -> list[Path]:
     """
     if kind not in KINDS:
         raise DataError(f"unknown kind of asset {kind!r}; use one of {', '.join(KINDS)}")
-    shipped = _PACKAGE / "_assets"
+    shipped = _PACKAGE / "_assets"  # there in a wheel only
     roots = [(shipped if shipped.is_dir() else _PACKAGE.parent) / kind]
     if kind == "datasets":
         roots += _user_folders() or [folder for folder in [user_data_folder()] if folder.is_dir()]
@@ -55,6 +55,10 @@ def asset_path(kind: str, *parts: str) -> Path:
 
     Raises:
         DataError: nothing there; the message names the places that were searched.
+
+    Example:
+        >>> asset_path("datasets", "mos2-mini", "card.yaml").read_text().splitlines()[0]
+        'name: mos2-mini'
     """
     roots = asset_roots(kind)
     for root in roots:

@@ -7,6 +7,7 @@ class SlembenchError(Exception):
     """Base of all errors the command line turns into one line on stderr and exit code 1."""
 
 
+# also ValueErrors, so that callers who know nothing of slembench catch them as what they are
 class DataError(SlembenchError, ValueError):
     """A data set, card, split or source file is missing, malformed or contradicts itself."""
 

@@ -1,4 +1,4 @@
-"""Writing files and folders so that nothing half-written is ever seen, and their checksums."""
+"""Atomic writing of files and folders (temporary name, then rename), a lock between processes, and checksums."""
 
 from __future__ import annotations
 
@@ -22,10 +22,20 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
     Yields:
         Path to write to. After an error it is gone and ``path`` is as it was.
+
+    Raises:
+        ConfigError: the folder cannot be made.
+
+    Example:
+        >>> with atomic_file("scores.txt") as temporary:
+        ...     _ = temporary.write_text("1.7 meV")
+        >>> Path("scores.txt").read_text()
+        '1.7 meV'
     """
     path, temporary = Path(path), _temporary(path)
     try:
         yield temporary
+        # atomic within a file system: a reader sees the old file or the new one, never a part
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -52,6 +62,7 @@ def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         if path.exists():
+            # a folder cannot be renamed onto one that holds files: the old one steps aside and is removed last
             old = _temporary(path)
             path.rename(old)
             temporary.rename(path)
@@ -64,20 +75,21 @@ def atomic_folder(path: str | Path, replace: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def file_lock(path: str | Path, work: str) -> Iterator[None]:
-    """Only one process at a time is in this block for ``path``; the mark goes with the process, however that ends.
+    """Lock between processes: one at a time is in this block for ``path``. It is released when the process ends.
 
     Args:
-        path: what is worked on; the mark is a file beside it.
-        work: what the others are told, such as "importing into this folder".
+        path: what is worked on; the lock file lies beside it.
+        work: what the process does, for the error of the others, such as "importing into this folder".
 
     Raises:
-        DataError: another process is at it.
+        DataError: another process holds the lock.
     """
     path = Path(path)
     make_parent(path)
     name = path.with_name(f".{path.name}.lock")
     with name.open("w") as mark:
         try:
+            # held by the open file: the system releases it even if the process is killed
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise DataError(f"{path}: another process is {work}; wait for it, or write somewhere else") from error
@@ -95,7 +107,12 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def sha256(path: str | Path) -> str:
-    """sha256 of a file, hexadecimal."""
+    """sha256 of a file, hexadecimal.
+
+    Example:
+        >>> sha256(write_text("empty.txt", ""))[:16]
+        'e3b0c44298fc1c14'
+    """
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -116,4 +133,5 @@ def make_parent(path: str | Path) -> None:
 def _temporary(path: str | Path) -> Path:
     path = Path(path)
     make_parent(path)
+    # in the same folder, since a rename across file systems is a copy; unique, since several processes may write
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")

@@ -165,7 +165,7 @@ def _electrons(operators: Mapping[str, BlockMatrix]) -> float | None:
 
 
 def _levels(operators: Mapping[str, BlockMatrix]) -> str:
-    """What the levels of the Hamiltonian say about its unit, with the reason."""
+    """Energy unit inferred from the levels of the Hamiltonian, with the reason."""
     if "hamiltonian" not in operators:
         return "no Hamiltonian"
     found = energy_evidence(operators["hamiltonian"], operators.get("overlap"))

@@ -20,7 +20,7 @@ from slembench.operators import Operator
 from slembench.operators.orbitals import CONVENTIONS, Basis
 
 FIRST_LINE = "kind: official"
-"""First line of such a card, by which it is told from that of a data set whose data are at hand."""
+"""First line of such a card; the card of a data set with data has another one."""
 
 
 class RemoteFile(StrictModel):

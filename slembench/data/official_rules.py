@@ -22,7 +22,7 @@ Indices = dict[str, IntArray]
 
 
 class _Rule(StrictModel):
-    """What every rule has.
+    """Fields that every split rule has.
 
     Attributes:
         counts: split -> structures of the complete set; asserted.
@@ -130,7 +130,13 @@ def by_sizes(rule: SizesRule, rows: IntArray, atoms: IntArray) -> Indices:
 
 
 def by_shares(rule: SharesRule, count: int) -> Indices:
-    """Positions 0..count-1 divided in the rule's shares; what rounding leaves over belongs to no split."""
+    """Positions 0..count-1 divided in the rule's shares; what rounding leaves over belongs to no split.
+
+    Example:
+        >>> rule = SharesRule(rule="shares", seed=1, shares={"train": 0.6, "test": 0.4}, statement="at random")
+        >>> {name: rows.tolist() for name, rows in by_shares(rule, 5).items()}
+        {'train': [2, 1, 4], 'test': [0, 3]}
+    """
     return _cut(_permutation(rule.seed, count), {name: int(share * count) for name, share in rule.shares.items()})
 
 

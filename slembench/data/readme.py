@@ -30,7 +30,7 @@ def dataset_readme(card: Card, data_file: Path) -> str:
 
 
 def card_tables(card: Card) -> list[str]:
-    """What the card says, one Markdown section each: contents, level of theory, splits, challenging, noise, checks."""
+    """The card as Markdown, one section each: contents, level of theory, splits, challenging, noise, checks."""
     return [
         markdown_table("Contents", _contents(card)),
         markdown_table("Level of theory", card.level_of_theory.model_dump(exclude_none=True)),

@@ -43,7 +43,7 @@ SCALARS = ("electrons", "energy", "fermi_level", "smearing")
 
 @dataclass(frozen=True)
 class Header:
-    """What holds for every structure of a file.
+    """Metadata of a file: what all of its structures share.
 
     Attributes:
         basis: chemical symbol -> shells such as "3s2p2d".

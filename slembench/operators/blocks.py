@@ -410,7 +410,7 @@ class BlockMatrix:
     __rmul__ = __mul__
 
     def _combine(self, other: BlockMatrix, factor: float) -> BlockMatrix:
-        """On the united pair list: ours in our order, then the other's surplus."""
+        """Self + factor * other on the union of the pair lists: own pairs in their order, then additional ones."""
         if not np.array_equal(self.numbers, other.numbers) or self.basis.shells != other.basis.shells:
             raise ValueError("operators of different structures or bases cannot be combined")
         aligned, _, extra = other.align(self.pair_index, self.pair_shift)

@@ -1,4 +1,4 @@
-"""The predictions file: what any model, ours or not, hands in to be scored.
+"""The predictions file: predicted operators of any model, in the form in which they are scored.
 
 One HDF5 file holds the predicted operators of many structures, end to end:
 

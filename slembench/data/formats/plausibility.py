@@ -44,6 +44,13 @@ def length_evidence(numbers: IntArray, positions: FloatArray) -> UnitEvidence:
     Args:
         numbers: (N,) atomic numbers of a molecule.
         positions: (N, 3) in the unit that is asked for.
+
+    Example:
+        >>> h2 = np.array([1, 1])
+        >>> length_evidence(h2, np.array([[0, 0, 0], [0, 0, 0.74]])).unit
+        'Angstrom'
+        >>> length_evidence(h2, np.array([[0, 0, 0], [0, 0, 1.40]])).unit
+        'Bohr'
     """
     if len(numbers) < 2:
         return UnitEvidence(None, "one atom has no bonds")

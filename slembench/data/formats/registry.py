@@ -1,6 +1,6 @@
-"""The formats of other programs: which one a path holds, reading it, writing it.
+"""File formats of other programs: detection, reading, writing.
 
-A format is one module of this package with a `Format` object in `FORMATS`; nothing else has to know of it.
+A format is one module of this package with an entry in `FORMATS`; nothing else has to know of it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from typing import Any
 
 from slembench.core.errors import DataError
 from slembench.data.formats import parquet
-from slembench.data.formats.abacus import reader as abacus
-from slembench.data.formats.deeph import current as deeph_new
+from slembench.data.formats.abacus import reader as abacus_reader
+from slembench.data.formats.deeph import current as deeph_current
 from slembench.data.formats.deeph import legacy as deeph_legacy
-from slembench.data.formats.deeptb import folder as deeptb
+from slembench.data.formats.deeptb import folder as deeptb_folder
 from slembench.data.formats.deeptb import lmdb as deeptb_lmdb
-from slembench.data.formats.molecules import phisnet, schnorb
-from slembench.data.formats.molecules import pyscf as pyscf_chk
+from slembench.data.formats.molecules import phisnet, pyscf, schnorb
 from slembench.data.formats.plausibility import check_physical
-from slembench.data.formats.qh9 import database as qh9
+from slembench.data.formats.qh9 import database as qh9_database
 from slembench.data.formats.safe.sqlite import check_whole, sqlite_files
-from slembench.data.formats.siesta import reader as siesta
+from slembench.data.formats.siesta import reader as siesta_reader
 from slembench.data.sample import Sample
 from slembench.operators import OPERATORS
 
@@ -35,7 +34,7 @@ class Format:
     Attributes:
         name: used on the command line.
         title: one line for people.
-        detect: path -> what speaks for this format (file names or keys that were found); empty if it is not this one.
+        detect: path -> evidence for this format (file names or keys that were found); empty if it is another one.
         read: path -> samples, in canonical order and signs, one after the other; further keywords are its options.
         write: samples, path -> files; None where the format is only read.
         operators: names of the operators that its files can hold.
@@ -62,10 +61,10 @@ FORMATS: dict[str, Format] = {
         Format(
             "deeph-new",
             "DeepH-pack of 2026 (POSCAR, info.json, hamiltonian.h5 ...; eV, Angstrom)",
-            deeph_new.detect,
-            deeph_new.read,
-            deeph_new.write,
-            deeph_new.notes,
+            deeph_current.detect,
+            deeph_current.read,
+            deeph_current.write,
+            deeph_current.notes,
         ),
         Format(
             "deeph-legacy",
@@ -75,16 +74,19 @@ FORMATS: dict[str, Format] = {
             deeph_legacy.write,
         ),
         Format(
-            "abacus", "ABACUS (OUT.* with csr text of H(R), S(R), DM(R); STRU; nspin 1)", abacus.detect, abacus.read
+            "abacus",
+            "ABACUS (OUT.* with csr text of H(R), S(R), DM(R); STRU; nspin 1)",
+            abacus_reader.detect,
+            abacus_reader.read,
         ),
         Format(
             "siesta",
             "SIESTA (HSX, DM; XV beside them; no spin; through sisl)",
-            siesta.detect,
-            siesta.read,
-            notes=siesta.notes,
+            siesta_reader.detect,
+            siesta_reader.read,
+            notes=siesta_reader.notes,
         ),
-        Format("pyscf-chk", "PySCF checkpoint of a restricted molecule (Hartree)", pyscf_chk.detect, pyscf_chk.read),
+        Format("pyscf-chk", "PySCF checkpoint of a restricted molecule (Hartree)", pyscf.detect, pyscf.read),
         Format(
             "schnorb",
             "SchNOrb's MD17 (ASE sqlite; Hartree, Angstrom)",
@@ -102,10 +104,10 @@ FORMATS: dict[str, Format] = {
         Format(
             "deeptb",
             "DeePTB folders (positions.dat or *.traj, basis.dat, hamiltonians.h5 ...; eV or Hartree, Angstrom)",
-            deeptb.detect,
-            deeptb.read,
-            deeptb.write,
-            deeptb.notes,
+            deeptb_folder.detect,
+            deeptb_folder.read,
+            deeptb_folder.write,
+            deeptb_folder.notes,
         ),
         Format(
             "deeptb-lmdb",
@@ -117,10 +119,10 @@ FORMATS: dict[str, Format] = {
         Format(
             "qh9",
             "QH9 (sqlite or LMDB of H, C, N, O, F molecules in def2-SVP; Hartree, Angstrom or Bohr)",
-            qh9.detect,
-            qh9.read,
-            qh9.write,
-            qh9.notes,
+            qh9_database.detect,
+            qh9_database.read,
+            qh9_database.write,
+            qh9_database.notes,
             operators=("hamiltonian",),
         ),
         Format(
@@ -136,14 +138,20 @@ FORMATS: dict[str, Format] = {
 
 
 def detect_format(path: str | Path) -> tuple[Format, list[str]]:
-    """The format of a path and what speaks for it.
+    """Format of a path, with the evidence for it.
 
     Raises:
         DataError: nothing there, no known format, or more than one; a sqlite file that is cut short.
+
+    Example:
+        >>> from slembench.core.assets import asset_path
+        >>> detect_format(asset_path("datasets", "mos2-mini"))[0].name
+        'parquet'
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
+    # every format is asked, not only until one agrees: two that fit are an ambiguity that the user has to decide
     found = [(item, evidence) for item in FORMATS.values() if (evidence := item.detect(path))]
     if not found:
         for file in sqlite_files(path):
@@ -182,6 +190,12 @@ def read_samples(path: str | Path, name: str | None = None, **options: Any) -> I
     Raises:
         DataError: unknown format or option, or whatever is wrong with the files; an overlap that is not positive
             definite.
+
+    Example:
+        >>> from slembench.core.assets import asset_path
+        >>> sample = next(read_samples(asset_path("datasets", "water-qz-mini")))
+        >>> sample.atoms.get_chemical_formula(), sample.info.energy_unit, sorted(sample.operators)
+        ('H2O', 'Hartree', ['density', 'hamiltonian', 'overlap'])
     """
     chosen = find_format(name) if name is not None else detect_format(path)[0]
     given = {key: value for key, value in options.items() if value is not None}
@@ -197,6 +211,13 @@ def write_samples(samples: Iterable[Sample], path: str | Path, name: str) -> Non
 
     Raises:
         DataError: unknown format, one that is only read, or a sample that it cannot hold.
+
+    Example:
+        >>> from slembench.data import load_dataset
+        >>> dataset = load_dataset("mos2-mini")
+        >>> write_samples([dataset.sample(dataset.ids[0])], "deeph", "deeph-new")
+        >>> [file.name for file in sorted(Path("deeph").glob("*/*.h5"))]
+        ['hamiltonian.h5', 'overlap.h5']
     """
     chosen = find_format(name)
     if chosen.write is None:

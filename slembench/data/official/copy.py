@@ -39,7 +39,7 @@ RowSpec = IntArray | Literal["first"] | None
 
 @dataclass(frozen=True)
 class LocalCopy:
-    """What a file or folder holds of an official set.
+    """Structures of an official set in a file or folder.
 
     Attributes:
         path: file or folder.

@@ -116,7 +116,7 @@ def is_page(head: bytes) -> bool:
 
 
 def page_problem(address: str) -> str:
-    """What to do about an address that answers with a page."""
+    """Error text for an address that answers with a web page."""
     return (
         f"{address}: answers with a web page, not with the file: it wants a confirmation or a login; open it in a"
         " browser and save the file"
@@ -205,7 +205,7 @@ def _refuse(address: str, status: int, kind: str) -> None:
 
 
 def _total(answer: Any, done: int) -> int | None:
-    """Bytes of the whole file; None where the answer does not tell, or is not what was asked for."""
+    """Bytes of the whole file; None where the answer does not state them, or is another range than was asked for."""
     if answer.status_code == 206:
         start, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         return int(total) if total.isdigit() and start.startswith(f"{done}-") else None

@@ -50,7 +50,7 @@ def fetch(name: str, address: str | None = None) -> Path:
 
 
 def fetched(name: str) -> Path:
-    """What `fetch` left of an official set, to be imported.
+    """File or folder of an official set that `fetch` downloaded, to be imported.
 
     Raises:
         DataError: it is not there; says how to get it.
@@ -68,7 +68,7 @@ def file_place(card: OfficialCard) -> Path:
 
 
 def instructions(card: OfficialCard) -> str:
-    """What to do to get the published file, one sentence."""
+    """How to get the published file, one sentence."""
     file = card.publication.file
     if file.access == "direct":
         return f"run `slembench data get {card.name}`"

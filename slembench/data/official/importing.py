@@ -242,7 +242,7 @@ def _write_parts(job: ImportJob) -> dict[str, str]:
 
 
 def _resumed(job: ImportJob, state: Path) -> dict[str, Any]:
-    """What an import of the same copy left behind; anything else in its folder is removed."""
+    """State of an interrupted import of the same copy; anything else in its folder is removed."""
     # path, time, ids and card: anything else that changed would mix two imports in one folder
     same = [str(job.copy.path.absolute()), job.copy.path.stat().st_mtime, job.copy.ids, job.card.model_dump_json()]
     stamp = hashlib.sha256(json.dumps(same).encode()).hexdigest()

@@ -54,7 +54,7 @@ class Entry:
 
     @property
     def on_disk(self) -> str:
-        """What is on this machine, in words."""
+        """Availability on this machine, in words."""
         if self.state in ("shipped", "own"):
             return self.state if self.state == "shipped" else "yes"
         if self.state == "imported":

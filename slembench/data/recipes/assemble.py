@@ -57,7 +57,7 @@ class SplitPlan(StrictModel):
 
 
 class Template(StrictModel):
-    """What a data set's card says before anything was measured, and how its structures are divided.
+    """Template of a generated data set: the keys of its card that are known beforehand, and the split plan.
 
     Attributes:
         recipe: module with the function ``plan()`` that makes the structures.

@@ -117,7 +117,12 @@ def debye_displacement(
 
 
 def debye_amplitude(mass: float, debye: float, temperature: float) -> float:
-    """Root mean square displacement along one axis in Angstrom; mass in u, temperatures in K."""
+    """Root mean square displacement along one axis in Angstrom; mass in u, temperatures in K.
+
+    Example:
+        >>> round(debye_amplitude(28.085, debye=543.0, temperature=300.0), 3)  # silicon
+        0.076
+    """
     ratio = debye / temperature
     # Debye function phi(x) = 1/x int_0^x y / (exp(y) - 1) dy; phi / x + 1/4 is the bracket, 1/4 the zero-point motion
     integral, _ = quad(lambda x: x / np.expm1(x) if x else 1.0, 0.0, ratio)

@@ -55,7 +55,7 @@ class Tolerances:
 
 @dataclass(frozen=True)
 class MeshOperators:
-    """What an LCAO code gives for one structure.
+    """Bloch matrices and eigenvalues of one structure from an LCAO program.
 
     Attributes:
         kpoints: (nk, 3) points of the half mesh, then the check points; fractional.

@@ -77,6 +77,10 @@ def by_size(atoms: dict[str, int], sizes: dict[str, tuple[int, int]]) -> Splits:
 
     Raises:
         DataError: a structure of no split or of two, or a split without a structure.
+
+    Example:
+        >>> by_size({"water": 3, "ethanol": 9, "methane": 5}, {"train": (1, 5), "test": (6, 20)})
+        {'train': ['methane', 'water'], 'test': ['ethanol']}
     """
     splits: Splits = {name: [] for name in sizes}
     for identifier, count in sorted(atoms.items()):

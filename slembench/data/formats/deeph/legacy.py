@@ -165,7 +165,7 @@ def _pairs(names: list[str], n_atoms: int, place: str) -> tuple[IntArray, IntArr
 
 
 def _read_info(folder: Path) -> StructureInfo:
-    """Contents of info.json; nothing where it is missing, as in early sets (blocks of twice the size tell spin)."""
+    """Contents of info.json; defaults where it is missing, as in early sets (spin then shows in the block sizes)."""
     file = folder / "info.json"
     if not file.is_file():
         return StructureInfo()

@@ -123,7 +123,7 @@ def unit_evidence(operators: dict[str, BlockMatrix]) -> UnitEvidence:
 
 
 def notes(path: Path) -> list[str]:
-    """What is worth knowing before reading: folders, energy unit with its evidence."""
+    """Summary of a path: folders, energy unit with its evidence."""
     folders = list(set_folders(path))
     lines = [f"{len(folders)} folder(s) of frames"]
     recorded = _recorded_unit(folders[0])

@@ -82,7 +82,7 @@ def read_file(file: Path, unit: EnergyUnit | None = None, basis: Mapping[str, st
 
 
 def notes(path: Path) -> list[str]:
-    """What is worth knowing before reading: frames, energy unit with its evidence, where the shells come from."""
+    """Summary of a path: frames, energy unit with its evidence, where the shells come from."""
     files = lmdb_files(path)
     lines = [f"{sum(len(numbered(LmdbFile(file))) for file in files)} frames in {len(files)} file(s)"]
     first = next(read_file(files[0], "eV"))

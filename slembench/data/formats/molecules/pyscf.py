@@ -171,7 +171,7 @@ def _molecule(
 
 
 def _problem(atm: NDArray[np.int32], bas: NDArray[np.int32], env: FloatArray, n_atoms: int) -> str:
-    """What is wrong with the tables; empty if nothing is."""
+    """Error text for malformed tables; empty if they are sound."""
     if atm.shape != (n_atoms, 6) or bas.ndim != 2 or bas.shape[1:] != (8,) or env.ndim != 1 or not len(bas):
         return f"tables _atm, _bas, _env have the shapes {atm.shape}, {bas.shape}, {env.shape}"
     if not np.isfinite(env).all():

@@ -124,7 +124,7 @@ def read(path: Path, *, overlap: bool = False, length_unit: LengthUnit | None = 
 
 
 def notes(path: Path) -> list[str]:
-    """What is worth knowing of a file before it is read: rows, length unit with its evidence."""
+    """Summary of a file without reading all of it: rows, length unit with its evidence."""
     database = QH9Database(path)
     kind = "geometries of molecular dynamics" if database.dynamic else "molecules"
     return [f"{len(database)} {kind}", f"positions in {database.length_unit}: {database.evidence.reason}"]

@@ -238,7 +238,7 @@ def _in_order(raw: FloatArray, numbers: IntArray) -> FloatArray:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, for messages."""
+    """Type of a value in words, for messages."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.size} {value.dtype}"
     return f"a {value.name}" if isinstance(value, Skipped) else f"a {type(value).__name__}"

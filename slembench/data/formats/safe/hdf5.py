@@ -1,4 +1,4 @@
-"""Text of variable length in HDF5 files: its heaps, looked through before the library reads them.
+"""Variable-length text in HDF5 files: global heaps, checked before the library reads them.
 
 The HDF5 library steps from object to object by the sizes that a heap states and does not end where one of them is
 damaged. Layout ("global heap" of the format's specification): the mark GCOL, a version byte 1, three zero bytes, the

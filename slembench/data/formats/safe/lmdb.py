@@ -187,7 +187,7 @@ class LmdbFile:
 
 @dataclass(frozen=True)
 class _Meta:
-    """What a meta page says about the tree."""
+    """Contents of a meta page: page size, depth, number of entries, root page, transaction."""
 
     page_size: int
     depth: int

@@ -24,7 +24,7 @@ _LITERAL = (
 
 
 class Skipped:
-    """What stands in for a tensor of another library, which is neither read nor built.
+    """Placeholder of a tensor of another library, which is neither read nor built.
 
     Attributes:
         name: the function that the pickle would have called.
@@ -35,14 +35,14 @@ class Skipped:
 
 
 class _Global:
-    """A name in the pickle, never looked up."""
+    """Name of a function or class in the pickle; it is never imported."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 def loads(data: bytes, where: str, *, skip_tensors: bool = False) -> Any:
-    """The object in a pickle, if it consists of numbers, text, bytes, None, plain containers and NumPy arrays.
+    r"""The object in a pickle, if it consists of numbers, text, bytes, None, plain containers and NumPy arrays.
 
     Args:
         data: the pickle; what follows its end is left alone.
@@ -54,6 +54,13 @@ def loads(data: bytes, where: str, *, skip_tensors: bool = False) -> Any:
 
     Raises:
         DataError: any other class or function (named), or a pickle that is cut short or damaged.
+
+    Example:
+        >>> loads(b"(lp0\nI1\naI2\na.", "list.pkl")
+        [1, 2]
+        >>> loads(b"cos\nsystem\n(S'echo harm'\ntR.", "bad.pkl")
+        Traceback (most recent call last):
+        slembench.core.errors.DataError: bad.pkl: the pickle names os.system: refused; NumPy arrays, numbers, text ...
     """
     machine = _Machine(skip_tensors, len(data))
     try:
@@ -87,7 +94,7 @@ class _Machine:
     # -- stack and memo -----------------------------------------------------------------------------------
 
     def _items(self) -> list[Any]:
-        """What lies above the last mark, taken off together with it."""
+        """Pop all items above the last mark, and the mark."""
         place = len(self.stack) - 1
         while self.stack[place] is not _MARK:
             place -= 1

@@ -23,7 +23,7 @@ SPIN = {2: "two collinear spins (H up, H down)", 4: "non-collinear spins", 8: "s
 
 @dataclass(frozen=True)
 class HsxHeader:
-    """What an HSX file says beside the matrices.
+    """Header of an HSX file: everything but the matrices.
 
     Attributes:
         version: 0 (before SIESTA 5, no geometry), 1 or 2.
