@@ -72,6 +72,11 @@ class ProgressBar:
             _Display.close(self._task)
             self._task = None
 
+    @property
+    def shown(self) -> bool:
+        """Whether somebody sees it."""
+        return self._task is not None
+
     def advance(self, amount: float = 1) -> None:
         """So much more is done."""
         self.update(self.completed + amount)
