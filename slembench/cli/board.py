@@ -29,14 +29,23 @@ def board_command(
         bool,
         typer.Option("--all", help="Every counting and average, not only the official ones.", rich_help_panel=TERMINAL),
     ] = False,
-    full: Annotated[
-        bool,
+    columns: Annotated[
+        str,
         typer.Option(
-            "--full",
-            help="Also spectra, blocks, error budget, other splits, physics and costs.",
+            metavar="brief|all",
+            help="brief: one table a task in 80 columns; all: every table with every column.",
             rich_help_panel=TERMINAL,
         ),
-    ] = False,
+    ] = "brief",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The tables of one group alone: main, elements, levels, orbitals, density, budget, blocks, transfer, "
+            "physics, cost, floors, retired, published.",
+            rich_help_panel=TERMINAL,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -58,12 +67,18 @@ def board_command(
         typer.Option(metavar="FILE", help="Overview between the marks of this file.", rich_help_panel=FORMS),
     ] = None,
 ) -> None:
-    """Tables of measured runs, their floors, and published rows; each kind in tables of its own.
+    """Ranked models and their floors, one table of at most 80 columns a task: data set, split and operator.
 
-    Rows are ranked by the official metric of the data set, separately for each data set, split, operator, counting
-    (full or reduced) and average (pooled or per structure). Shown are the official counting and average.
+    Rows are ranked by the official metric of the data set, in its official counting and average.
 
-        slembench board
+        slembench board --dataset mos2-mini
+
+        slembench board --dataset mos2-mini --group levels
+
+        slembench board --dataset mos2-mini --columns all --all
+
+    show the task in brief, the tables of one group, and everything: spectra, blocks, error budget, other splits,
+    physics, costs, published rows, in every counting (full or reduced) and average (pooled or per structure).
 
         slembench board --dataset mos2-mini --runs runs/mine --out tables/
 
@@ -88,14 +103,14 @@ def board_command(
     if html is None:
         refuse_options(context, ["pictures"], "belongs to the site: give --html DIR")
     if given:
-        shown = ["everything", "full", *(["out"] if run is None else ["dataset", "committed", "results"])]
+        shown = ["everything", "columns", "group", *(["out"] if run is None else ["dataset", "committed", "results"])]
         refuse_options(context, shown, f"has no effect on --{given[0]}; leave it out")
     if run is not None:
         _write_run_page(run, out, runs or ())
     elif html is not None:
         _build_site(html, dataset, runs or (), committed, results, pictures)
     else:
-        _show_tables(dataset, runs, committed, results, everything, full, out, readme)
+        _show_tables(dataset, runs, committed, results, everything, columns, group, out, readme)
 
 
 def _show_tables(
@@ -104,7 +119,8 @@ def _show_tables(
     committed: bool,
     results: Path | None,
     everything: bool,
-    full: bool,
+    columns: str,
+    group: str | None,
     out: Path | None,
     readme: Path | None,
 ) -> None:
@@ -115,6 +131,8 @@ def _show_tables(
     from slembench.leaderboard.overview import write_overview
     from slembench.tables.text import rich_group
 
+    if columns not in ("brief", "all"):
+        raise ConfigError(f"--columns {columns}: use brief or all")
     console = Console()
     if readme is not None:
         # Without --runs no run of this machine: the overview of a README is that of the committed results.
@@ -122,7 +140,12 @@ def _show_tables(
         console.print(f"wrote {write_overview(board.boards, readme)}", highlight=False)
         return
     board = all_boards(dataset, runs or None, committed, results)
-    console.print(rich_group(board.sections(everything, full), console.width))
+    if group is not None:
+        sections = board.group(group, everything)
+    else:
+        sections = board.brief(everything) if columns == "brief" else board.sections(everything, full=True)
+    # The brief tables are made for 80 columns, also where the output is a pipe or a file.
+    console.print(rich_group(sections, console.width))
     for path in board.write(out, everything) if out is not None else ():
         console.print(f"wrote {path}", highlight=False)
 

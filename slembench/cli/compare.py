@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from slembench.tables.cells import display_unit, format_value
+
 if TYPE_CHECKING:
     from slembench.results.compare import ScoreDifference, Side
 
@@ -86,10 +88,11 @@ def _show(sides: list[Side], rows: list[ScoreDifference]) -> None:
         table.add_column(heading, justify="right")
     table.add_column("verdict", no_wrap=True)
     for row in rows:
-        factor, unit = (1e3, "meV") if row.unit == "eV" else (1.0, row.unit if row.unit != "1" else "")
+        unit, factor = display_unit(row.unit)
         d = row.paired.difference
-        numbers = [f"{factor * value:.4g}" for value in (row.a, row.b, d.value)]
-        interval = f"[{factor * d.low:.4g}, {factor * d.high:.4g}] {unit}".strip()
+        numbers = [format_value(factor * value) for value in (row.a, row.b, d.value)]
+        ends = f"[{format_value(factor * d.low)}, {format_value(factor * d.high)}]"
+        interval = ends if unit == "1" else f"{ends} {unit}"
         table.add_row(row.score, *numbers, interval, row.verdict)
     console = Console()
     console.print(table)

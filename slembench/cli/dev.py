@@ -11,6 +11,7 @@ import typer
 from slembench.cli.options import ResultsFolder, SolverThreads
 from slembench.core.errors import ConfigError
 from slembench.core.progress import progress
+from slembench.tables.cells import format_score
 
 if TYPE_CHECKING:
     from slembench.results.expected import Finding
@@ -218,8 +219,8 @@ def _show_findings(title: str, findings: list[Finding]) -> None:
         table.add_column(heading, justify="right")
     table.add_column("verdict", no_wrap=True)
     for finding in findings:
-        found = "-" if finding.found is None else f"{finding.found:.4g}"
-        table.add_row(finding.score, f"{finding.expected:.4g} {finding.unit}", found, finding.verdict)
+        found = "-" if finding.found is None else format_score(finding.found, finding.unit)
+        table.add_row(finding.score, format_score(finding.expected, finding.unit), found, finding.verdict)
     Console().print(table)
 
 

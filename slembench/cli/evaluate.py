@@ -13,6 +13,7 @@ import typer
 from slembench.cli.options import AsJson, DatasetName, SolverThreads, refuse_options
 from slembench.core.errors import ConfigError
 from slembench.core.progress import progress
+from slembench.tables.cells import display_unit, format_score, format_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from slembench.data import Dataset
     from slembench.data.card import Card
     from slembench.evaluation import Evaluation
-    from slembench.metrics.scores import Score
     from slembench.predictions import Predictions, PredictionSource
     from slembench.results.record import RunRecord
 
@@ -263,7 +263,7 @@ def score_table(card: Card, split: str, records: Mapping[str, RunRecord]) -> Tab
     names = {score: None for record in records.values() for score in record.scores}
     for score in official_scores(card, list(names)):
         values = [record.scores.get(score) for record in records.values()]
-        table.add_row(score, *(f"{v.value:.4g} {v.unit}" if v else "-" for v in values))
+        table.add_row(score, *(format_score(v.value, v.unit) if v else "-" for v in values))
     return table
 
 
@@ -334,20 +334,14 @@ def _show(data: Dataset, results: list[Evaluation], everything: bool) -> None:
     for result in results:
         table.add_column(result.model, justify="right")
     for name in names:
-        values = [_text(result.scores[name]) if name in result.scores else "-" for result in results]
+        scores = [result.scores.get(name) for result in results]
+        values = [format_score(score.value, score.unit) if score else "-" for score in scores]
         table.add_row(f"{name} *" if name in marked else name, *values)
     console = Console()
     console.print(table)
     console.print(f"Official: {', '.join(official.metrics)}; counting {official.counting}, average {official.average}.")
     for line in _problems(results):
         console.print(line, highlight=False)
-
-
-def _text(score: Score) -> str:
-    """Value with its unit; energies in eV are shown in meV."""
-    if score.unit == "eV":
-        return f"{1000 * score.value:.4g} meV"
-    return f"{score.value:.4g}" if score.unit == "1" else f"{score.value:.4g} {score.unit}"
 
 
 def _problems(results: list[Evaluation]) -> list[str]:
@@ -378,16 +372,17 @@ def _few(items: list[str]) -> str:
 
 
 def _markdown(summary: pd.DataFrame, unit: str) -> str:
-    """Summary as a Markdown table; energies in thousandths of the unit of the data."""
+    """Summary as a Markdown table, energies in the unit in which scores are shown."""
+    word, factor = display_unit(unit)
     heads = (
-        "from", "molecules", f"energy error, m{unit}", f"that of the guess, m{unit}", "iterations", "from the guess",
+        "from", "molecules", f"energy error, {word}", f"that of the guess, {word}", "iterations", "from the guess",
         "ratio", "lowest - highest ratio", "optimal ratio", "error level",
     )  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in summary.to_dict("records"):
         cells = (
             f"{row['model']}, {row['operator']}", f"{row['converged']} of {row['molecules']} converged",
-            f"{1e3 * row['energy_error']:.3f}", f"{1e3 * row['energy_error_guess']:.1f}",
+            format_value(factor * row["energy_error"]), format_value(factor * row["energy_error_guess"]),
             f"{row['scf_iterations']:.2f}", f"{row['scf_iterations_guess']:.2f}", f"{row['scf_ratio']:.3f}",
             f"{row['lowest_ratio']:.3f} - {row['highest_ratio']:.3f}", f"{row['scf_ratio_optimal']:.3f}",
             f"{row['scf_error_level']:.3f}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,7 @@ from slembench.leaderboard.boards import Board, Official, build_boards, official
 from slembench.leaderboard.export import LONG_COLUMNS, long_rows, write_exports
 from slembench.leaderboard.published import published_section
 from slembench.leaderboard.runs import Run, collect_runs
-from slembench.leaderboard.sections import board_sections
+from slembench.leaderboard.sections import board_sections, brief_section
 from slembench.results.index import State, states
 from slembench.results.published import load_published, related_sets
 from slembench.tables.cells import Section
@@ -56,6 +56,28 @@ class Leaderboard:
             sections += self.published[dataset]
         return sections
 
+    def brief(self, everything: bool = False) -> list[Section]:
+        """One table a task, at most 80 characters wide: models by rank, then floors.
+
+        Args:
+            everything: also the countings and averages that are not official; their titles name them.
+        """
+        chosen = [board for board in self.boards if everything or (board.is_official and board.is_current)]
+        sections = [brief_section(board) for board in chosen if board.models or board.floors]
+        return [replace(s, title=b.title) if everything else s for s, b in zip(sections, chosen)]
+
+    def group(self, name: str, everything: bool = False) -> list[Section]:
+        """The tables of one group alone, such as "levels", "physics", "cost", "floors" or "published".
+
+        Raises:
+            ConfigError: no table of that group; names those there are.
+        """
+        sections = self.sections(everything, full=True)
+        names = list(dict.fromkeys(section.group for section in sections))
+        if name not in names:
+            raise ConfigError(f"--group {name}: no such group of tables here; there are: {', '.join(names)}")
+        return [section for section in sections if section.group == name]
+
     def frame(self) -> pd.DataFrame:
         """Every score of every row as a long table, units as in the records; without published rows.
 
@@ -64,9 +86,9 @@ class Leaderboard:
         """
         return pd.DataFrame(long_rows(self.boards), columns=list(LONG_COLUMNS))
 
-    def text(self, everything: bool = False, width: int = 160, full: bool = False) -> str:
-        """Plain text of at most ``width`` characters a line."""
-        return to_text(self.sections(everything, full), width)
+    def text(self, everything: bool = False, width: int = 80) -> str:
+        """The brief tables as plain text of at most ``width`` characters a line."""
+        return to_text(self.brief(everything), width)
 
     def write(self, folder: str | Path, everything: bool = False) -> list[Path]:
         """Write leaderboard.md, .tex (booktabs), .csv and .json (every score, long form), each atomically.
@@ -107,7 +129,7 @@ def board(
     retired: dict[Path, State] = {}
     for root in roots:
         retired |= states(root)
-    found = [run for run in collect_runs(folders, retired) if dataset in (None, run.record.dataset)]
+    found = collect_runs(folders, retired, dataset)
     if not found:
         what = f"of data set {dataset!r} " if dataset else ""
         none = [

@@ -9,7 +9,7 @@ import pandas as pd
 from slembench.leaderboard.boards import Board
 from slembench.leaderboard.facts import identity
 from slembench.leaderboard.runs import Entry
-from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, with_columns
+from slembench.tables.cells import Cell, Column, Number, Section, display_unit, with_columns
 
 LETTERS = "spdfghik"
 """Letters of l = 0, 1, ..."""
@@ -25,7 +25,7 @@ def blocks_section(board: Board) -> Section | None:
     pairs = sorted({pair for table in tables.values() for pair in table})
     if not pairs:
         return None
-    unit, factor = DISPLAY_UNITS.get(board.unit("mae_all"), ("1", 1.0))
+    unit, factor = display_unit(board.unit("mae_all"))
     columns = [Column("name", "run", align="left", names_row=True), Column("model", "model", align="left")]
     columns += [Column(_key(pair), _key(pair), unit) for pair in pairs]
     columns += [Column("worst", "worst block", align="left"), Column("worst_mae", "its MAE", unit)]

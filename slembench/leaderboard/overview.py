@@ -17,7 +17,7 @@ from slembench.leaderboard.ranking import Ranked
 from slembench.leaderboard.runs import Entry
 from slembench.metrics.catalogue import heading
 from slembench.operators import SYMBOLS
-from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_value
+from slembench.tables.cells import Cell, Column, Number, Section, display_unit, format_value
 from slembench.tables.text import markdown_table
 
 BEGIN = "<!-- board: written by `slembench board --readme README.md` -->"
@@ -100,7 +100,7 @@ def write_overview(boards: Sequence[Board], path: str | Path) -> Path:
 
 
 def _row(board: Board, models: Sequence[str], budget: str) -> dict[str, Cell]:
-    unit, factor = DISPLAY_UNITS.get(board.unit(board.metric), (board.unit(board.metric), 1.0))
+    unit, factor = display_unit(board.unit(board.metric))
     row: dict[str, Cell] = {
         "dataset": board.key.dataset,
         "operator": SYMBOLS[board.key.operator],

@@ -47,7 +47,9 @@ def published_section(rows: pd.DataFrame, related: RelatedSet, operators: Sequen
     cells = tuple(_published_row(row, sources) for row in chosen.to_dict("records"))
     word = "comparable" if related.comparable else "not comparable with the rows above"
     notes = (related.note, *(f"source {k}: {source}" for k, source in enumerate(sources, start=1)))
-    return Section(f"{related.set}: published by others, {word}", "published", PUBLISHED_COLUMNS, cells, notes)
+    return Section(
+        f"{related.set}: published by others, {word}", "published", PUBLISHED_COLUMNS, cells, notes, "published"
+    )
 
 
 def _source(row: dict[Hashable, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,12 +131,15 @@ class Entry:
         return np.array([p[0] for p in parts]), parts[0][1], list(first["group"].astype(str)), list(first["id"])
 
 
-def collect_runs(folders: Iterable[str | Path], states: Mapping[Path, State] | None = None) -> list[Run]:
+def collect_runs(
+    folders: Iterable[str | Path], states: Mapping[Path, State] | None = None, dataset: str | None = None
+) -> list[Run]:
     """All records below some folders, each run once.
 
     Args:
         folders: searched with all their subfolders.
         states: folder -> state of runs that are not active, as `slembench.results.index.states` gives them.
+        dataset: only runs on this data set; records of other sets are not even parsed.
 
     Raises:
         DataError: a folder that does not exist, or a record that is refused.
@@ -145,10 +149,22 @@ def collect_runs(folders: Iterable[str | Path], states: Mapping[Path, State] | N
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder of runs")
         for path in sorted(folder.rglob(RECORD_FILE)):
+            if dataset is not None and _named_dataset(path) not in (None, dataset):
+                continue
             record = read_record(path)
+            if dataset not in (None, record.dataset):
+                continue
+            # A copy of a run, such as a submission made of it, has the same names and time stamp.
             key = (record.dataset, record.split, record.split_hash, record.model, record.name, record.created)
             runs.setdefault(key, Run(record, path.parent, (states or {}).get(path.parent.resolve(), ACTIVE)))
     return list(runs.values())
+
+
+def _named_dataset(path: Path) -> str | None:
+    """Data set that the text of a record names at its top level; None where no such line is found."""
+    # Parsing and checking a record takes 20 ms, finding this line 0.1 ms.
+    line = re.search(rb"^dataset: *['\"]?([^'\"\r\n]+?)['\"]? *$", path.read_bytes(), flags=re.MULTILINE)
+    return line[1].decode(errors="replace") if line else None
 
 
 def join_seeds(runs: Iterable[Run]) -> list[Entry]:

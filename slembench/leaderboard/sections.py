@@ -11,7 +11,7 @@ from slembench.leaderboard.facts import COST_COLUMNS, about, cost, identity, phy
 from slembench.leaderboard.ranking import Ranked
 from slembench.leaderboard.runs import Entry
 from slembench.metrics.catalogue import catalogue, groups, heading, metrics_of
-from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, with_columns
+from slembench.tables.cells import Cell, Column, Number, Section, display_unit, format_value, with_columns
 
 MAIN = "main"
 """Group of scores that every board begins with."""
@@ -31,6 +31,72 @@ ABOUT = (
     Column("evidence", "evidence", align="left"), Column("missing", "not predicted"),
 )  # fmt: skip
 """Columns that end the first table."""
+
+
+BRIEF = "brief"
+"""Group of the one table that a terminal shows of a task."""
+
+LEVELS = ("band_mae_occ", "eps_mae_occ")
+"""Errors of occupied bands (crystals) or orbital energies (molecules); an entry has one of them at most."""
+
+
+def brief_section(board: Board) -> Section:
+    """The task in one table for a terminal of 80 columns: ranked models, then the floors.
+
+    Columns: rank, model, what it was trained for, official score (of models with its 95 % interval), that as a
+    percentage of the best floor's, error of occupied bands or levels, parameters.
+
+    Args:
+        board: the board; also one without models.
+    """
+    best = min((row.number.value for row in board.floors if not row.number.reason), default=math.nan)
+    levels = [m for m in LEVELS if any(row.entry.number(board.key.score(m)) for row in board.models)]
+    official, unit = score_column(board, board.metric), score_column(board, board.metric).unit
+    columns = [
+        Column("rank", "rank"),
+        Column("model", "model", align="left"),
+        Column("budget", "trained for", align="left"),
+        Column(official.key, f"{official.heading} [95 % interval]", unit),
+        Column("of_floor", "of best floor", "%"),
+        *(Column(m, "occupied " + ("bands" if m.startswith("band") else "levels"), unit) for m in levels),
+        Column("parameters", "parameters"),
+    ]
+    rows: list[dict[str, Cell]] = []
+    for kind, ranked in (*(("model", r) for r in board.models), *(("floor", r) for r in board.floors)):
+        entry = ranked.entry
+        row: dict[str, Cell] = {"rank": "floor" if kind == "floor" else str(ranked.rank or "-")}
+        row["model"] = entry.record.model.removeprefix("floor-") if kind == "floor" else entry.record.model
+        row |= {k: cell for k, cell in cost(entry).items() if k == "budget" and kind == "model"}
+        row |= score_cell(board, entry, board.metric, ranked.number)
+        if not ranked.number.reason:
+            number = ranked.number.scaled(factor(board, board.metric))
+            row[board.metric] = format_value(number.value)
+            if kind == "model" and not math.isnan(number.low):
+                # The ends of an interval are known to fewer digits than the mean.
+                row[board.metric] += f" [{format_value(number.low, 3)}, {format_value(number.high, 3)}]"
+            if not math.isnan(best):
+                row["of_floor"] = format_value(100 * ranked.number.value / best, 3)
+        for metric in levels:
+            row |= score_cell(board, entry, metric)
+        parameters = entry.runs[0].record.cost.parameters
+        if kind == "model" and parameters is not None:
+            row["parameters"] = short_count(parameters)
+        rows.append(row)
+    notes = [f"{len(board.retired)} superseded or withdrawn: --group retired"] if board.retired else []
+    return with_columns(Section(board.task, "measured", tuple(columns), tuple(rows), tuple(notes), BRIEF, compact=True))
+
+
+def short_count(count: int) -> str:
+    """A number of parameters in three digits.
+
+    Example:
+        >>> short_count(671196), short_count(4512034), short_count(950)
+        ('671k', '4.51M', '950')
+    """
+    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= 0.9995 * scale:  # 999,600 is 1.00M, not 1000k
+            return f"{count / scale:#.3g}".rstrip(".") + letter
+    return str(count)
 
 
 def board_sections(board: Board, boards: Sequence[Board] = (), full: bool = False) -> list[Section]:
@@ -57,7 +123,7 @@ def board_sections(board: Board, boards: Sequence[Board] = (), full: bool = Fals
 def score_column(board: Board, metric: str) -> Column:
     """Column of a metric, in the unit of the tables."""
     unit = board.unit(metric)
-    return Column(metric, heading(metric), DISPLAY_UNITS.get(unit, (unit, 1.0))[0])
+    return Column(metric, heading(metric), display_unit(unit)[0])
 
 
 def score_cell(board: Board, entry: Entry, metric: str, known: Number | None = None) -> dict[str, Cell]:
@@ -75,7 +141,7 @@ def score_cell(board: Board, entry: Entry, metric: str, known: Number | None = N
 
 def factor(board: Board, metric: str) -> float:
     """Factor from the unit of the records to that of the tables."""
-    return DISPLAY_UNITS.get(board.unit(metric), ("", 1.0))[1]
+    return display_unit(board.unit(metric))[1]
 
 
 def _main(board: Board) -> Section:

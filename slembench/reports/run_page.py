@@ -19,7 +19,7 @@ from slembench.reports.prediction_pictures import prediction_pictures
 from slembench.reports.run_folder import RunFolder, SplitResult
 from slembench.reports.run_pictures import cost, learning, stored_pictures
 from slembench.results.record import PhysicsCheck, RunRecord, ScoreValue
-from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Section, format_value
+from slembench.tables.cells import Cell, Column, Section, format_score, format_value
 
 TEMPLATE = "run_page.html.j2"
 RUN = "the run"
@@ -165,8 +165,7 @@ def _names(record: RunRecord) -> tuple[list[str], set[str]]:
 def _text(score: ScoreValue | None) -> str:
     if score is None:
         return "-"
-    unit, factor = DISPLAY_UNITS.get(score.unit, (score.unit, 1.0))
-    return f"{format_value(score.value * factor)} {'' if unit == '1' else unit}".strip()
+    return format_score(score.value, score.unit)
 
 
 def _about(record: RunRecord) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,9 @@ from pydantic import BaseModel, Field
 from slembench.core.config import StrictModel, load_yaml
 from slembench.core.errors import DataError
 from slembench.core.files import atomic_file, write_text
-from slembench.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from slembench.evaluation import Evaluation
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

@@ -17,7 +17,7 @@ from slembench.metrics.statistics import bootstrap
 from slembench.results.record import read_record
 from slembench.studies.plan import Plan, PlannedRun
 from slembench.studies.run import tasks_of
-from slembench.tables.cells import DISPLAY_UNITS, Number
+from slembench.tables.cells import Number, display_unit
 
 Label = str | int | float
 
@@ -49,7 +49,7 @@ class Point:
     def unit(self, score: str) -> tuple[str, float]:
         """Unit word of tables, and the factor from the record's unit to it."""
         unit = self.entry.record.scores[score].unit
-        return DISPLAY_UNITS.get(unit, (unit, 1.0))
+        return display_unit(unit)
 
     def number(self, score: str) -> Number:
         """Mean over seeds with the interval over test structures (and seeds), in the unit of tables."""

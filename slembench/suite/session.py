@@ -25,6 +25,7 @@ from slembench.metrics.physics import LIMITS
 from slembench.suite.model_under_test import ModelUnderTest, open_model
 from slembench.suite.options import SuiteOptions, read_options
 from slembench.suite.record import SuiteRecord, TestResult, write_suite_record
+from slembench.tables.cells import format_score
 
 AREAS = ("contract", "physics", "accuracy", "cost")
 """Areas in the order in which they are tested; each is a file ``test_<area>.py``."""
@@ -232,7 +233,7 @@ class _Recorder:
         run = self.session.values.get("about", {}).get("run")
         if run is not None:
             for score in official_scores(data.card, list(run["scores"])):
-                write(f"{score}: {run['scores'][score]['value']:.4g} {run['scores'][score]['unit']}")
+                write(f"{score}: {format_score(**run['scores'][score])}")
             budget = run["training"]["budget"] if run["training"] else "given as a checkpoint"
             write(f"{run['cost']['parameters']:,} parameters, trained: {budget}")
         if self.written is not None:

@@ -1,4 +1,8 @@
-"""What a table of the leaderboard is made of: numbers with interval, spread or a reason why there is none."""
+"""Cells, columns and sections of tables, and the one way in which a score and its unit are written.
+
+A number has an interval, a spread or a reason why there is none. Nothing here knows a metric or a model: whoever
+makes a table names its units, and `display_unit` decides in which unit people read them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,36 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-DISPLAY_UNITS: dict[str, tuple[str, float]] = {"eV": ("meV", 1e3), "Hartree": ("1e-6 Eh", 1e6), "1": ("1", 1.0)}
-"""Unit word of a record -> unit word of the tables, and the factor."""
+_DISPLAY_UNITS: dict[str, tuple[str, float]] = {"eV": ("meV", 1e3), "Hartree": ("1e-6 Eh", 1e6)}
+# The field prints crystals in meV and QH9 in 1e-6 Eh, so that errors of good models are numbers between 0.1 and 10,000.
+
+
+def display_unit(unit: str) -> tuple[str, float]:
+    """Unit in which a quantity is shown, and the factor to it from the unit in which records store it.
+
+    Args:
+        unit: unit word of a record: "eV", "Hartree", "1" (dimensionless) or a word of its own such as "ms".
+
+    Example:
+        >>> display_unit("eV"), display_unit("Hartree"), display_unit("1")
+        (('meV', 1000.0), ('1e-6 Eh', 1000000.0), ('1', 1.0))
+    """
+    return _DISPLAY_UNITS.get(unit, (unit, 1.0))
+
+
+def format_score(value: float, unit: str) -> str:
+    """A score with its unit as every command, page and table writes it.
+
+    Args:
+        value: in ``unit``.
+        unit: unit word of the record; "1" is not written.
+
+    Example:
+        >>> format_score(0.00064653, "eV"), format_score(0.0035502, "Hartree"), format_score(0.98765, "1")
+        ('0.6465 meV', '3550 1e-6 Eh', '0.9877')
+    """
+    word, factor = display_unit(unit)
+    return f"{format_value(factor * value)} {'' if word == '1' else word}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -24,6 +56,12 @@ class Number:
 
     Raises:
         ValueError: no value and no reason, or both.
+
+    Example:
+        >>> Number(0.0012, low=0.001, high=0.0015).scaled(1e3).high
+        1.5
+        >>> Number(math.nan, reason="no k mesh on the card").reason
+        'no k mesh on the card'
     """
 
     value: float
@@ -66,7 +104,12 @@ class Column:
 
     @property
     def title(self) -> str:
-        """Heading with the unit in parentheses; a dimensionless quantity has none to show."""
+        """Heading with the unit in parentheses; a dimensionless quantity has none to show.
+
+        Example:
+            >>> Column("mae", "MAE all", "meV").title, Column("psi", "overlap", "1").title
+            ('MAE all (meV)', 'overlap')
+        """
         return f"{self.heading} ({self.unit})" if self.unit not in ("", "1") else self.heading
 
 
@@ -82,6 +125,7 @@ class Section:
         rows: best first; column key -> cell.
         notes: lines below the table.
         group: short word for the kind of columns, such as "main" or "cost".
+        compact: drawn in a terminal without vertical rules and never cut into parts.
     """
 
     title: str
@@ -90,6 +134,7 @@ class Section:
     rows: tuple[dict[str, Cell], ...]
     notes: tuple[str, ...] = ()
     group: str = ""
+    compact: bool = False
 
     @property
     def heading(self) -> str:
@@ -97,13 +142,23 @@ class Section:
         return self.title.rpartition(": ")[2]
 
 
-def format_value(value: float) -> str:
-    """Four significant digits; from 10 000 on all digits before the point, with separators."""
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+def format_value(value: float, digits: int = 4) -> str:
+    """Some significant digits; from 10^digits on all digits before the point, with separators.
+
+    Example:
+        >>> format_value(0.123456), format_value(11887.3), format_value(1234.5, digits=3)
+        ('0.1235', '11,887', '1,234')
+    """
+    return f"{value:,.0f}" if 10**digits <= abs(value) < 1e15 else f"{value:.{digits}g}"
 
 
 def format_number(number: Number, plus_minus: str = "±") -> str:
-    """A number that has a value as text: ``1.234 [1.1, 1.4]`` or ``0.057 ± 0.004``."""
+    """A number that has a value as text, with its spread and its interval.
+
+    Example:
+        >>> format_number(Number(1.2345, low=1.1, high=1.4)), format_number(Number(0.057, spread=0.004))
+        ('1.234 [1.1, 1.4]', '0.057 ± 0.004')
+    """
     text = format_value(number.value)
     if not math.isnan(number.spread):
         text += f" {plus_minus} {format_value(number.spread)}"
@@ -122,7 +177,14 @@ def grid(section: Section, plus_minus: str = "±") -> tuple[list[list[str]], lis
     Returns:
         Rows of texts in the order of the columns; ``n/a [1]`` where there is no number, ``-`` where a row does not
         have the column at all. Then the lines below the table: footnotes, notes.
+
+    Example:
+        >>> columns = (Column("model", "model"), Column("mae", "MAE", "meV"))
+        >>> rows = ({"model": "slem", "mae": Number(0.6465)}, {"model": "x", "mae": Number(math.nan, reason="no H")})
+        >>> grid(Section("mos2", "measured", columns, rows))
+        ([['slem', '0.6465'], ['x', 'n/a [1]']], ['[1] n/a: no H'])
     """
+    # Reasons are numbered in the order in which they appear; equal reasons share a footnote.
     reasons: list[str] = []
     texts = [
         [_text(row.get(column.key, "-"), reasons, plus_minus) for column in section.columns] for row in section.rows

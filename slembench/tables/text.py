@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
@@ -33,7 +34,10 @@ def rich_group(sections: Sequence[Section], width: int = 160) -> Group:
     for section in sections:
         texts, notes = grid(section)
         parts.append(Text(section.title, style="bold"))
-        parts += [_rich_table(section, texts, chosen) for chosen in column_parts(section, texts, width)]
+        if section.compact:
+            parts.append(_compact_table(section, texts, width))
+        else:
+            parts += [_rich_table(section, texts, chosen) for chosen in column_parts(section, texts, width)]
         parts += [*(Text(note, style="dim") for note in notes), Text("")]
     return Group(*parts)
 
@@ -132,6 +136,19 @@ def _rich_table(section: Section, texts: Sequence[Sequence[str]], chosen: Sequen
         table.add_column(escape(heading), justify=column.align, overflow="fold", width=widths[k])
     for row in texts:
         table.add_row(*(escape(row[k]) for k in chosen))
+    return table
+
+
+def _compact_table(section: Section, texts: Sequence[Sequence[str]], width: int) -> Table:
+    """A table without vertical rules; what is still too long for ``width`` is folded in its own column."""
+    widths = _widths(section, texts)
+    gap = 2 if sum(widths) + 2 * len(widths) <= width else 1
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
+    for k, column in enumerate(section.columns):
+        heading = "\n".join(textwrap.wrap(column.title, max(widths[k], 8), break_on_hyphens=False))
+        table.add_column(escape(heading), justify=column.align, overflow="fold")
+    for row in texts:
+        table.add_row(*map(escape, row))
     return table
 
 

@@ -49,7 +49,7 @@ def test_page_and_pictures_in_another_folder(tmp_path):
         (["--html", "s", "--out", "o"], "--out has no effect on --html"),
         (["--run", "r", "--all"], "--all has no effect on --run"),
         (["--run", "r", "--dataset", "mos2-mini"], "--dataset has no effect on --run"),
-        (["--readme", "r.md", "--full"], "--full has no effect on --readme"),
+        (["--readme", "r.md", "--group", "cost"], "--group has no effect on --readme"),
     ],
 )
 def test_options_that_do_not_go_together(args, problem, tmp_path, monkeypatch):

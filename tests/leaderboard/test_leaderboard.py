@@ -156,9 +156,8 @@ def test_command(board, add_run, tmp_path):
     options = ["board", "--runs", str(add_run.root), "--no-committed"]
     done = runner.invoke(app, [*options, "--dataset", "mos2-mini", "--out", str(tmp_path / "out")])
     assert done.exit_code == 0
-    assert "measured here" in done.output
-    assert "published by others" in done.output
-    assert (tmp_path / "out" / "leaderboard.md").is_file()
+    assert "mos2-mini r1, test, hamiltonian" in done.output
+    assert "published by others" in (tmp_path / "out" / "leaderboard.md").read_text()
     done = runner.invoke(app, [*options, "--dataset", "nothing"])
     assert done.exit_code == 1
     assert done.stderr.startswith("error: no run of data set 'nothing'")

@@ -20,7 +20,7 @@ from slembench.operators.orbitals import FloatArray
 from slembench.results.compare import ScoreDifference, Side, compare, numerators, read_side
 from slembench.studies.claims.claims import Claim, Figure, Growth, Order, Transfer
 from slembench.studies.claims.evidence import study_sums
-from slembench.tables.cells import DISPLAY_UNITS, Cell, Column, Number, Section, format_number
+from slembench.tables.cells import Cell, Column, Number, Section, display_unit, format_number
 
 Word = Literal["held", "did not hold", "undecided"]
 
@@ -102,7 +102,7 @@ def _value(side: Side, score: str) -> Number:
 def _display(side: Side, score: str) -> tuple[str, float]:
     """Unit word of tables, and the factor to it."""
     unit = side.records[0].scores[score].unit
-    return DISPLAY_UNITS.get(unit, (unit, 1.0))
+    return display_unit(unit)
 
 
 def _budget(side: Side) -> str:
@@ -204,7 +204,7 @@ def _growth(check: Growth, root: Path) -> Verdict:
     why = "; ".join(f"{name} {format_number(number)} times" for name, number in growth.items())
     why += f"; claimed: at most {check.at_most:g}"
     why += f", of the others at least {check.others_at_least:g}" if check.others else ""
-    unit, factor = DISPLAY_UNITS.get(sums.unit, (sums.unit, 1.0))
+    unit, factor = display_unit(sums.unit)
     fractions = sorted({fraction for name, fraction in sums.parts if name in names}, reverse=True)
     columns = (ENTRY, *(Column(f"{f:g}", f"{100 * f:g} %", unit) for f in fractions), Column("growth", "growth"))
     rows = tuple[dict[str, Cell], ...](
