@@ -46,6 +46,7 @@ from slembench.results.record import (
     read_record,
     write_record,
 )
+from slembench.tables.cells import format_score
 from slembench.training import TrainResult, train
 from slembench.training.checkpoint import find_checkpoint, load_pretrained
 from slembench.training.config import TrainConfig
@@ -281,8 +282,8 @@ class Run:
             source=source,
             keep_statistics=self.config.init_from is not None,
         )
-        unit = {"hamiltonian": f" {self.data.card.units.energy}"}
-        errors = ", ".join(f"{op} {mae:.4g}{unit.get(op, '')}" for op, mae in result.validation.items())
+        unit = {"hamiltonian": self.data.card.units.energy}  # S and D are dimensionless
+        errors = ", ".join(f"{op} {format_score(mae, unit.get(op, '1'))}" for op, mae in result.validation.items())
         logger.info(
             "trained: %d steps, %.0f s; best at step %d, validation MAE: %s",
             result.steps,
