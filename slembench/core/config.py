@@ -134,5 +134,6 @@ def _known_keys(kind: Any, place: Sequence[int | str]) -> list[str]:
         field = kind.model_fields.get(str(place[0]))
         return _known_keys(field.annotation, place[1:]) if field is not None else []
     # dict[str, Model], list[Model], tuple[Model, ...]: the place holds the entry's key or number
+    # (arguments of a tuple[Model, ...] end with an Ellipsis)
     inner = [part for part in get_args(kind) if part is not Ellipsis]
     return _known_keys(inner[-1], place[1:]) if inner and place else []

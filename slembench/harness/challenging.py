@@ -1,4 +1,4 @@
-"""The fixed lists of challenging structures and blocks on a card: where a reference baseline is worst.
+"""Lists of challenging structures and blocks for a card: those on which a reference baseline has its largest errors.
 
 The baseline is trained with a seed of its own, by steps rather than by time, so that anyone can make the lists again;
 its run lies outside the folders that the leaderboard reads and enters no board.
@@ -20,7 +20,7 @@ from slembench.results.record import BLOCKS_FILE, PER_STRUCTURE_FILE, read_table
 
 BASELINE, VARIANT = "deeph-e3", "mini"
 SEED = 1000
-"""Of the baseline; rows of a board have other seeds."""
+"""Seed of the baseline's training, which no row of a board has: its structures must not favour a row."""
 
 STEPS = 1000
 SPLIT = "test"
@@ -48,6 +48,7 @@ def find_challenging(
         ConfigError: the folder holds another run.
         DataError: no such data set, or one without a test split.
     """
+    # steps instead of the recipe's seconds: the lists must not depend on the machine
     changes = {"training.max_steps": steps, "training.max_wall_s": None}
     config = RunConfig(
         dataset,
@@ -84,6 +85,7 @@ def update_card(dataset: str | Path, challenging: Challenging) -> Path:
         DataError: a listed structure that is not in the test split.
     """
     data = load_dataset(dataset)
+    # the lists are part of no hash, so a card of another revision of the data could be given by mistake
     strangers = sorted(set(challenging.samples) - set(data.split(SPLIT)))
     if strangers:
         raise DataError(f"{data.root / CARD_FILE}: key 'challenging.samples': {strangers[0]!r} is not in split {SPLIT}")

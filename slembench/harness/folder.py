@@ -1,4 +1,4 @@
-"""The folder of a run: its name, and whose it is."""
+"""The folder of a run: its name, and the check that it belongs to this run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ CONFIG_FILE = "config.yaml"
 
 
 def run_name(settings: ResolvedRecipe, request: Mapping[str, Any]) -> str:
-    """Model, variant and the first digits of the sha256 of everything that was asked for."""
+    """Name of a run: model, variant and the first digits of the sha256 of everything that was asked for.
+
+    Args:
+        settings: resolved recipe of the run.
+        request: what ``config.yaml`` will hold, without the name.
+    """
+    # keys sorted: the hash must not depend on the order in which a program puts them into the mapping
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
     model = Path(settings.source).name.replace(":", "-")
     return "-".join(part for part in (model, settings.variant, digest) if part)
 
 
 def init_checkpoint_hash(init_from: str | Path | None) -> dict[str, Any]:
-    """What the configuration states of the weights that a training starts from: their sha256; nothing of random ones.
+    """Entry of the configuration for pretrained initial weights: their sha256; empty for random ones.
 
     Args:
         init_from: folder of a run or of a checkpoint.
@@ -41,11 +47,12 @@ def init_checkpoint_hash(init_from: str | Path | None) -> dict[str, Any]:
     found = find_checkpoint(Path(init_from))
     if found is None:
         raise ConfigError(f"{init_from}: no checkpoint to start from; give the folder of a run or of a checkpoint")
+    # the weights' hash and not the path: folders are moved, and retraining in the same folder gives other weights
     return {"init_from": {"weights_sha256": sha256(found / "model.safetensors")}}
 
 
 def init_run_dir(folder: Path, request: dict[str, Any], fresh: bool) -> None:
-    """Make a folder this run's own, or recognise it as such.
+    """Begin a run's folder with its ``config.yaml``, or check that the folder holds this run.
 
     Args:
         folder: of the run.
@@ -56,9 +63,11 @@ def init_run_dir(folder: Path, request: dict[str, Any], fresh: bool) -> None:
         ConfigError: it holds a run with other settings, or files of something else.
     """
     path = folder / CONFIG_FILE
+    # files with the ending .part are left by writes that a kill interrupted
     strangers = folder.is_dir() and any(not entry.name.endswith(".part") for entry in folder.iterdir())
     if not path.is_file() and (strangers or folder.is_file()):
         raise ConfigError(f"{folder}: exists and is not a run (no {CONFIG_FILE}); choose another --out")
+    # never without config.yaml: --fresh --out ~ must not empty a home folder
     if fresh and path.is_file():
         shutil.rmtree(folder)
     if path.is_file():

@@ -24,7 +24,7 @@ def read_public(
         changes: settings that differ from the model's recipe, ``model.n_blocks=4`` and the like.
 
     Returns:
-        The model in the dtype of the file, in evaluation mode, and JSON values that tell where it is from.
+        The model in the dtype of the file, in evaluation mode, and JSON values that state its origin.
 
     Raises:
         ConfigError: no such file or model, a model without importer, or weights that do not fit the settings.
@@ -32,6 +32,7 @@ def read_public(
     """
     if not file.is_file():
         raise ConfigError(f"{file}: no such file")
+    # max_steps: a recipe without a budget is refused, and no training is meant here
     settings = load_recipe(model, changes=[*changes, "training.max_steps=1"])
     data = load_dataset(dataset)
     targets = settings.targets or ("hamiltonian",)

@@ -216,7 +216,7 @@ def parse_changes(changes: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
         ...
         slembench.core.errors.ConfigError: change 'max_steps': the key must begin with one of model, training, targets
     """
-    if isinstance(changes, Mapping):
+    if isinstance(changes, Mapping):  # from Python: values are values already, "1e-3" stays a text
         parsed = dict(changes)
     else:
         parsed = {}

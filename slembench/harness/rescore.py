@@ -70,13 +70,14 @@ def rescore(
     data = load_dataset(dataset if dataset is not None else config["dataset"])
     scoring = Scoring(folder, data, tuple(config["targets"]), int(config["partition"]), threads)
     model = load_model(folder) if find_checkpoint(folder) is not None else None
+    # the checks are of the model, not of a split: made once, stated in every record
     checks = scoring.physics(model, list(records)) if physics and model is not None else None
     for split, record in records.items():
         _check_data(folder, data, split, record)
         records[split] = _rescored(scoring, split, record, model, checks)
         logger.info("scored again: %s", folder / split)
         if floors:
-            scoring.score_floors(split, again=True)
+            scoring.score_floors(split, again=True)  # the old ones were made with the old metrics
     return records
 
 
@@ -86,6 +87,7 @@ def _rescored(
     """The record of a split with today's scores, written."""
     folder = scoring.folder / split
     path = folder / PREDICTIONS_FILE
+    # studies delete predictions to save space; the best checkpoint makes them again
     if not path.is_file():
         if model is None:
             raise ConfigError(f"{folder}: neither {PREDICTIONS_FILE} nor a checkpoint there; give the whole run")
@@ -94,6 +96,7 @@ def _rescored(
         about = scoring.write(scoring.evaluate(predictions, split), folder)
     if checks is not None:
         about["physics"] = checks
+    # training, cost, hardware, versions and date describe the run itself and stay
     new = record.model_copy(update={**about, "files": {**record.files, PREDICTIONS_FILE: sha256(path)}})
     write_record(new, folder)
     return new

@@ -57,6 +57,7 @@ def cpu_name() -> str:
     """Model name of the processor, or the architecture where the system does not say."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.is_file() else []
+    # "model name" is missing on ARM, where platform.processor() may be empty, too
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
@@ -102,6 +103,7 @@ class Scoring:
     def write(self, evaluation: Evaluation, folder: Path) -> dict[str, Any]:
         """Write the tables of an evaluation to ``folder``; returns what every record says of data and scores."""
         folder.mkdir(parents=True, exist_ok=True)
+        # tables first, record last: a folder with a record is complete
         write_tables(evaluation, folder)
         return {
             "dataset": self.data.name,
@@ -127,6 +129,7 @@ class Scoring:
             if (folder / RECORD_FILE).is_file() and not again:
                 continue
             ids = self.data.partition(self.partition)
+            # fitted on the structures that the model was trained on, so that both learned from the same data
             source = floor_predictions(self.data, floor, split, self.targets, ids)
             record = RunRecord(
                 name=f"floor-{floor}",
@@ -166,6 +169,7 @@ class Scoring:
         """Smallest of the first held-out structures with three atoms at least, as continuity needs them."""
         ids = [name for split in splits for name in self.data.split(split)][:MAX_STRUCTURES_SEARCHED]
         found = {name: self.data.sample(name).atoms for name in ids}
+        # smallest with three atoms or more if there is one: False sorts before True
         smallest = min(found, key=lambda name: (len(found[name]) < 3, len(found[name])))
         return smallest, found[smallest]
 

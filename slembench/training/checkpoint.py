@@ -1,4 +1,4 @@
-"""Checkpoints: a folder of safetensors and JSON that is either complete or not there.
+"""Checkpoints: a folder of safetensors and JSON, written atomically.
 
 ``model.safetensors`` holds the weights to predict with (the average, where one is kept), ``model.json`` how to build
 the model again, ``optimizer.safetensors`` what else a training needs to go on (moments, raw weights, random
@@ -37,6 +37,14 @@ class Checkpoint:
         model: how to build the model again (JSON values).
         weights: parameter or buffer name -> tensor, on the CPU.
         optimizer: what a training needs to go on; empty where only predictions are wanted.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     for step in (10, 20):
+        ...         path = save_checkpoint(Path(folder), Checkpoint({"step": step}, {}, {"w": torch.tensor([1.5])}))
+        ...     path.name, [p.name for p in Path(folder).iterdir()], load_checkpoint(Path(folder)).weights
+        ('step-00000020', ['step-00000020'], {'w': tensor([1.5000])})
     """
 
     state: dict[str, Any]
@@ -70,6 +78,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         The folder ``folder/step-<n>``.
     """
     target = folder / f"step-{checkpoint.state['step']:08d}"
+    # the same step again: after a kill between "best" and "last", or of a run that is resumed at its very end
     shutil.rmtree(target, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_folder(target) as temporary:
@@ -78,6 +87,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
             save_file(_plain(checkpoint.optimizer), temporary / "optimizer.safetensors")
         for name, values in (("model", checkpoint.model), ("state", checkpoint.state)):
             (temporary / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    # only now that the new one is complete
     for other in folder.iterdir():
         if other != target and (other.name.startswith("step-") or other.name.endswith(".part")):
             shutil.rmtree(other, ignore_errors=True)
@@ -136,13 +146,14 @@ def load_model(folder: Path) -> OperatorModel:
     config = parse_config(kind.Config, about["config"], f"{folder}: model.json")
     cutoffs = {atomic_numbers[symbol]: radius for symbol, radius in about["cutoffs"].items()}
     model = kind(config, Basis.parse(about["basis"]), cutoffs, about["targets"]).to(getattr(torch, about["dtype"]))
+    # checkpoints of early versions lack the unit
     model.energy_unit = about.get("energy_unit")
     _fill(model, checkpoint.weights, f"{folder}: the weights do not fit model {about['source']}")
     return model.eval()
 
 
 def load_pretrained(model: OperatorModel, folder: Path) -> None:
-    """Give ``model`` the weights, scales and shifts of a checkpoint, to train on from there.
+    """Load the weights, scales and shifts of a checkpoint into ``model``, to train on from there (fine-tuning).
 
     Args:
         model: of the same basis and settings as the one that was trained.
@@ -153,6 +164,7 @@ def load_pretrained(model: OperatorModel, folder: Path) -> None:
     """
     checkpoint = load_checkpoint(folder)
     stored = checkpoint.model
+    # Cutoffs may differ: weights fit any of them. Another basis or unit would fit in shape, too, and be silently wrong.
     for key, own in (("basis", model.basis.to_dict()), ("energy_unit", model.energy_unit)):
         if stored.get(key) not in (None, own):
             raise ConfigError(f"{folder}: was trained with {key} {stored[key]}; this run has {own}")

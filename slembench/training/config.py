@@ -1,4 +1,8 @@
-"""Everything that a training run may be told, with its default and its meaning. Unknown keys are refused."""
+"""Configuration of a training: every key of a recipe's ``training`` with default and meaning. Unknown keys are refused.
+
+The values are part of the hash that names a run, and of ``config.yaml``: a new key, or another default, gives every run
+a new name. A key that most runs lack can be left out where it is at its default (see `LossConfig`).
+"""
 
 from __future__ import annotations
 
@@ -73,7 +77,9 @@ class LossConfig(StrictModel):
 
     @model_serializer(mode="wrap")
     def _without_absent_levels(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Runs without losses on levels keep the settings, and so the name, that they had before there were any."""
+        """The settings without ``levels`` where it is null."""
+        # A run's name is a hash of its settings. Losses on levels came later; written as null, the key would have given
+        # another name to every run made before.
         values: dict[str, Any] = handler(self)
         if values.get("levels") is None:
             values.pop("levels", None)
@@ -86,6 +92,13 @@ class TrainConfig(StrictModel):
     Times are those of the loop, validation included, summed over resumed parts. CPU time is that of all threads of the
     process, and does not grow where other processes share the machine. A cosine schedule ends with the budget that is
     used up first; where that may be a time, losses depend on the speed of the machine.
+
+    Example:
+        >>> config = TrainConfig(max_steps=500, optimizer={"lr": 5e-3}, schedule={"warmup_steps": 50})
+        >>> config.optimizer.name, config.optimizer.lr, config.schedule.name, config.loss.name
+        ('adam', 0.005, 'cosine', 'l1_rmse')
+        >>> config.model_dump(exclude_defaults=True)
+        {'max_steps': 500, 'optimizer': {'lr': 0.005}, 'schedule': {'warmup_steps': 50}}
     """
 
     seed: int = Field(0, ge=0, description="initial weights and order of the structures")

@@ -33,6 +33,7 @@ class ElementPlaces:
         elements, basis = layout.basis.elements, layout.basis
         shape = (len(elements) ** 2, layout.n_features)
         row, column = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        # pair types number (z_i, z_j) row by row: kind = n_elements * species_i + species_j
         for kind, (z_i, z_j) in enumerate((a, b) for a in elements for b in elements):
             where, places = layout.block_places(z_i, z_j)
             row[kind, where], column[kind, where] = np.divmod(places, basis.size(z_j))
@@ -64,6 +65,7 @@ class DenseMatrices:
         self.structure = graph.batch if "batch" in graph and graph.batch is not None else torch.zeros_like(atoms)
         sizes = places.sizes[graph.species]
         self.orbitals = torch.zeros(len(kpoints), dtype=torch.int64, device=atoms.device)
+        # first orbital of every atom within its own structure: running sum over the batch, less the structure's start
         self.orbitals.index_add_(0, self.structure, sizes)
         start = self.orbitals.cumsum(0) - self.orbitals
         first = sizes.cumsum(0) - sizes - start[self.structure]
@@ -71,11 +73,13 @@ class DenseMatrices:
         i, j = torch.cat([atoms, graph.pair_index[0]]), torch.cat([atoms, graph.pair_index[1]])
         kind = torch.cat([graph.species * (n_types + 1), graph.pair_type])
         self.shift = torch.cat([graph.pair_shift.new_zeros(n_atoms, 3), graph.pair_shift])
+        # of all (block, feature) entries only those that the pair's elements have
         self.rows, self.features = places.mask[kind].nonzero(as_tuple=True)
         kinds = kind[self.rows]
         self.block_structure = self.structure[i]
         row = first[i][self.rows] + places.row[kinds, self.features]
         column = first[j][self.rows] + places.column[kinds, self.features]
+        # flat position in (B, n, n)
         self.target = (self.block_structure[self.rows] * self.size + row) * self.size + column
 
     @property
@@ -92,10 +96,14 @@ class DenseMatrices:
     def __call__(self, features: OperatorFeatures) -> Tensor:
         """(n_k, B, n, n) | float64 or complex128, Hermitian, in the unit of the features, which may have any dtype."""
         blocks = torch.cat([features.onsite, features.pair]).double()
+        # Each element is written once and the Hermitian conjugate added at the end, which fills shell pairs a > b.
+        # Elements of a shell with itself are there twice (in both directions of a pair; in an on-site block with their
+        # transpose), so they enter with the weight 1/2.
         elements = self.places.layout.to_elements(blocks) * self.places.weight
         values = elements[self.rows, self.features].expand(self.kpoints.shape[1], -1)
         if not self.real:
             values = values * self._phase[:, self.rows]
+        # index_add, not assignment: blocks with different R of one pair of atoms add up in M(k)
         flat = values.new_zeros(len(values), len(self.kpoints) * self.size**2).index_add(1, self.target, values)
         half = flat.reshape(len(values), len(self.kpoints), self.size, self.size)
         return half + half.mH

@@ -13,7 +13,19 @@ class Ema:
     """Average of a model's parameters over the steps, with a decay that starts small.
 
     The decay at step n is ``min(decay, (1 + n) / (10 + n))`` (as in TensorFlow's ExponentialMovingAverage), so that
-    the first steps do not hang on. Buffers are not averaged.
+    the random initial weights are soon forgotten. Buffers are not averaged.
+
+    Example:
+        >>> model = torch.nn.Linear(1, 1, bias=False)
+        >>> _ = torch.nn.init.constant_(model.weight, 0.0)
+        >>> ema = Ema(model, decay=0.99)
+        >>> _ = torch.nn.init.constant_(model.weight, 1.0)
+        >>> ema.update(step=1)  # decay 2 / 11
+        >>> with ema.applied():
+        ...     print(round(model.weight.item(), 4))
+        0.8182
+        >>> model.weight.item()
+        1.0
     """
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
@@ -27,6 +39,7 @@ class Ema:
         """Mix in the model's weights after optimiser step number ``step`` (counted from 1)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         weights = [p.detach() for p in self.model.parameters()]
+        # average <- decay * average + (1 - decay) * weight, for all parameters in one call
         torch._foreach_lerp_(list(self.average.values()), weights, 1 - decay)
 
     @contextmanager
@@ -47,4 +60,4 @@ class Ema:
     @torch.no_grad()
     def _write(self, weights: Mapping[str, Tensor]) -> None:
         for name, parameter in self.model.named_parameters():
-            parameter.copy_(weights[name])
+            parameter.copy_(weights[name])  # in place: the optimiser keeps references to these tensors

@@ -22,7 +22,12 @@ from slembench.training.distributed import SINGLE, ProcessGroup
 
 
 class ErrorSums(NamedTuple):
-    """Sum of |error| in the data's unit and number of elements, full counting, of on-site and pair blocks."""
+    """Sum of |error| in the data's unit and number of elements, full counting, of on-site and pair blocks.
+
+    Example:
+        >>> (ErrorSums(2.0, 4, 1.0, 8) + ErrorSums(0.0, 4, 1.0, 4)).mae
+        0.2
+    """
 
     onsite: float
     onsite_count: float
@@ -51,6 +56,8 @@ class ElementTable:
     def __init__(self, layout: BlockIrreps, like: Tensor) -> None:
         self.layout = layout
         sizes = [(2 * layout.shells[a] + 1) * (2 * layout.shells[b] + 1) for a, b in layout.shell_pairs.tolist()]
+        # The layout stores shell pairs a <= b only. The block of (b, a) is the transpose of the reverse pair's (a, b),
+        # so an element with a < b stands for two elements of the matrix.
         counts = torch.tensor([1.0 if a == b else 2.0 for a, b in layout.shell_pairs.tolist()], dtype=torch.float64)
         weight = counts.repeat_interleave(torch.tensor(sizes))
         self.weight = weight.to(like)
@@ -65,6 +72,7 @@ class ElementTable:
         """Elements of prediction - reference and how many count: on-site (N, F), (), pair (P, F), ()."""
         onsite = (prediction.onsite - graph[f"{operator}_onsite"].to(self.weight)) * self.onsite_mask[graph.species]
         pair = (prediction.pair - graph[f"{operator}_pair"].to(self.weight)) * self.pair_mask[graph.pair_type]
+        # to_elements is orthogonal: norms of features and of matrix elements agree, L1 and Huber need the elements
         return (
             self.layout.to_elements(onsite),
             self.onsite_count[graph.species].sum(),
@@ -79,6 +87,23 @@ class OperatorLoss:
     The loss of an operator is ``share * L(on-site) + (1 - share) * L(pair)``, each normalised by its own number of
     elements; L is the mean of squares, of absolute values, of Huber's function, or (`l1_rmse`, DeePTB's default)
     half the sum of the mean absolute and the root mean square error, all in units of the operator's scale.
+
+    Example:
+        One atom with one s shell, so one matrix element, wrong by 0.5; with the scale 1 the L1 loss is the MAE:
+
+        >>> from slembench.data.graph import OperatorGraph
+        >>> from slembench.operators.orbitals import Basis
+        >>> layout = BlockIrreps(Basis.parse({"H": "1s"}))
+        >>> one, none = torch.ones(1, 1), torch.zeros(0, 1)
+        >>> graph = OperatorGraph(species=torch.tensor([0]), pair_type=torch.zeros(0, dtype=torch.int64))
+        >>> graph.hamiltonian_onsite, graph.hamiltonian_pair = one, none
+        >>> for name in ("l1", "mse", "huber", "l1_rmse"):
+        ...     loss = OperatorLoss(layout, LossConfig(name=name), {"hamiltonian": 1.0}, one)
+        ...     print(name, round(loss({"hamiltonian": OperatorFeatures(1.5 * one, none)}, graph).item(), 4))
+        l1 0.5
+        mse 0.25
+        huber 0.045
+        l1_rmse 0.5
     """
 
     def __init__(
@@ -110,10 +135,13 @@ class OperatorLoss:
         else:
             own = torch.stack([self._sums(prediction[name], graph, name) for name in self.weights])
         total = torch.zeros((), device=like.device, dtype=like.dtype)
+        # Sums and counts are added up over the processes before anything is divided: the loss is a ratio (and a root)
+        # of sums over the whole batch, not a mean of losses of parts.
         for (onsite, pair), weight in zip(self.group.all_reduce(own), self.weights.values()):
             n_onsite, n_pair = onsite[-1], pair[-1]
             share = n_onsite / (n_onsite + n_pair)
             if weight.onsite_share is not None:
+                # without pairs (isolated atoms) the on-site part is all there is
                 share = torch.where(n_pair > 0, torch.full_like(share, weight.onsite_share), torch.ones_like(share))
             part = share * self._mean(onsite) + (1 - share) * self._mean(pair)
             total = total + weight.weight * part
@@ -136,16 +164,17 @@ class OperatorLoss:
             return [error.abs()]
         if self.config.name == "huber":
             delta, size = self.config.huber_delta, error.abs()
+            # e^2 / 2 below delta, delta (e - delta / 2) above: with q = min(e, delta) both are q (e - q / 2)
             quadratic = size.clamp(max=delta)
             return [quadratic * (size - 0.5 * quadratic)]
         return [error.abs(), error.square()]
 
     def _mean(self, sums: Tensor) -> Tensor:
         """Loss from (n + 1,) sums and number of elements; zero where there are none."""
-        count = sums[-1].clamp(min=1)
+        count = sums[-1].clamp(min=1)  # the sums are zero, too, where there are no elements
         if self.config.name != "l1_rmse":
             return sums[0] / count
-        # the tiny constant keeps the gradient of the root finite at zero error
+        # the derivative of the root is infinite at zero error; this constant makes it zero there
         return 0.5 * (sums[0] / count + (sums[1] / count + 1e-24).sqrt())
 
 
@@ -174,7 +203,7 @@ def target_scales(layout: BlockIrreps, graphs: Sequence[OperatorGraph], operator
     scales = {}
     for name in operators:
         kind = "pair" if any(len(graph.pair_type) for graph in graphs) else "onsite"
-        squares, count = 0.0, 0.0
+        squares, count = 0.0, 0.0  # Python floats: float64, whatever the dtype of the graphs
         for graph in graphs:
             elements = layout.to_elements(graph[f"{name}_{kind}"].double())
             rows = table.pair_count[graph.pair_type] if kind == "pair" else table.onsite_count[graph.species]

@@ -7,7 +7,8 @@ k-points for a crystal: random ones in every training step (torch's generator), 
   diagonal is the first-order error of the levels, the rest what mixes orbitals. Source: the wavefunction alignment
   loss of WANet (arXiv 2502.19227), which likewise counts occupied orbitals and the next one more than others; the
   idea of low and high subspaces at every k, against ghost states, is that of arXiv 2509.19877. Nothing is
-  differentiated through an eigensolver. Ours: the root mean square instead of the square, more empty orbitals.
+  differentiated through an eigensolver. Different here: the root mean square instead of the square, and more empty
+  orbitals.
 * ``bands``: mean of |eps_pred - eps_ref|, level by level in ascending order, through the eigensolver. Source: the band
   term of HamGNN (npj Comput. Mater. 2023, doi 10.1038/s41524-023-01130-4). Its gradient with respect to H is made of
   predicted orbitals; no quotient of level differences occurs, so degenerate levels are safe.
@@ -72,6 +73,7 @@ class LevelsLoss:
         self.places = ElementPlaces(layout).to(device)
         from scipy.stats import qmc  # 25 MB that other losses do without
 
+        # low-discrepancy points, the same in every validation, so that its losses can be compared
         fixed = qmc.Halton(3, scramble=False).random(config.kpoints)
         self.fixed = torch.as_tensor(fixed, device=device)
 
@@ -85,7 +87,7 @@ class LevelsLoss:
             if key not in graph:
                 raise ConfigError(f"training.loss.levels: the graphs lack {key}; the data need hamiltonian and overlap")
         dense = DenseMatrices(self.places, graph, self._kpoints(graph, prediction.onsite.requires_grad))
-        with torch.no_grad():
+        with torch.no_grad():  # the reference is data; nothing is differentiated through this eigensolver
             stored = (OperatorFeatures(graph[f"{n}_onsite"], graph[f"{n}_pair"]) for n in ("hamiltonian", "overlap"))
             hamiltonian, overlap = (dense(features) for features in stored)
             reference = self.solve(hamiltonian, overlap, graph.electrons)
@@ -107,29 +109,35 @@ class LevelsLoss:
 
     def solve(self, hamiltonian: Tensor, overlap: Tensor, electrons: Tensor) -> Reference:
         """Levels and orbitals of matrices (n_k, B, n, n) with rows of zeros for padding; ``electrons`` is (B,)."""
+        # Canonical orthogonalisation: S = V s V^dagger, X = V s^(-1/2) over directions with s above the threshold, so
+        # that X^dagger S X = 1 and H C = S C eps becomes an ordinary problem of X^dagger H X. Padding has s = 0.
         values, vectors = torch.linalg.eigh(overlap)
         unused = values < S_THRESHOLD
         basis = vectors * torch.where(unused, 0.0, values.clamp(min=S_THRESHOLD).rsqrt())[..., None, :]
         levels, rotation = torch.linalg.eigh(_lifted(basis.mH @ hamiltonian @ basis, unused))
         number = torch.arange(levels.shape[-1], device=levels.device)
         used = number < (~unused).sum(-1, keepdim=True)
+        # doubly occupied levels; an odd electron takes a level of its own
         occupied = (electrons.double() / 2 - 1e-6).ceil()
         wanted = occupied + (self.config.empty_share * occupied).ceil().clamp(min=1)
         wanted = torch.minimum(wanted.expand(used.shape[:-1]), used.sum(-1)).long()[..., None]
+        # a degenerate shell is counted as a whole: half of it would make the loss depend on the eigensolver's choice
         last = levels.gather(-1, (wanted - 1).clamp(min=0))
         width = torch.where(used, levels, levels[..., :1]).amax(-1, keepdim=True) - levels[..., :1]
         return Reference(basis, unused, basis @ rotation, levels, used & (levels <= last + DEGENERATE * width))
 
     def alignment(self, difference: Tensor, reference: Reference) -> Tensor:
         """Mean over k and structures of the weighted root mean square of T, from H_pred - H_ref; unit of H."""
+        # first-order perturbation: (C^dagger dH C)_nn = d eps_n; elements n != m mix the orbitals n and m
         mixing = reference.orbitals.mH @ difference @ reference.orbitals
         counted = reference.counted.double()
         pairs = counted[..., :, None] * counted[..., None, :]
+        # weight 1 among counted levels, `others` elsewhere; `total` is its sum over the used directions
         weight = self.config.others + (1 - self.config.others) * pairs
         used = (~reference.unused).sum(-1).double()
         total = (self.config.others * used**2 + (1 - self.config.others) * counted.sum(-1) ** 2).clamp(min=1e-12)
         square = mixing.real.square() + mixing.imag.square() if mixing.is_complex() else mixing.square()
-        # the tiny constant keeps the gradient of the root finite at zero error
+        # the derivative of the root is infinite at zero error; this constant makes it zero there
         return ((weight * square).sum((-2, -1)) / total + 1e-24).sqrt().mean()
 
     def band_error(self, predicted: Tensor, reference: Reference) -> Tensor:
@@ -157,5 +165,6 @@ def levels_loss(
 
 def _lifted(matrix: Tensor, unused: Tensor) -> Tensor:
     """The matrix with unused directions, which are zero in it, moved above all its eigenvalues."""
+    # Gershgorin: no eigenvalue exceeds the largest row sum of |M|. Detached: the shift must not be differentiated.
     bound = 1.0 + 2.0 * matrix.detach().abs().sum(-1).amax(-1, keepdim=True)
     return matrix + torch.diag_embed(unused.double() * bound).to(matrix)

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from slembench.nn.kernels import native
-from slembench.training.numerics import EXACT, MOST_SIZES, keep_freed_memory, matmul_error, matmul_precision, numerics
+from slembench.training.numerics import (
+    MAX_FLOAT32_ERROR,
+    MAX_SIZES,
+    keep_freed_memory,
+    matmul_error,
+    matmul_precision,
+    numerics,
+)
 
 
 def test_settings_hold_inside_and_are_put_back():
@@ -26,16 +33,16 @@ def test_settings_are_put_back_after_an_error():
 
 
 def test_default_precision_keeps_float32():
-    assert matmul_error("highest") < EXACT
+    assert matmul_error("highest") < MAX_FLOAT32_ERROR
     with numerics("cpu") as word:
-        assert matmul_error(word) < EXACT
+        assert matmul_error(word) < MAX_FLOAT32_ERROR
 
 
 def test_many_sizes_do_without_compiled_products():
-    assert matmul_precision("cpu", None, MOST_SIZES) == matmul_precision("cpu")
-    assert matmul_precision("cpu", None, MOST_SIZES + 1) == "highest"
-    assert matmul_precision("cpu", "high", MOST_SIZES + 1) == "high"
-    with numerics("cpu", sizes=MOST_SIZES + 1) as word:
+    assert matmul_precision("cpu", None, MAX_SIZES) == matmul_precision("cpu")
+    assert matmul_precision("cpu", None, MAX_SIZES + 1) == "highest"
+    assert matmul_precision("cpu", "high", MAX_SIZES + 1) == "high"
+    with numerics("cpu", sizes=MAX_SIZES + 1) as word:
         assert word == torch.get_float32_matmul_precision() == "highest"
 
 
