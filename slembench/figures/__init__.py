@@ -1,4 +1,4 @@
-"""Pictures, one file each: functions from arrays and tables to a matplotlib figure, all in the one style of `style`.
+"""Figures: functions from arrays and tables to a matplotlib figure, a module for each kind, in the style of `style`.
 
-They compute nothing that is scored; `slembench.reports` collects what they draw.
+They compute nothing that is scored. `slembench.reports` calls them; `page` puts what they draw into HTML.
 """

@@ -1,4 +1,4 @@
-"""Bands along a path and density of states, predicted over reference."""
+"""Bands along a k path and density of states, predicted over reference."""
 
 from __future__ import annotations
 
@@ -26,33 +26,45 @@ def plot_bands(
     densities: tuple[FloatArray, FloatArray | None] | None = None,
     title: str = "",
 ) -> Figure:
-    """Draw bands, and beside them densities of states where they are given.
+    """Plot bands, and beside them densities of states where they are given.
 
     Args:
-        path: (n_k,) length along the path, any unit; two equal neighbours mark a jump.
-        ticks: place and name of each special point.
-        predicted: (n_k, n) levels from the zero of the axis.
-        reference: (n_k, m) levels from the same zero.
-        unit: of the levels.
-        zero: what the levels are measured from.
-        window: lowest and highest level drawn.
+        path: (n_k,) length along the path, 1 / Angstrom; two equal neighbours mark a jump to another segment.
+        ticks: position and label of each special point.
+        predicted: (n_k, n) levels, from their energy zero.
+        reference: (n_k, m) levels, from their own energy zero; None for none.
+        unit: energy unit of the levels.
+        zero: what the levels are measured from, such as "the valence-band maximum".
+        window: lowest and highest energy drawn.
         energy: (n_e,) energies of the densities.
         densities: (n_e,) predicted and reference densities of states, both spins, per unit of energy and cell.
-        title: stands above the picture.
+        title: stands above the bands.
+
+    Example:
+        One band of a chain, 2 t cos(2 pi k):
+
+        >>> import numpy as np
+        >>> k = np.linspace(0, 0.5, 20)
+        >>> figure = plot_bands(k, [(0, "Γ"), (0.5, "X")], -2 * np.cos(2 * np.pi * k)[:, None], unit="eV",
+        ...                     zero="the Fermi level", window=(-3, 3))
+        >>> figure.axes[0].get_ylabel()
+        'energy from the Fermi level (eV)'
     """
     figure = new_figure(3.4)
     with_dos = energy is not None and densities is not None
     axes = figure.subplots(1, 2 if with_dos else 1, squeeze=False, sharey=True, width_ratios=[4, 1][: 1 + with_dos])[0]
+    # the reference thick and below, the prediction thin, dashed and on top: where they agree both are seen
     _bands(axes[0], path, reference, COLOURS[0], "-", 1.6, "reference")
     _bands(axes[0], path, predicted, COLOURS[1], "--", 0.9, "predicted")
-    for place, _ in ticks:
-        axes[0].axvline(place, color=GREY, lw=0.5)
-    axes[0].set_xticks([place for place, _ in ticks], [name for _, name in ticks])
+    for position, _ in ticks:
+        axes[0].axvline(position, color=GREY, lw=0.5)
+    axes[0].set_xticks([position for position, _ in ticks], [name for _, name in ticks])
     axes[0].set_xlim(path[0], path[-1])
     axes[0].set_ylim(*window)
     axes[0].set_ylabel(f"energy from {zero} ({unit})")
     axes[0].set_title(title)
     if energy is not None and densities is not None:
+        # turned by 90 degrees: energies on the axis that they share with the bands
         for density, colour, style in zip(reversed(densities), COLOURS, ("-", "--")):
             if density is not None:
                 axes[1].plot(density, energy, color=colour, ls=style)
@@ -68,10 +80,11 @@ def plot_bands(
 def _bands(
     ax: Axes, path: FloatArray, levels: FloatArray | None, colour: str, style: str, width: float, label: str
 ) -> None:
-    """Every band as a line that is cut where the path jumps."""
+    """Plot every band as a line that is cut where the path jumps."""
     if levels is None:
         return
     jumps = np.flatnonzero(np.diff(path) <= 0) + 1
+    # NaN ends a line; without it "K|U" would be drawn as a vertical piece of band
     x = np.insert(path.astype(float), jumps, np.nan)
     y = np.insert(levels.astype(float), jumps, np.nan, axis=0)
     lines = ax.plot(x, y, color=colour, ls=style, lw=width)

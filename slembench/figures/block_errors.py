@@ -1,4 +1,4 @@
-"""Per-block errors as a heat map with shell labels."""
+"""Errors of shell pairs as a heat map."""
 
 from __future__ import annotations
 
@@ -17,16 +17,25 @@ PART_TITLES = {"onsite": "on-site blocks", "offsite": "off-site blocks"}
 
 @styled
 def plot_block_errors(blocks: pd.DataFrame, operator: str, unit: str) -> Figure:
-    """Draw the mean absolute error of every pair of shells, on-site and off-site.
+    """Plot the mean absolute error of every pair of shells, on-site and off-site.
 
     Args:
         blocks: per-block table (`slembench.metrics.block_table.block_table`) with a column ``operator``.
         operator: operator to draw.
         unit: of its errors.
+
+    Example:
+        >>> import pandas as pd
+        >>> row = {"operator": "overlap", "element_i": "H", "shell_i": "s1", "element_j": "H", "shell_j": "s1",
+        ...        "count": 4, "mae": 0.01}
+        >>> blocks = pd.DataFrame([{**row, "part": part} for part in ("onsite", "offsite")])
+        >>> [axes.get_title("left") for axes in plot_block_errors(blocks, "overlap", "1").axes[:2]]
+        ['on-site blocks', 'off-site blocks']
     """
     rows = blocks[(blocks["operator"] == operator) & (blocks["count"] > 0)]
     sides = rows[["element_i", "shell_i"]].drop_duplicates().to_numpy().tolist()
     positive = rows.loc[rows["mae"] > 0, "mae"]
+    # one logarithmic scale for both panels: errors of shell pairs differ by orders of magnitude; zero has no colour
     scale = LogNorm(positive.min(), positive.max()) if len(positive) else LogNorm(1e-12, 1.0)
     figure = new_figure(3.6 if len(sides) > 8 else 3.0)
     axes = figure.subplots(1, 2)
@@ -39,6 +48,7 @@ def plot_block_errors(blocks: pd.DataFrame, operator: str, unit: str) -> Figure:
 
 def _map(ax: Axes, rows: pd.DataFrame, sides: list[list[str]], scale: LogNorm) -> AxesImage:
     place = {tuple(side): k for k, side in enumerate(sides)}
+    # NaN stays white: shell pairs that do not occur, such as on-site blocks between two elements
     errors = np.full((len(sides), len(sides)), np.nan)
     for row in rows.itertuples():
         errors[place[row.element_i, row.shell_i], place[row.element_j, row.shell_j]] = row.mae

@@ -1,4 +1,4 @@
-"""Block norm against distance, one panel an operator."""
+"""Decay of matrix elements: size of every block against the distance of its atoms, one panel an operator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slembench.operators import SYMBOLS
 from slembench.operators.blocks import BlockMatrix
 
 FAR_BELOW = 100.0
-"""Ratio of the smallest block to the noise from which the noise is written, not drawn."""
+"""Ratio of the smallest block to the numerical noise from which the noise is written, not drawn as a line."""
 
 COLUMNS = ("operator", "elements", "distance", "norm")
 
@@ -30,12 +30,22 @@ def block_norms(structures: Iterable[tuple[ase.Atoms, Mapping[str, BlockMatrix]]
     Returns:
         One row a block: ``operator``, ``elements`` ("Mo-S", symbols in alphabetical order), ``distance`` (Angstrom; 0
         on-site) and ``norm``, the root mean square of its elements, in the operator's unit.
+
+    Example:
+        >>> from slembench.operators.orbitals import Basis
+        >>> atoms = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+        >>> s = BlockMatrix.from_dense(Basis.parse({"H": "1s"}), atoms.numbers, np.array([[1.0, 0.66], [0.66, 1.0]]))
+        >>> block_norms([(atoms, {"overlap": s})])[["distance", "norm"]].drop_duplicates().values.tolist()
+        [[0.0, 1.0], [0.74, 0.66]]
     """
     frames = []
     for atoms, operators in structures:
         for name, matrix in operators.items():
+            # blocks lie end to end in one flat array: sums between their offsets. Mean, not sum, of squares, so that a
+            # d-d block of 25 elements is not larger than an s-s block by its size alone
             square = np.add.reduceat(np.abs(matrix.values) ** 2, matrix.offsets[:-1])
             symbols = np.array([chemical_symbols[z] for z in matrix.numbers.tolist()])
+            # Mo-S and S-Mo are one kind of pair
             ends = np.sort(symbols[matrix.pair_index], axis=1)
             columns = {
                 "operator": name,
@@ -51,7 +61,7 @@ def block_norms(structures: Iterable[tuple[ase.Atoms, Mapping[str, BlockMatrix]]
 def plot_decay(
     norms: pd.DataFrame, energy_unit: str, noise: Mapping[str, float] | None = None, title: str = ""
 ) -> Figure:
-    """Draw block norm against distance.
+    """Plot the size of blocks, on a logarithmic axis, against distance.
 
     Args:
         norms: from `block_norms`.
@@ -62,6 +72,7 @@ def plot_decay(
     operators = list(dict.fromkeys(norms["operator"]))
     figure = new_figure(2.6)
     axes = figure.subplots(1, len(operators), squeeze=False, sharex=True)[0]
+    # six element pairs in colours of their own, the rarest together
     common = norms["elements"].value_counts().index[: len(COLOURS) - 1].tolist()
     groups = norms["elements"].where(norms["elements"].isin(common), "others")
     for ax, operator in zip(axes, operators):
@@ -87,7 +98,7 @@ def plot_decay(
 
 
 def _noise_line(ax: Axes, noise: float, smallest: float) -> None:
-    """The noise as a line, or as words at the foot of the panel where it lies far below the smallest block."""
+    """Numerical noise of the elements as a line, or as words where it lies far below the smallest block."""
     if noise * FAR_BELOW >= smallest:
         ax.axhline(noise, color=GREY, lw=0.8, ls="--")
         ax.text(0.15, noise, "noise", transform=ax.get_yaxis_transform(), va="bottom", size=6)

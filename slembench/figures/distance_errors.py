@@ -1,4 +1,4 @@
-"""Error by distance of the pair, beside the floors."""
+"""Error against the distance of the pair, of a model and of the floors."""
 
 from __future__ import annotations
 
@@ -14,17 +14,24 @@ from slembench.operators import SYMBOLS
 
 @styled
 def plot_distance_errors(tables: Mapping[str, pd.DataFrame], energy_unit: str) -> Figure:
-    """Draw the mean absolute error in bins of |r_ij|, one panel an operator.
+    """Plot the mean absolute error in bins of |r_ij|, one panel an operator.
 
     Args:
         tables: name of the model or floor -> by-distance table (operator, lower, upper in Angstrom, mae).
         energy_unit: unit of the Hamiltonian's errors.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"operator": "overlap", "lower": [0.0, 0.5], "upper": [0.5, 1.0], "mae": [0.0, 0.01]})
+        >>> plot_distance_errors({"slem": table}, "eV").axes[0].lines[0].get_xydata().tolist()
+        [[0.75, 0.01]]
     """
     operators = list(dict.fromkeys(next(iter(tables.values()))["operator"]))
     figure = new_figure(2.6)
     axes = figure.subplots(1, len(operators), squeeze=False, sharex=True)[0]
     for ax, operator in zip(axes, operators):
         for k, (label, table) in enumerate(tables.items()):
+            # bins without a pair, or without an error (a floor that is exact there), have no place on a logarithm
             rows = table[(table["operator"] == operator) & (table["mae"] > 0)]
             centre = (rows["lower"] + rows["upper"]) / 2
             style = {

@@ -1,4 +1,4 @@
-"""Predicted against reference matrix elements, as densities of points."""
+"""Predicted against reference matrix elements, as two-dimensional histograms: there are too many for points."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DECADES = 10
 """Decades of |element| and of |error| below the largest element that the right panel can show."""
 
 LINEAR = 1e-4
-"""Share of the largest element below which the axes of the left panel are linear; beyond it they are logarithmic."""
+"""Fraction of the largest element below which the axes of the left panel are linear, logarithmic beyond (asinh)."""
 
 
 @dataclass(frozen=True)
 class ElementDensity:
-    """Numbers of elements in bins.
+    """Histograms of elements.
 
     Attributes:
         edges: (BINS + 1,) edges of reference and predicted value, unit of the operator, equidistant in asinh.
@@ -49,15 +49,22 @@ def element_density(pairs: Iterable[tuple[FloatArray, FloatArray]], largest: flo
     Args:
         pairs: reference (n,) and predicted (n,) values of each structure, unit of the operator.
         largest: largest |reference| of all; what lies beyond is counted in the outermost bin.
+
+    Example:
+        >>> density = element_density([(np.array([1.0, 0.5]), np.array([1.0, 0.4]))], largest=1.0)
+        >>> density.elements, int(density.parity.sum()), int(density.parity[-1, -1])
+        (2, 2, 1)
     """
     width = LINEAR * largest
+    # asinh(x / width) is linear below ``width`` and sign(x) log|x| above: most elements are tiny, of either sign
     edges: FloatArray = width * np.sinh(np.linspace(-1, 1, BINS + 1) * np.arcsinh(largest / width))
-    edges[[0, -1]] = -largest, largest
+    edges[[0, -1]] = -largest, largest  # exactly, not up to rounding: clipped values must fall inside
     magnitudes: FloatArray = np.geomspace(largest * 10.0**-DECADES, largest, BINS + 1)
     parity, errors = np.zeros((BINS, BINS)), np.zeros((BINS, BINS))
     elements = 0
     for reference, predicted in pairs:
         parity += _counts(np.clip(reference, -largest, largest), np.clip(predicted, -largest, largest), edges)
+        # zeros are clipped to the lowest bin: a logarithmic axis has none
         size, error = (np.clip(np.abs(v), magnitudes[0], largest) for v in (reference, predicted - reference))
         errors += _counts(size, error, magnitudes)
         elements += len(reference)
@@ -72,7 +79,7 @@ def _counts(x: FloatArray, y: FloatArray, edges: FloatArray) -> FloatArray:
 
 @styled
 def plot_element_parity(density: ElementDensity, operator: str, unit: str) -> Figure:
-    """Draw predicted against reference elements (left) and |error| against |reference| with its median (right).
+    """Plot predicted against reference elements (left) and |error| against |reference| with its median (right).
 
     Args:
         density: from `element_density`.
@@ -101,10 +108,11 @@ def plot_element_parity(density: ElementDensity, operator: str, unit: str) -> Fi
     right.set_xscale("log")
     right.set_yscale("log")
     centres = np.sqrt(density.magnitudes[:-1] * density.magnitudes[1:])
-    share = np.cumsum(density.errors, axis=1)
-    filled = share[:, -1] >= 10
-    filled[0] = False  # elements that are zero
-    median = centres[np.argmax(share >= share[:, -1:] / 2, axis=1)]
+    # median of |error| in each column of |reference|: the first bin at which half of the column is reached
+    below = np.cumsum(density.errors, axis=1)
+    filled = below[:, -1] >= 10  # fewer elements give a ragged line
+    filled[0] = False  # the lowest bin holds the elements that are zero
+    median = centres[np.argmax(below >= below[:, -1:] / 2, axis=1)]
     right.plot(centres[filled], median[filled], color="black", lw=1.2, label="median")
     right.legend(loc="upper left")
     _crop(right, density)
@@ -120,7 +128,7 @@ def _mesh(ax: Axes, edges: FloatArray, counts: FloatArray, norm: LogNorm) -> Qua
 
 
 def _crop(ax: Axes, density: ElementDensity) -> None:
-    """Leave out decades without elements; the lowest bin, which holds the zeros, does not count."""
+    """Limit the axes to decades with elements, without the lowest bin, which holds the zeros."""
     for counts, set_limits in ((density.errors.sum(axis=1), ax.set_xlim), (density.errors.sum(axis=0), ax.set_ylim)):
         used = np.flatnonzero(counts[1:]) + 1
         if len(used):

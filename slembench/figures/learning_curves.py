@@ -13,16 +13,23 @@ from slembench.operators import SYMBOLS
 
 @styled
 def plot_learning_curves(rows: Sequence[Mapping[str, Any]], energy_unit: str) -> Figure:
-    """Draw training and validation loss (left) and validation errors (right) against the step.
+    """Plot training and validation loss (left) and validation errors (right) against the optimiser step.
 
     Args:
         rows: of ``log.jsonl`` (`slembench.training.log.JsonLog.rows`): ``train`` and ``validation`` events.
         energy_unit: unit of the Hamiltonian's error.
+
+    Example:
+        >>> rows = [{"event": "train", "step": 1, "loss": 1.0},
+        ...         {"event": "validation", "step": 1, "loss": 0.9, "mae": {"hamiltonian": 0.5}}]
+        >>> plot_learning_curves(rows, "eV").axes[1].lines[0].get_label()
+        'H (eV)'
     """
     training = [row for row in rows if row["event"] == "train"]
     validation = [row for row in rows if row["event"] == "validation"]
     figure = new_figure(2.6)
     left, right = figure.subplots(1, 2)
+    # one value a step: rasterised, or a long training would make an SVG of megabytes
     left.plot(_of(training, "step"), _of(training, "loss"), color=GREY, lw=0.5, label="training", rasterized=True)
     left.plot(_of(validation, "step"), _of(validation, "loss"), color=COLOURS[0], marker="o", ms=2, label="validation")
     left.set_ylabel("loss")

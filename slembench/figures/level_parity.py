@@ -13,16 +13,22 @@ from slembench.operators.orbitals import FloatArray
 
 @styled
 def plot_level_parity(reference: FloatArray, predicted: FloatArray, occupied: NDArray[np.bool_], unit: str) -> Figure:
-    """Draw predicted against reference levels (left) and their differences (right), occupied and empty apart.
+    """Plot predicted against reference levels (left) and their differences (right), occupied and empty apart.
 
     Args:
         reference: (n,) levels.
-        predicted: (n,) levels in the same order.
-        occupied: (n,) levels that hold electrons in the reference.
+        predicted: (n,) levels in the same order, with the energy zero of their own H.
+        occupied: (n,) levels that hold electrons in the reference; at least one.
         unit: of the levels.
+
+    Example:
+        >>> figure = plot_level_parity(np.array([-5.0, 1.0]), np.array([-4.9, 1.2]), np.array([True, False]), "eV")
+        >>> figure.axes[1].get_title("left")
+        'mean |difference| of occupied levels 0.1 eV'
     """
     figure = new_figure(3.0)
     left, right = figure.subplots(1, 2)
+    # occupied ones last, on top: they are what a density matrix and a total energy are made of
     for k, (label, chosen) in enumerate((("empty", ~occupied), ("occupied", occupied))):
         style = {"color": COLOURS[1 - k], "marker": MARKERS[1 - k], "ls": "", "ms": 2.2, "mew": 0, "rasterized": True}
         left.plot(reference[chosen], predicted[chosen], label=label, **style)

@@ -1,4 +1,4 @@
-"""Orbital energies of molecules, one column a molecule, and the density of states of crystals."""
+"""Orbital energies of molecules, one column a molecule, and densities of states of crystals."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DensityOfStates:
 
     Attributes:
         energy: (n_e,) above the zero of the axis.
-        density: (n_e,) states an energy unit and atom.
+        density: (n_e,) states of both spins per energy unit and atom.
         edges: energies of the highest occupied and the lowest empty state; equal in a metal.
     """
 
@@ -43,16 +43,23 @@ class DensityOfStates:
 
 @styled
 def plot_levels(molecules: Sequence[Levels], unit: str, below: float, above: float) -> Figure:
-    """Draw orbital energies, HOMO and LUMO thick.
+    """Plot orbital energies, HOMO and LUMO thick.
 
     Args:
         molecules: one column each.
         unit: of the energies.
         below: depth below the deepest HOMO down to which levels are drawn; the number of deeper ones is written.
         above: height above the highest LUMO up to which they are drawn.
+
+    Example:
+        >>> import numpy as np
+        >>> water = Levels("water", np.array([-500.0, -25.0, -13.0, -9.0, -7.0, 1.0, 3.0]), occupied=5)
+        >>> [text.get_text() for text in plot_levels([water], "eV", below=30, above=10).axes[0].texts]
+        ['1 deeper']
     """
     figure = new_figure(3.0)
     ax = figure.subplots()
+    # core levels lie hundreds of eV deeper: on one axis with them the valence levels would be one line
     bottom = min(m.eps[m.occupied - 1] for m in molecules) - below
     top = max(m.eps[min(m.occupied, len(m.eps) - 1)] for m in molecules) + above
     for column, molecule in enumerate(molecules):
@@ -80,7 +87,7 @@ def plot_levels(molecules: Sequence[Levels], unit: str, below: float, above: flo
 def plot_dos(
     reference: DensityOfStates, unit: str, zero: str, predicted: DensityOfStates | None = None, title: str = ""
 ) -> Figure:
-    """Draw a density of states, occupied states filled, and a predicted one over it.
+    """Plot a density of states, occupied states filled, and a predicted one over it.
 
     Args:
         reference: the density of states.
@@ -97,7 +104,7 @@ def plot_dos(
     if predicted is not None:
         ax.plot(predicted.energy, predicted.density, color=COLOURS[1], ls="--", label="predicted")
         ax.legend(loc="upper left")
-    for edge in dict.fromkeys(reference.edges):
+    for edge in dict.fromkeys(reference.edges):  # once where both are the Fermi level
         ax.axvline(edge, color=GREY, lw=0.7, ls=":")
     gap = reference.edges[1] - reference.edges[0]
     text = f"gap {gap:.2f} {unit}" if gap > 0 else "Fermi level"

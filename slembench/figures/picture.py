@@ -1,4 +1,4 @@
-"""A picture of a page: its place, its words, and how it is drawn, or why it cannot be."""
+"""A picture of a page: name, title and caption, and the function that draws it, or what is missing for it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ class Picture:
         caption: what is seen.
         draw: makes the figure; None where something is missing.
         missing: what is missing and how to get it; empty where there is a picture.
+
+    Raises:
+        ValueError: neither a function nor a reason, or both.
+
+    Example:
+        >>> Picture("dos", "Density of states", "", missing="The data set has no overlap.").draw is None
+        True
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Values against size with their intervals, and the power laws that were fitted to them."""
+"""Values against size with their intervals, and fitted power laws y = a x^b: straight lines on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -35,13 +35,19 @@ class Series:
 def plot_power_laws(
     panels: Sequence[tuple[str, Sequence[Series]]], x_label: str, y_label: str, *, log_x: bool = True
 ) -> Figure:
-    """Draw one panel beside the other, values on a logarithmic axis.
+    """Plot values against size, panels side by side, values on a logarithmic axis.
 
     Args:
         panels: title and series of each.
         x_label: of all panels.
         y_label: of all panels.
         log_x: sizes on a logarithmic axis too.
+
+    Example:
+        >>> errors = Series("slem", x=(10, 100), y=(0.1, 0.01), fit=(1.0, -1.0))  # y = 1 / x
+        >>> figure = plot_power_laws([("mos2-mini", [errors])], "training structures", "MAE (eV)")
+        >>> figure.axes[0].lines[1].get_ydata().round(3).tolist()
+        [0.1, 0.01]
     """
     figure = new_figure(2.9)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""Sparsity of one structure's operators: the map of H, and the share of elements above a threshold."""
+"""Sparsity of one structure's operators: map of the magnitude of H, and share of elements above a threshold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINES_UP_TO = 40
 
 @styled
 def plot_sparsity(operators: Mapping[str, BlockMatrix], energy_unit: str, title: str = "") -> Figure:
-    """Draw the sparsity of one structure.
+    """Plot the sparsity of one structure.
 
     Left: the first operator's largest |element| over the lattice translations for each pair of orbitals. Right: for
     every operator, the share of its stored elements whose magnitude exceeds a threshold.
@@ -44,6 +44,7 @@ def plot_sparsity(operators: Mapping[str, BlockMatrix], energy_unit: str, title:
         size = np.sort(np.abs(matrix.values))[::-1]
         size = size[size > 0]
         share = 100 * np.arange(1, len(size) + 1) / len(matrix.values)
+        # 400 points, equidistant in the logarithm, of a curve with as many as there are elements (10^6)
         kept = np.unique(np.geomspace(1, len(size), 400).astype(int)) - 1
         label = axis_label(SYMBOLS.get(key, key), _unit(key, energy_unit))
         right.plot(size[kept], share[kept], color=COLOURS[k], ls=LINE_STYLES[k], label=label)
@@ -56,9 +57,21 @@ def plot_sparsity(operators: Mapping[str, BlockMatrix], energy_unit: str, title:
 
 
 def largest_over_translations(operator: BlockMatrix) -> FloatArray:
-    """(n, n) | unit of the operator | largest |M_ab(R)| over R for each pair of orbitals; zero where no block is."""
+    """(n, n) | unit of the operator | largest |M_ab(R)| over R for each pair of orbitals; zero where no block is.
+
+    Example:
+        A chain of one s orbital: 1 on-site, 0.3 to both neighbours, so that the map has one element.
+
+        >>> from slembench.operators.orbitals import Basis
+        >>> shifts = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0]])
+        >>> values = np.array([1, 0.3, 0.3])
+        >>> chain = BlockMatrix(Basis.parse({"H": "1s"}), np.array([1]), np.zeros((3, 2)), shifts, values)
+        >>> largest_over_translations(chain)
+        array([[1.]])
+    """
     full, n = operator.complete(), operator.n_orbitals
     largest = np.zeros((n, n))
+    # unbuffered: an element of the map occurs once for every R, and all of them must be compared
     np.maximum.at(largest, (full.element_rows, full.element_columns), np.abs(full.values))
     return largest
 

@@ -1,4 +1,4 @@
-"""A structure: atoms as circles, bonds, the edges of the cell, a scale bar."""
+"""Picture of a structure: atoms as circles, bonds, edges of the cell, a scale bar."""
 
 from __future__ import annotations
 
@@ -37,16 +37,22 @@ _TILT = np.radians([-75.0, 14.0])
 
 @styled
 def plot_structure(atoms: ase.Atoms, title: str = "") -> Figure:
-    """Draw a structure: a layer from above and from the side, a bulk crystal tilted, a molecule flat.
+    """Plot a structure: a layer from above and from the side, a bulk crystal tilted, a molecule flat.
 
     Args:
         atoms: positions and cell in Angstrom.
         title: stands above the picture.
+
+    Example:
+        >>> from ase.build import graphene
+        >>> [axes.get_title("left") for axes in plot_structure(graphene(vacuum=10.0), "graphene").axes]
+        ['graphene, from above', 'from the side']
     """
     views = _views(atoms)
     spans = [_span(atoms, rotation, name) for name, rotation in views.items()]
     widths = [float(span[0, 1] - span[0, 0]) for span in spans]
     height = max(float(span[1, 1] - span[1, 0]) for span in spans)
+    # inches an Angstrom: all views in one scale, at most as wide and high as a page allows
     scale = min(6.6 / sum(widths), 2.6 / height, LARGEST_SCALE)
     figure = new_figure(height * scale + 0.35, sum(widths) * scale + 0.4)
     axes = figure.subplots(1, len(views), squeeze=False, width_ratios=widths)[0]
@@ -70,6 +76,8 @@ def _views(atoms: ase.Atoms) -> dict[str, FloatArray]:
         about_x = np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])
         about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
         return {"": about_x @ about_y}
+    # a molecule is seen along its shortest principal axis, so that planar ones lie in the plane of the page. The small
+    # identity gives three axes to molecules of one or two atoms; signs are fixed, which singular vectors leave open.
     centred = atoms.positions - atoms.positions.mean(axis=0)
     _, _, axes = np.linalg.svd(np.vstack([centred, 1e-6 * np.eye(3)]), full_matrices=False)
     signs = np.sign(axes[np.arange(3), np.abs(axes).argmax(axis=1)])
@@ -96,11 +104,13 @@ def _draw(ax: Axes, atoms: ase.Atoms, rotation: FloatArray, span: FloatArray, sc
     ax.set_ylim(*span[1])
     ax.axis("off")
     points = atoms.positions @ rotation.T
+    # painter's algorithm: atoms and their half bonds in order of depth, the nearest last
     depth = points[:, 2].argsort()
     rank = np.empty(len(atoms), dtype=int)
     rank[depth] = np.arange(len(atoms))
     _draw_cell(ax, _cell(atoms) @ rotation.T)
     i, vector = _bonds(atoms)
+    # each atom draws its half of a bond: across a boundary of the cell both halves point out of the picture
     half = points[i] + vector @ rotation.T / 2
     for atom in range(len(atoms)):
         own = [(points[atom, :2], end[:2]) for end in half[i == atom]]
@@ -112,7 +122,7 @@ def _draw(ax: Axes, atoms: ase.Atoms, rotation: FloatArray, span: FloatArray, sc
         )
         size = 1.1 * radius * scale * 72 / max(1.2, len(chemical_symbols[number]))
         if size >= 3:
-            dark = np.dot(colour, [0.299, 0.587, 0.114]) < 0.45
+            dark = np.dot(colour, [0.299, 0.587, 0.114]) < 0.45  # perceived brightness (Rec. 601)
             ax.text(
                 points[atom, 0], points[atom, 1], chemical_symbols[number], size=size, ha="center",
                 va="center_baseline", color="white" if dark else "black", zorder=2.6 + rank[atom],
@@ -122,6 +132,7 @@ def _draw(ax: Axes, atoms: ase.Atoms, rotation: FloatArray, span: FloatArray, sc
 def _bonds(atoms: ase.Atoms) -> tuple[NDArray[np.int64], FloatArray]:
     """(B,) atom and (B, 3) | Angstrom | vector to its partner, both directions of every bond."""
     i, j, vector = neighbor_list("ijD", atoms, natural_cutoffs(atoms, mult=BOND))
+    # by covalent radii alone the metal atoms of MoS2 or HfO2 would be bonded to each other
     metal = METALS[atoms.numbers]
     kept = ~(metal[i] & metal[j]) | metal.all()
     return i[kept], vector[kept]

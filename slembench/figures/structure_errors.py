@@ -1,4 +1,4 @@
-"""Error of every structure in order, the worst ones named."""
+"""Error of every structure in descending order, the worst ones named."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ from slembench.figures.style import COLOURS, GREY, axis_label, new_figure, style
 from slembench.operators.orbitals import FloatArray
 
 NAMED = 5
+"""Structures that are named."""
+
 WIDE = 10.0
 """Ratio of the largest to the smallest error from which the axis is logarithmic."""
 
-LIST_SHARE = 0.4
-"""Room above the points for the list of names, in heights of the points."""
+LIST_SHARE = 0.75
+"""Height of the empty room for the list of names above the points, over the height of the points."""
 
 
 @styled
 def plot_structure_errors(ids: Sequence[str], errors: FloatArray, label: str, unit: str) -> Figure:
-    """Draw sorted errors, one point a structure.
+    """Plot sorted errors, one point a structure.
 
     Args:
         ids: (S,) structures.
         errors: (S,) error of each.
         label: what the error is, such as "MAE of H".
         unit: of the errors.
+
+    Example:
+        >>> figure = plot_structure_errors(["a", "b"], np.array([0.1, 0.3]), "MAE of H", "eV")
+        >>> figure.axes[0].lines[0].get_ydata().tolist()
+        [0.3, 0.1]
     """
     order = np.argsort(-errors, kind="stable")
     values = errors[order]

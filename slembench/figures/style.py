@@ -1,4 +1,4 @@
-"""The one style of all pictures, and how they are written: the same input gives the same bytes.
+"""The one style of all figures, and how they are written: the same input gives the same bytes.
 
 Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), told apart by readers with any colour vision and
 in grey print; series also differ in marker or line. The colour scale is perceptually uniform (cividis).
@@ -39,6 +39,7 @@ WIDTH = 7.0
 
 PNG_DPI = 110
 PNG_COLOURS = 64
+"""Colours of the palette of a PNG."""
 
 UNIT_TEXT = {"eV": "eV", "Hartree": "Hartree", "1": ""}
 
@@ -59,8 +60,8 @@ STYLE: dict[str, Any] = {
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
     "savefig.facecolor": "white",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "slembench",
+    "svg.fonttype": "none",  # text stays text: it can be searched and copied, and the file is smaller
+    "svg.hashsalt": "slembench",  # ids of clip paths are random otherwise, and two equal figures differ
     "xtick.labelsize": 7,
     "xtick.major.width": 0.7,
     "ytick.labelsize": 7,
@@ -69,7 +70,7 @@ STYLE: dict[str, Any] = {
 
 
 def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorator of a function that draws: the style holds while it runs, whatever the user's own settings are."""
+    """Decorator of a function that plots: the style holds while it runs, whatever the user's own settings are."""
 
     @wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -81,6 +82,7 @@ def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure of that size in inches, outside of pyplot, so that nothing global changes."""
+    # pyplot would keep every figure alive and choose a backend, perhaps one that needs a display
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
@@ -95,7 +97,12 @@ def decimal_log_ticks(axis: Axis) -> None:
 
 
 def axis_label(text: str, unit: str) -> str:
-    """Label of an axis: ``text (unit)``; a dimensionless quantity ("1") has no unit to show."""
+    """Label of an axis: ``text (unit)``; a dimensionless quantity ("1") has no unit to show.
+
+    Example:
+        >>> axis_label("MAE of H", "eV"), axis_label("MAE of S", "1")
+        ('MAE of H (eV)', 'MAE of S')
+    """
     shown = UNIT_TEXT.get(unit, unit)
     return f"{text} ({shown})" if shown else text
 
@@ -109,6 +116,11 @@ def svg_text(figure: Figure, source: str = "") -> str:
 
     Returns:
         ``<svg ...>...</svg>`` without XML declaration, date or version, which change while the picture does not.
+
+    Example:
+        >>> figure = new_figure(1.0)
+        >>> svg_text(figure).startswith("<svg"), svg_text(figure) == svg_text(figure)
+        (True, True)
     """
     metadata = {"Date": None, "Creator": None, **({"Source": source} if source else {})}
     buffer = BytesIO()
@@ -143,14 +155,17 @@ def save(figure: Figure, stem: str | Path, formats: Iterable[str] = ("svg", "png
 @contextmanager
 def _style() -> Iterator[None]:
     with matplotlib.rc_context():
-        matplotlib.rcdefaults()
+        matplotlib.rcdefaults()  # not on top of a user's matplotlibrc
         settings: Any = matplotlib.rcParams
         settings.update(STYLE)
         yield
 
 
 def _png(figure: Figure, source: str) -> bytes:
-    """PNG with a palette of its own colours, a third of the size of one with three bytes a pixel."""
+    """PNG with a palette of its own colours, a third of the size of one with three bytes a pixel.
+
+    No dithering: it would sprinkle grey over white ground and compress badly.
+    """
     full, small = BytesIO(), BytesIO()
     with _style():
         figure.savefig(full, format="png", dpi=PNG_DPI)

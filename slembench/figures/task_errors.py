@@ -16,9 +16,9 @@ class TaskPoint:
     """One model on one task.
 
     Attributes:
-        task: its name, a line of the picture.
-        model: its name, a marker.
-        share: error over that of the best floor.
+        task: name of the task, a row of the picture.
+        model: name of the model, a marker.
+        share: error of the model over that of the best floor.
     """
 
     task: str
@@ -35,11 +35,16 @@ class _Series:
 
 @styled
 def plot_task_errors(points: Sequence[TaskPoint], marked: str = "") -> Figure:
-    """Draw a line for each task and a marker for each model, logarithmic; 1 is the best floor.
+    """Plot a row for each task and a marker for each model, logarithmic; 1 is the best floor.
 
     Args:
         points: in the order in which tasks are listed from top to bottom.
         marked: model that is drawn in colour while the others are grey; all are coloured where there is none.
+
+    Example:
+        >>> figure = plot_task_errors([TaskPoint("mos2-mini H", "slem", 0.02)])
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['mos2-mini H']
     """
     tasks = list(dict.fromkeys(point.task for point in points))
     models = sorted({point.model for point in points})
@@ -55,7 +60,7 @@ def plot_task_errors(points: Sequence[TaskPoint], marked: str = "") -> Figure:
     ax.hlines(range(len(tasks)), *ax.get_xlim(), color="#DDDDDD", lw=0.5, zorder=1)
     ax.set_xscale("log")
     ax.set_yticks(range(len(tasks)), tasks)
-    ax.set_ylim(len(tasks) - 0.5, -0.5)
+    ax.set_ylim(len(tasks) - 0.5, -0.5)  # the first task on top
     ax.set_xlabel("error / error of the best floor (dashed: the floor)")
     figure.legend(loc="outside lower center", ncols=min(4, max(1, len(models))))
     return figure
