@@ -1,9 +1,9 @@
-"""Structure folders of a path, new folders for written structures, and the element of a species label."""
+"""Structure folders of a path, new folders and number tables of written structures, elements of species labels."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +45,17 @@ def new_folder(path: Path, identifier: str, prefix: str = "") -> Iterator[Path]:
             yield folder
     except FileExistsError as error:
         raise DataError(f"{path}: structure {identifier!r}: {error}") from error
+
+
+def number_table(rows: Iterable[Iterable[float]]) -> str:
+    """Text of a table of Python numbers, one row a line, with every digit (`repr` reads back to the same float).
+
+    Example:
+        >>> print(number_table([[0.1, 2.0], [1e-17, 3.0]]), end="")
+        0.1 2.0
+        1e-17 3.0
+    """
+    return "".join(" ".join(map(repr, row)) + "\n" for row in rows)
 
 
 def _natural(path: Path) -> tuple[tuple[int, str], ...]:

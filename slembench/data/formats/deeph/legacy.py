@@ -26,7 +26,7 @@ from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.data.formats.deeph.current import filled_cell
 from slembench.data.formats.deeph.folder import apply_note, read_keys, write_note
-from slembench.data.formats.folders import folders_with, new_folder
+from slembench.data.formats.folders import folders_with, new_folder, number_table
 from slembench.data.formats.orbital_order import check_hermitian, from_canonical, to_canonical
 from slembench.data.sample import Sample, SampleInfo, check_finite, check_sample
 from slembench.operators.blocks import BlockMatrix, pair_keys
@@ -258,10 +258,10 @@ def _write_structure(sample: Sample, folder: Path) -> None:
         info["fermi_level"] = sample.info.fermi_level * to_ev
     write_text(folder / "info.json", json.dumps(info))
     write_text(folder / "element.dat", "".join(f"{z}\n" for z in numbers.tolist()))
-    write_text(folder / "orbital_types.dat", _text_table(sample.basis.shells[z] for z in numbers.tolist()))
+    write_text(folder / "orbital_types.dat", number_table(sample.basis.shells[z] for z in numbers.tolist()))
     write_text(folder / "lat.dat", _columns(cell))
     # columns of 2 pi A^-1 are the reciprocal vectors of the rows of A
-    write_text(folder / "rlat.dat", _text_table((2 * np.pi * np.linalg.inv(cell)).tolist()))
+    write_text(folder / "rlat.dat", number_table((2 * np.pi * np.linalg.inv(cell)).tolist()))
     write_text(folder / "site_positions.dat", _columns(sample.atoms.positions))
     write_note(folder, sample.atoms, np.arange(len(numbers)))
 
@@ -278,8 +278,4 @@ def _write_matrix(file: Path, matrix: BlockMatrix) -> None:
 
 def _columns(vectors: FloatArray) -> str:
     """Text of (n, 3) vectors as the columns of a table, with every digit."""
-    return _text_table(vectors.T.tolist())
-
-
-def _text_table(rows: Iterable[Iterable[float]]) -> str:
-    return "".join(" ".join(map(repr, row)) + "\n" for row in rows)
+    return number_table(vectors.T.tolist())

@@ -14,13 +14,12 @@ from typing import Literal
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.data.formats.deeptb.blocks import h5_blocks, parse_basis, to_operator
 from slembench.data.formats.deeptb.geometry import Geometry, read_geometry, read_json
-from slembench.data.formats.folders import new_folder
+from slembench.data.formats.folders import new_folder, number_table
 from slembench.data.formats.plausibility import UnitEvidence, energy_evidence
 from slembench.data.sample import Sample, SampleInfo, check_sample
 from slembench.operators.blocks import BlockMatrix
@@ -181,10 +180,14 @@ def _write_folder(sample: Sample, folder: Path) -> None:
     write_text(folder / "info.json", json.dumps(info))
     write_text(folder / UNITS_FILE, json.dumps({"energy": "eV", "length": "Angstrom"}))
     write_text(folder / "basis.dat", repr(sample.basis.to_dict()))
-    _write_table(folder / "positions.dat", atoms.positions)
-    _write_table(folder / "cell.dat", atoms.cell.array)
-    _write_table(folder / "pbc.dat", atoms.pbc.astype(int)[:, None])
-    _write_table(folder / "atomic_numbers.dat", atoms.numbers[:, None])
+    tables = {
+        "positions.dat": atoms.positions,
+        "cell.dat": atoms.cell.array,
+        "pbc.dat": atoms.pbc.astype(int)[:, None],
+        "atomic_numbers.dat": atoms.numbers[:, None],
+    }
+    for name, table in tables.items():
+        write_text(folder / name, number_table(table.tolist()))
 
 
 def _write_blocks(file: Path, matrix: BlockMatrix) -> None:
@@ -194,8 +197,3 @@ def _write_blocks(file: Path, matrix: BlockMatrix) -> None:
         group = target.create_group("0")
         for name, shape, a, b in zip(names, full.shapes.tolist(), full.offsets[:-1], full.offsets[1:]):
             group["_".join(map(str, name))] = full.values[a:b].reshape(shape)
-
-
-def _write_table(file: Path, table: NDArray[np.generic]) -> None:
-    """Rows of numbers with every digit."""
-    write_text(file, "".join(" ".join(map(repr, row)) + "\n" for row in table.tolist()))
