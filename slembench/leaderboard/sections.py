@@ -70,10 +70,11 @@ def brief_section(board: Board) -> Section:
         row |= score_cell(board, entry, board.metric, ranked.number)
         if not ranked.number.reason:
             number = ranked.number.scaled(factor(board, board.metric))
-            row[board.metric] = format_value(number.value)
+            text = format_value(number.value)
             if kind == "model" and not math.isnan(number.low):
                 # The ends of an interval are known to fewer digits than the mean.
-                row[board.metric] += f" [{format_value(number.low, 3)}, {format_value(number.high, 3)}]"
+                text += f" [{format_value(number.low, 3)}, {format_value(number.high, 3)}]"
+            row[board.metric] = text
             if not math.isnan(best):
                 row["of_floor"] = format_value(100 * ranked.number.value / best, 3)
         for metric in levels:
