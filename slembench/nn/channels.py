@@ -26,6 +26,15 @@ from slembench.operators.irreps import IrrepClass
 class Channels:
     """Multiplicities per l.
 
+    Example:
+        >>> channels = Channels.parse("8x0e+2x0o+4x1o+3x1e")
+        >>> channels.polar, channels.axial
+        ((8, 4), (2, 3))
+        >>> channels.dim  # components: 10 scalars, 7 vectors
+        31
+        >>> [channels.count_from(m) for m in (0, 1)]  # widths of the frame tensors of m
+        [17, 7]
+
     Attributes:
         polar: number of polar channels of l = 0, 1, ...
         axial: number of axial channels of l = 0, 1, ...; same length.
@@ -44,6 +53,7 @@ class Channels:
         parsed = o3.Irreps(irreps)
         counts = ([0] * (parsed.lmax + 1), [0] * (parsed.lmax + 1))
         for mul, ir in parsed:
+            # several entries of one (l, parity) are one block here: 8x0e+8x0e is 16x0e
             counts[0 if ir.p == (-1) ** ir.l else 1][ir.l] += mul
         return cls(tuple(counts[0]), tuple(counts[1]))
 
@@ -58,6 +68,7 @@ class Channels:
 
     def only(self, wanted: Channels) -> Channels:
         """Without the (l, parity) that ``wanted`` does not have."""
+        # the multiplicities stay ours: `wanted` only says which (l, parity) may be used at all
         lmax = min(self.lmax, wanted.lmax)
         polar = tuple(n if w else 0 for n, w in zip(self.polar, wanted.polar[: lmax + 1]))
         axial = tuple(n if w else 0 for n, w in zip(self.axial, wanted.axial[: lmax + 1]))
@@ -101,6 +112,7 @@ class Channels:
         """(l, polar, first channel, channels) of every (l, parity) that occurs, in channel order."""
         blocks, start = [], 0
         for l, (n, u) in enumerate(zip(self.polar, self.axial)):
+            # polar before axial within one l: the order of feature vectors and weight matrices, so of checkpoints
             for polar, count in ((True, n), (False, u)):
                 if count:
                     blocks.append((l, polar, start, count))
@@ -116,7 +128,12 @@ class Channels:
 def linear_paths(inputs: Channels, output: Channels) -> list[tuple[int, int, int, int, int]]:
     """Blocks of a linear map: (l, first input channel, input channels, first output channel, output channels).
 
-    One for every (l, parity) that both hold, in the order of the output.
+    One for every (l, parity) that both hold, in the order of the output. By Schur's lemma nothing else commutes with
+    rotations and inversion.
+
+    Example:
+        >>> linear_paths(Channels.parse("4x0e+2x1o"), Channels.parse("3x0e+5x1e+6x1o"))
+        [(0, 0, 4, 0, 3), (1, 4, 2, 3, 6)]
     """
     sources = {(l, polar): (start, count) for l, polar, start, count in inputs.parity_blocks}
     return [

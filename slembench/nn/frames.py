@@ -33,6 +33,7 @@ def _multiples(cosine: torch.Tensor, sine: torch.Tensor, lmax: int) -> tuple[tor
     """Cos and sin of m times an angle for m = 0..lmax. (P, lmax + 1) each."""
     cosines, sines = [torch.ones_like(cosine)], [torch.zeros_like(sine)]
     for _ in range(lmax):
+        # angle addition: exp(i m a) = exp(i (m - 1) a) exp(i a)
         c, s = cosines[-1], sines[-1]
         cosines.append(c * cosine - s * sine)
         sines.append(s * cosine + c * sine)
@@ -53,11 +54,19 @@ def pair_frames(vectors: torch.Tensor, lmax: int) -> torch.Tensor:
         vectors: (P, 3) | any length unit | r_j + R - r_i, not zero.
         lmax: largest l.
 
+    Example:
+        >>> frames = pair_frames(torch.tensor([[0.0, 0.0, 2.0], [1.0, 0.0, 0.0]]), lmax=1)
+        >>> frames.shape, frame_size(1)
+        (torch.Size([2, 9]), 9)
+        >>> frames[1, :3].round(decimals=6)  # the row of m = 0: the direction as (y, z, x)
+        tensor([0., 0., 1.])
+
     Returns:
         (P, sum_l (2l + 1)^2) | row 0 of every matrix is m = 0 of the frame, then +1, -1, +2, -2, ...
     """
     x, y, z = vectors.unbind(dim=1)
     planar = x.square() + y.square()
+    # bonds along z: alpha is undefined there, and rho = 0 would give infinite gradients through sqrt
     on_axis = planar <= 1e-24 * z.square()
     rho = torch.where(on_axis, torch.ones_like(planar), planar).sqrt()
     zero, one = torch.zeros_like(x), torch.ones_like(x)
@@ -66,11 +75,14 @@ def pair_frames(vectors: torch.Tensor, lmax: int) -> torch.Tensor:
     beta = _multiples(z / length, torch.where(on_axis, zero, rho) / length, lmax)
     matrices = []
     for l in range(1, lmax + 1):
+        # D(R_y(-beta) R_z(-alpha)) = X^T Z(-beta) X Z(-alpha) with X = D(R_x(90 degrees)): a rotation about z
+        # acts on components (+m, -m) by cos(m a), sin(m a), which is what `flip` and the signed sines do
         constant = _swap_yz(l).to(vectors)
         cos_a, sin_a = _signed(l, *alpha)
         cos_b, sin_b = _signed(l, *beta)
         about_z = constant * cos_a[:, None, :] - constant.flip(1) * sin_a[:, None, :]
         about_y = about_z * cos_b[:, :, None] + about_z.flip(1) * sin_b[:, :, None]
+        # rows -l..l -> 0, +1, -1, +2, -2, ...: then the rows of one m are neighbours
         order = [l] + [row for m in range(1, l + 1) for row in (l + m, l - m)]
         matrices.append((constant.T[order] @ about_y).flatten(1))
     return torch.cat(matrices, dim=1) if matrices else vectors.new_zeros(len(vectors), 0)
@@ -83,6 +95,17 @@ def frame_size(lmax: int) -> int:
 
 class Frames:
     """The frames of one batch of pairs; rotates node features in and pair features out.
+
+    Example:
+        >>> channels = Channels.parse("2x0e+3x1o")
+        >>> vectors = torch.tensor([[0.3, -0.4, 1.0]])
+        >>> frames = Frames(pair_frames(vectors, lmax=1), lmax=1, separate_parity=True)
+        >>> node = [torch.ones(1, 1, 2), torch.ones(1, 3, 3)]  # (P, 2l + 1, C_l) for each l
+        >>> [tuple(t.shape) for t in frames.rotate_in(node, channels)]  # (P, M_0), then (P, 2, M_m)
+        [(1, 5), (1, 2, 3)]
+        >>> back = frames.rotate_out(frames.rotate_in(node, channels), channels)
+        >>> all(torch.allclose(a, b, atol=1e-6) for a, b in zip(back, node))
+        True
 
     Args:
         flat: (P, >= frame_size(lmax)) from `pair_frames`, of this or a larger lmax.
@@ -101,6 +124,7 @@ class Frames:
             matrix = flat[:, start : start + size].reshape(-1, 2 * l + 1, 2 * l + 1)
             start += size
             self.polar.append(matrix)
+            # an SO(3) model ignores parity and treats axial channels as polar ones
             self.axial.append(_times_i(matrix) if separate_parity else matrix)
         self.separate_parity = separate_parity
 
@@ -124,6 +148,7 @@ class Frames:
         for l in range(1, channels.lmax + 1):
             parts = [matmul(matrix, features[l][:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
             rotated.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
+        # gather by m: component m of all l >= m side by side, l ascending
         state = [torch.cat([features[0][:, 0, :]] + [r[:, 0, :] for r in rotated], dim=1)]
         for m in range(1, channels.lmax + 1):
             state.append(torch.cat([r[:, 2 * m - 1 : 2 * m + 1, :] for r in rotated[m - 1 :]], dim=2))
@@ -138,6 +163,7 @@ class Frames:
                 start = channels.first(l) - channels.first(m)
                 rows.append(state[m][:, :, start : start + channels.counts[l]])
             stacked = torch.cat(rows, dim=1)
+            # D is orthogonal: its transpose rotates back
             parts = [matmul_t(matrix, stacked[:, :, a:b]) for matrix, a, b in self._parts(l, channels)]
             features.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
         return features

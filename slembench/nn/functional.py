@@ -1,9 +1,4 @@
-"""Sum of pair rows into their atoms.
-
-Activations beyond those of torch, with the factors that keep unit variance.
-
-Constant tensors of a module, kept in float64 and handed out in whatever dtype and on whatever device is needed.
-"""
+"""Sums over the pairs of each atom, activations that torch lacks, and constant tensors that keep float64."""
 
 from __future__ import annotations
 
@@ -26,16 +21,21 @@ def segment_sum(values: torch.Tensor, index: torch.Tensor, size: int) -> torch.T
 
     Returns:
         (size, ...).
+
+    Example:
+        >>> segment_sum(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 2, 2]), 3)
+        tensor([1., 0., 6.])
     """
     flat = values.reshape(len(values), math.prod(values.shape[1:]))
     return flat.new_zeros(size, flat.shape[1]).index_add(0, index, flat).reshape(size, *values.shape[1:])
 
 
 def shifted_softplus(x: torch.Tensor) -> torch.Tensor:
-    """Softplus minus ln 2, zero at zero."""
+    """ln(1 + e^x) - ln 2, which is zero at zero."""
     return nn.functional.softplus(x) - math.log(2.0)
 
 
+# 1 / sqrt(E[f(z)^2]), z standard normal: activations keep unit variance from layer to layer
 SOFTPLUS_FACTOR = second_moment_factor(shifted_softplus)
 TANH_FACTOR = second_moment_factor(torch.tanh)
 

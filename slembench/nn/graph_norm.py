@@ -35,6 +35,7 @@ class GraphRows:
         """Rows by graph number; ``like`` gives dtype and device."""
         counts = torch.zeros(n_graphs, dtype=like.dtype, device=like.device)
         counts.index_add_(0, graph, torch.ones_like(graph, dtype=like.dtype))
+        # a graph without rows (an atom alone has no pairs) would give 0 / 0
         return cls(graph, 1.0 / counts.clamp(min=1.0))
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
@@ -62,6 +63,7 @@ class GraphNorm(nn.Module):
         polar = tuple(int(bool(n)) for n in channels.polar)
         axial = tuple(int(bool(n)) for n in channels.axial)
         self.single = Channels(polar, axial)  # one channel for each (l, parity)
+        # expand (blocks, C) copies the mean of a block to its channels; average (C, blocks) is the mean of a block
         expand = torch.zeros(self.single.total, channels.total, dtype=torch.float64)
         for k, (_, _, start, count) in enumerate(channels.parity_blocks):
             expand[k, start : start + count] = 1.0
@@ -72,6 +74,7 @@ class GraphNorm(nn.Module):
         c, single = self.channels, self.single
         average, expand = (self.constants.get(name, state[0]) for name in ("average", "expand"))
         means = [t @ average[c.first(m) :, single.first(m) :] for m, t in enumerate(state)]
+        # the frames differ from pair to pair, so the mean over pairs is taken in the axes of the structure
         centre = [rows.broadcast(rows.mean(t)) for t in frames.rotate_out(means, single)]
         result = []
         for m, (tensor, mean) in enumerate(zip(state, frames.rotate_in(centre, single))):
@@ -79,6 +82,7 @@ class GraphNorm(nn.Module):
             flat = tensor.reshape(-1, widen.shape[1])
             result.append(torch.addmm(flat, mean.reshape(-1, len(widen)), widen, alpha=-1.0).reshape(tensor.shape))
         n0, n = c.counts[0], single.counts[0]
+        # only l = 0 has a scale: dividing l > 0 by a root mean square too is not what the public code does
         scalars = self._scaled(result[0][:, :n0], average[:n0, :n], expand[:n, :n0], rows)
         return self.affine.on_frames([torch.cat([scalars, result[0][:, n0:]], dim=1), *result[1:]])
 

@@ -1,7 +1,4 @@
-"""Residual perceptron with biases, the network of DeePTB's overlap head.
-
-Node-layout features with a layout's channels, packed into the flat feature vector of that layout.
-"""
+"""Parts of read-out heads: the residual perceptron of DeePTB's overlap head, and the flat vector of block irreps."""
 
 from __future__ import annotations
 
@@ -40,6 +37,7 @@ class ResidualMLP(nn.Module):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
         inner = list(sizes[:-1])
+        # blocks take two widths each: with an even number of inner ones the last has no partner
         widths = inner if len(inner) % 2 else inner[:-1]
         self.blocks = nn.ModuleList(
             nn.ModuleList([nn.Linear(a, b), nn.Linear(b, c)])
@@ -60,12 +58,15 @@ class ResidualMLP(nn.Module):
 def fit_width(x: torch.Tensor, width: int) -> torch.Tensor:
     """(P, n) -> (P, width): entries repeated (nearest) where ``width`` is larger, averaged in bins where smaller."""
     if width > x.shape[1]:
+        # mode nearest, as torch has it by default and dptb uses it
         return nn.functional.interpolate(x.unsqueeze(1), size=[width]).squeeze(1)
     return x if width == x.shape[1] else nn.functional.adaptive_avg_pool1d(x, width)
 
 
 class IrrepsToFlat(nn.Module):
-    """Order of the flat vector: classes by (L, polar first), each (2L + 1, n_paths).
+    """Irreps tensors (rows, 2l + 1, C_l) to the flat feature vector of a `BlockIrreps` layout.
+
+    The vector holds the classes by (L, polar first), each as (2L + 1, n_paths), row-major.
 
     Args:
         layout: irreps layout.
@@ -82,6 +83,7 @@ class IrrepsToFlat(nn.Module):
         """(rows, 2l + 1, C_l) for each l -> (rows, F)."""
         parts = []
         for l, polar, _, count in self.channels.parity_blocks:
+            # within one l the axial channels follow the polar ones
             start = 0 if polar else self.channels.polar[l]
             parts.append(state[l][:, :, start : start + count].flatten(1))
         return torch.cat(parts, dim=1)

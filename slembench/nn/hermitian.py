@@ -31,6 +31,7 @@ class Hermitised(nn.Module):
 
     def forward(self, forward: torch.Tensor, transposed: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
         """Features of shells (a, b) of each row (R, F) with those of shells (b, a) of its reverse row."""
+        # H_ji(-R) = H_ij(R)^T; coupled to L, exchanging the shells is a sign (-1)^(l1 + l2 - L)
         sign = self.constants.get("sign", forward)
         return torch.addcmul(forward * self.factor, transposed.index_select(0, reverse), sign)
 
@@ -60,6 +61,7 @@ class HermitianHead(nn.Module):
     def forward(self, state: FrameState, frames: Frames, reverse: torch.Tensor) -> torch.Tensor:
         """Features (R, F), unit scale, of pair states in their frames; ``reverse`` (R,) is each row's reverse."""
         upper = self.packing.features(frames.rotate_out(self.upper.on_frames(state), self.out))
+        # for a = b the block of (b, a) is the same quantity, so it has the same weights
         matrix, bias = self.upper.matrix(), self._scalars(self.upper)
         if self.lower is not None:
             order = self.constants.get("order", matrix)

@@ -23,7 +23,14 @@ def second_moment_factor(function: Callable[[torch.Tensor], torch.Tensor]) -> fl
 
     By the trapezoidal rule, whose error falls exponentially with the number of points for analytic functions.
     e3nn's `normalize2mom` estimates the same number by sampling and is off by up to 1e-3.
+
+    Example:
+        >>> round(second_moment_factor(nn.functional.silu), 4)
+        1.6765
+        >>> round(second_moment_factor(lambda z: z), 4)
+        1.0
     """
+    # beyond |z| = 12 the density is below 1e-31, so the ends of the interval do not count
     z = torch.linspace(-12.0, 12.0, 481, dtype=torch.float64)
     density = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi)
     return 1.0 / math.sqrt(float((function(z).square() * density).sum() * (z[1] - z[0])))
@@ -46,7 +53,9 @@ class ScalarMLP(nn.Module):
     def __init__(self, sizes: Sequence[int], activation_factor: float = SILU_FACTOR) -> None:
         super().__init__()
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.empty(a, b).uniform_(-math.sqrt(3), math.sqrt(3))) for a, b in zip(sizes, sizes[1:])
+            # uniform on +-sqrt(3) has unit variance
+            nn.Parameter(torch.empty(a, b).uniform_(-math.sqrt(3), math.sqrt(3)))
+            for a, b in zip(sizes, sizes[1:])
         )
         self.activation_factor = activation_factor
 
@@ -57,12 +66,14 @@ class ScalarMLP(nn.Module):
     def forward_concat(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """`forward` of parts (P, width) that would stand side by side, without putting them there."""
         x: torch.Tensor | None = None
+        # [a b c] W = a W_a + b W_b + c W_c
         for part, weight in zip(parts, torch.split(self._scaled(0), [part.shape[1] for part in parts])):
             x = matmul(part, weight) if x is None else x + matmul(part, weight)
         assert x is not None
         return self._hidden_layers(x)
 
     def _scaled(self, k: int) -> torch.Tensor:
+        # y = x W / sqrt(fan-in) keeps unit variance; the activation's own factor is folded into the next matrix
         factor = 1.0 / math.sqrt(self.weights[k].shape[0])
         weight: torch.Tensor = self.weights[k]
         return weight * (factor * self.activation_factor if k else factor)
@@ -75,6 +86,14 @@ class ScalarMLP(nn.Module):
 
 class ChannelMixing(nn.Module):
     """Linear map among the channels of each (l, parity), with a bias on true scalars; e3nn's `Linear`.
+
+    Example:
+        >>> mixing = ChannelMixing(Channels.parse("4x0e+2x1o"), Channels.parse("3x0e+5x1o"))
+        >>> node = [torch.ones(7, 1, 4), torch.ones(7, 3, 2)]  # 7 atoms
+        >>> [tuple(t.shape) for t in mixing.on_nodes(node)]
+        [(7, 1, 3), (7, 3, 5)]
+        >>> bool(mixing.matrix()[:4, 3:].any())  # scalars do not mix with vectors
+        False
 
     Args:
         inputs: channels that come in.
@@ -108,6 +127,7 @@ class ChannelMixing(nn.Module):
         if self.bias is not None:
             result[0] = result[0] + nn.functional.pad(self.bias, (0, self.output.total - self.output.scalars))
         for m in range(1, self.output.lmax + 1):
+            # m has the channels of l >= m: the lower right corner of the matrix
             result.append(matmul(state[m], matrix[self.inputs.first(m) :, self.output.first(m) :]))
         return result
 
@@ -116,6 +136,7 @@ class ChannelMixing(nn.Module):
         matrix = self.matrix(factor)
         result = []
         for m, tensor in enumerate(new):
+            # pair states begin as m = 0 alone (rotation-invariant in their frame); what is not there is zero
             if m >= len(old) or self.inputs.count_from(m) == 0:
                 result.append(tensor)
                 continue
@@ -150,14 +171,15 @@ class _Blocks(torch.autograd.Function):
         ctx.paths, ctx.rows = mixing.paths, rows
         full = weights[0].new_zeros(mixing.inputs.total, mixing.output.total)
         for block, weight, (_, _, fan_in, _, _) in zip(_cut(full, mixing.paths), weights, mixing.paths):
+            # e3nn's normalisation by element: each output is a sum of fan_in products of unit variance
             torch.mul(weight, 1.0 / math.sqrt(fan_in), out=block)
         return full if rows is None else full.mul_(rows)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        slope = slope if ctx.rows is None else slope * ctx.rows
-        gradients = [block / math.sqrt(path[2]) for block, path in zip(_cut(slope, ctx.paths), ctx.paths)]
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        grad = grad if ctx.rows is None else grad * ctx.rows
+        gradients = [block / math.sqrt(path[2]) for block, path in zip(_cut(grad, ctx.paths), ctx.paths)]
         return None, None, *gradients
 
 
@@ -187,12 +209,15 @@ class SeparableNorm(nn.Module):
         blocks = [b for b in channels.parity_blocks if (b[0], b[1]) != (0, True)]
         weight = torch.zeros(channels.total)
         for l, _, start, count in blocks:
+            # mean over blocks of the mean over the (2l + 1) count components of each
             weight[start : start + count] = 1.0 / ((2 * l + 1) * count * len(blocks))
         self.register_buffer("weight", weight, persistent=False)
 
     def _scalars(self, scalars: torch.Tensor) -> torch.Tensor:
+        # only true scalars may be centred: a mean subtracted from other irreps would not commute with rotations
         centred = scalars - scalars.mean(dim=-1, keepdim=True)
         norm: torch.Tensor = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
+        # by the norm, not by the standard deviation: as dptb does it
         return centred / (norm + self.eps)
 
     def on_frames(self, state: FrameState) -> FrameState:
@@ -200,6 +225,7 @@ class SeparableNorm(nn.Module):
         c = self.channels
         if usable(state[0]):
             return divide_by_norms(c, self.eps, self.weight, state)
+        # squares are summed over m as well, which is invariant since the frames are orthogonal
         weights = [self.weight[c.scalars :]] + [self.weight[c.first(m) :] for m in range(1, len(state))]
         rest, *others = divide_by_rms([state[0][:, c.scalars :], *state[1:]], weights, self.eps)
         return [torch.cat([self._scalars(state[0][:, : c.scalars]), rest], dim=1), *others]

@@ -47,6 +47,7 @@ class PairRows:
         centre, neighbour = graph.pair_index
         reverse = graph.reverse
         if order is not None:
+            # back is the inverse permutation: row of each pair of the graph
             back = torch.empty_like(order)
             back[order] = torch.arange(n_pairs, device=order.device)
             centre, neighbour, reverse = centre[order], neighbour[order], back[reverse[order]]
@@ -54,10 +55,12 @@ class PairRows:
         if loops:
             n_loops = len(graph.species)
             loop_order, counts = _sorted(graph.species, n_species)
+            # the self-loop of element s has the pair type s n_species + s
             groups += _ranges(counts, n_pairs, n_species + 1)
             atoms = torch.arange(n_loops, device=centre.device)
             ends = atoms if loop_order is None else loop_order
             centre, neighbour = torch.cat([centre, ends]), torch.cat([neighbour, ends])
+            # a self-loop is its own reverse
             reverse = torch.cat([reverse, n_pairs + atoms])
         return cls(order, loop_order, centre, neighbour, reverse, tuple(groups), n_loops)
 
@@ -79,6 +82,7 @@ class PairRows:
 
 def _sorted(types: torch.Tensor, n_types: int) -> tuple[torch.Tensor | None, list[int]]:
     counts = torch.bincount(types, minlength=n_types).tolist()
+    # one type alone: nothing to sort
     if sum(bool(c) for c in counts) <= 1:
         return None, counts
     return torch.argsort(types, stable=True), counts
@@ -102,6 +106,7 @@ def typed_product(
     tensor: torch.Tensor, matrices: torch.Tensor, groups: tuple[tuple[int, int, int], ...]
 ) -> torch.Tensor:
     """Rows (R, ..., C_in) times the matrix (T, C_in, C_out) of their type; ``groups`` cover all rows in order."""
+    # without any rows there is no group, yet the result must have its shape and gradients
     parts = [tensor[a:b] @ matrices[t] for t, a, b in groups] or [tensor @ matrices[0]]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -129,6 +134,7 @@ class TypedMixing(nn.Module):
         """(T, C_in, C_out) | the maps among all channels."""
         full: torch.Tensor = self.weights[0].new_zeros(self.n_types, self.inputs.total, self.output.total)
         for (_, first, fan_in, start, count), weight in zip(self.paths, self.weights):
+            # e3nn's normalisation counts the one-hot type as n_types inputs, though one alone is not zero
             full[:, first : first + fan_in, start : start + count] = weight / math.sqrt(fan_in * self.n_types)
         return full
 

@@ -15,6 +15,11 @@ class BesselBasis(nn.Module):
 
     Source: DimeNet, arXiv 2003.03123, eq. 7.
 
+    Example:
+        >>> basis = BesselBasis(size=3, cutoff=5.0)
+        >>> basis(torch.tensor([2.5])).detach().round(decimals=3) + 0.0
+        tensor([[ 0.1600,  0.0000, -0.1600]])
+
     Args:
         size: number of functions.
         cutoff: r_c | Angstrom; one for all pairs.
@@ -43,10 +48,16 @@ def polynomial_envelope(length: torch.Tensor, cutoff: torch.Tensor, p: int) -> t
 
     Returns:
         (P,) dimensionless, zero beyond the cutoff.
+
+    Example:
+        >>> polynomial_envelope(torch.tensor([0.0, 2.5, 5.0]), torch.full((3,), 5.0), p=6).round(decimals=3)
+        tensor([1.0000, 0.8550, 0.0000])
     """
     x = length / cutoff
+    # u(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), in Horner's form
     power = x.pow(p)
     value = 1.0 - power * ((p + 1.0) * (p + 2.0) / 2.0 - x * (p * (p + 2.0) - x * (p * (p + 1.0) / 2.0)))
+    # the polynomial rises again beyond x = 1
     return torch.where(x < 1.0, value, torch.zeros_like(value))
 
 
@@ -58,6 +69,10 @@ class GaussianBasis(nn.Module):
     Args:
         stop: Angstrom | centre of the last one.
         size: number of functions.
+
+    Example:
+        >>> GaussianBasis(stop=2.0, size=3)(torch.tensor([1.0])).round(decimals=3)
+        tensor([[0.6070, 1.0000, 0.6070]])
     """
 
     def __init__(self, stop: float, size: int) -> None:
@@ -83,9 +98,11 @@ class BernsteinBasis(nn.Module):
     def __init__(self, size: int, decay: float = 0.5) -> None:
         super().__init__()
         powers = torch.arange(size, dtype=torch.float64)
+        # log of the binomial coefficients (size - 1 over k)
         log_binomial = math.lgamma(size) - torch.lgamma(powers + 1) - torch.lgamma(size - powers)
         self.constants = Constants({"powers": powers, "log_binomial": log_binomial})
         self.size = size
+        # inverse of softplus, so that softplus(decay) = decay at the start and stays positive
         self.decay = nn.Parameter(torch.tensor(math.log(math.expm1(decay))))
 
     def forward(self, length: torch.Tensor, cutoff: torch.Tensor) -> torch.Tensor:
@@ -94,8 +111,10 @@ class BernsteinBasis(nn.Module):
         exponent = -nn.functional.softplus(self.decay) * r
         powers = self.constants.get("powers", length)
         logarithm = self.constants.get("log_binomial", length) + (self.size - 1 - powers) * exponent
+        # log of binomial x^(n - k) (1 - x)^k with x = exp(-a r); the sum of logarithms neither under- nor overflows
         logarithm = logarithm + powers * torch.log(-torch.expm1(exponent))
         inside = length < cutoff
+        # outside the exponent would be infinite and its gradient not a number, even where it is masked afterwards
         r_in = torch.where(inside, length, torch.zeros_like(length))
         window = torch.where(
             inside, torch.exp(-r_in.square() / ((cutoff - r_in) * (cutoff + r_in))), torch.zeros_like(length)

@@ -59,6 +59,7 @@ class TargetStatistics(nn.Module):
 
     def forward(self, unit_scale: OperatorFeatures, species: torch.Tensor, pair_type: torch.Tensor) -> OperatorFeatures:
         """Unit-scale features -> features in the unit of the data; species (N,), pair_type (P,)."""
+        # y = shift + scale x, by element and irrep; a shift is not zero for true scalars alone
         onsite = torch.addcmul(self.onsite_shift[species], unit_scale.onsite, self.onsite_scale[species])
         pair = unit_scale.pair * self.pair_scale[pair_type]
         return OperatorFeatures(onsite, pair + self.pair_shift[pair_type] if self.pair_shifts else pair)
@@ -98,6 +99,7 @@ class _Moments:
 
     def add(self, values: torch.Tensor, types: torch.Tensor) -> None:
         """Rows (n, F) of the given types (n,)."""
+        # float64: E[x^2] - E[x]^2 loses all digits in float32 where the mean is large (on-site energies)
         values, types = values.detach().to("cpu", torch.float64), types.cpu()
         self.count.index_add_(0, types, torch.ones(len(types), dtype=torch.float64))
         self.total.index_add_(0, types, values)
@@ -109,8 +111,10 @@ class _Moments:
         """Per type (T, F): root mean square of each irrep around the shift, and the shift (mean, where ``shifted``)."""
         count = self.count.clamp(min=1.0)[:, None]
         mean = self.total / count * (shifted & mask)
+        # rounding can make a variance of zero negative
         square = (self.square / count - mean.square()).clamp(min=0.0)
         n_paths = int(path.max()) + 1
+        # one scale for all 2L + 1 components of an irrep: different ones would break equivariance
         per_path = square.new_zeros(len(square), n_paths).index_add(1, path, square)
         components = square.new_zeros(n_paths).index_add(0, path, torch.ones(len(path), dtype=square.dtype))
         return (per_path / components).sqrt()[:, path] * mask, mean

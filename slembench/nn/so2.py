@@ -6,7 +6,8 @@ reflections through the bond as well (O(3) models), the weight of a path is real
 imaginary between unequal ones, and m = 0 connects only equal ones; with the storage of `channels` all weights
 are real then, at half the cost.
 
-An SO(2) product one input at a time: matrices for a frame feature, operands for a node feature (`nn.edge_frames`).
+`SO2Linear` maps frame features. The fused update divides the same weights among its inputs (`InputWeights`): matrices
+for a frame feature, operands for a node feature that is mapped once an atom (`slembench.nn.edge_frames`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,16 @@ from slembench.nn.kernels.matmul import matmul
 class SO2Linear(nn.Module):
     """Linear map of several frame features into one, plus invariant gates.
 
+    Example:
+        >>> from slembench.nn.channels import Channels
+        >>> channels = Channels.parse("4x0e+3x1o+2x2e")
+        >>> product = SO2Linear([channels], channels, n_gates=5, reflections=True)
+        >>> state = [torch.ones(6, 9), torch.ones(6, 2, 5), torch.ones(6, 2, 2)]  # 6 pairs
+        >>> [tuple(t.shape) for t in product([state])]  # 5 gates in front of m = 0
+        [(6, 14), (6, 2, 5), (6, 2, 2)]
+        >>> [tuple(w.shape) for w in product.weights]  # m = 1, 2: one real weight a path; SO(2) has (2, ...)
+        [(5, 5), (2, 2)]
+
     The frame tensor of m = 0 that comes out carries ``n_gates`` gate channels (0e) in front.
 
     Args:
@@ -45,10 +56,12 @@ class SO2Linear(nn.Module):
             raise ValueError(f"inputs end at l = {max(c.lmax for c in inputs)}, the output needs {output.lmax}")
         self.inputs, self.output, self.n_gates, self.reflections = tuple(inputs), output, n_gates, reflections
         rows = sum(c.total for c in inputs)
+        # uniform within +-1 / sqrt(fan-in): torch's initialisation of a linear map
         bound = 1.0 / math.sqrt(rows)
         self.weight_0 = nn.Parameter(torch.empty(rows, n_gates + output.total).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(n_gates + output.total).uniform_(-bound, bound))
         if reflections:
+            # m = 0 of an axial channel changes sign under reflection through the bond, that of a polar one does not
             odd_in = torch.tensor([not n for c in inputs for n in c.is_polar])
             odd_out = torch.tensor([False] * n_gates + [not n for n in output.is_polar])
             mask = (odd_in[:, None] == odd_out[None, :]).to(self.weight_0.dtype)
@@ -60,8 +73,10 @@ class SO2Linear(nn.Module):
         self.weights = nn.ParameterList()
         for m in range(1, output.lmax + 1):
             fan_in = sum(c.count_from(m) for c in inputs)
+            # a complex weight has two real inputs to each output, (even, odd)
             bound = 1.0 / math.sqrt(2 * fan_in)
             shape = (fan_in, output.count_from(m)) if reflections else (2, fan_in, output.count_from(m))
+            # the O(2) map has one real weight where SO(2) has two: the same variance with sqrt(2) the bound
             scale = math.sqrt(2.0) if reflections else 1.0
             self.weights.append(nn.Parameter(torch.empty(shape).uniform_(-bound * scale, bound * scale)))
 
@@ -84,6 +99,7 @@ class SO2Linear(nn.Module):
         start = 0
         for channels, offset in zip(self.inputs, offsets):
             if offset is not None:
+                # W (g x + o) + b = (W g) x + (W o + b)
                 bias = bias + offset @ weight_0[start : start + channels.scalars]
             start += channels.total
         if any(g is not None for g in gains):
@@ -107,7 +123,7 @@ class SO2Linear(nn.Module):
         gains: Sequence[torch.Tensor | None] | None = None,
         offsets: Sequence[torch.Tensor | None] | None = None,
     ) -> FrameState:
-        """Product.
+        """Sum over the inputs of (gain x + offset) W, for each m.
 
         Args:
             states: frame feature of each input; tensors may be missing for large m, where they are zero.
@@ -145,6 +161,7 @@ def so2_linear(
     """
     result = []
     for m in range(output.lmax + 1):
+        # y = x W, with x = (even, odd) as one row of 2 M_m numbers for SO(2), as two rows for O(2)
         components = 2 if m and paired else 1
         total = bias if m == 0 else None
         start = 0
@@ -164,6 +181,7 @@ def so2_linear(
 
 def _complex_block(weight: torch.Tensor, widths: list[int]) -> torch.Tensor:
     """(2, rows, columns) -> for each input [[a, b], [-b, a]], one below the other: (2 rows, 2 columns)."""
+    # (even + i odd)(a + i b) = (even a - odd b) + i (even b + odd a): rows even [a, b], odd [-b, a]
     real, imaginary = weight.unbind(0)
     upper = torch.cat([real, imaginary], dim=1)
     lower = torch.cat([-imaginary, real], dim=1)
@@ -256,8 +274,10 @@ def node_operands(
         columns = [blocks[0][l]]
         for m in range(1, min(l, top) + 1):
             block = blocks[m][l - m]
+            # for m > 0 two operands: what the rows of D_l meet, and what those times i do
             columns += _by_parity(block, channels, l) if weights.reflections else block.unbind(0)
         pieces = torch.split(matmul(tensor, torch.cat(columns, dim=1)), [c.shape[1] for c in columns], dim=2)
+        # the row of l = 0 is the number 1 for every pair, so it carries the bias
         parts[0].append(pieces[0] if bias is None or l else pieces[0] + bias)
         for m in range(1, min(l, top) + 1):
             parts[m] += pieces[2 * m - 1 : 2 * m + 1]
@@ -293,6 +313,7 @@ class _TwoByTwo(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:
-        (a, b), (c, d) = slope.view(2, len(slope) // 2, 2, slope.shape[1] // 2).transpose(1, 2).unbind(0)
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        # gradient of [[a, b], [-b, a]]: a stands in two places, b in two with both signs
+        (a, b), (c, d) = grad.view(2, len(grad) // 2, 2, grad.shape[1] // 2).transpose(1, 2).unbind(0)
         return torch.stack([a + d, b - c])

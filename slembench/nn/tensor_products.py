@@ -1,13 +1,12 @@
-"""Clebsch-Gordan products of features with the spherical harmonics of the bond, in the frame of the bond.
+"""Clebsch-Gordan products of features with the spherical harmonics of the bond, and of two features with each other.
 
-There Y_l has one component, m = 0, of value sqrt(2l + 1); so the product l1 (x) l2 -> l3 couples m of l1 to m of l3
-alone, by one number for each m, and the sum over l2 is one matrix for each m: the same result as e3nn's tensor
-product with the full harmonics at the cost of a matrix product (eSCN, arXiv 2302.03655).
+In the frame of the bond Y_l has one component, m = 0, of value sqrt(2l + 1); so the product l1 (x) l2 -> l3 couples m
+of l1 to m of l3 alone, by one number for each m, and the sum over l2 is one matrix for each m: the same result as
+e3nn's tensor product with the full harmonics at the cost of a matrix product (eSCN, arXiv 2302.03655).
 
-Clebsch-Gordan products channel by channel, with a weight for every path and channel of every row.
-
-Two kinds: of a feature with the harmonics of the bond, in the frame of the bond (parity kept), and of two features,
-in any axes. Features have the same number of channels for every l = 0..lmax, polar channels alone.
+`BondProduct` connects every input channel with every output channel ("uvw" of e3nn). `ChannelBondProduct` ("uvu") and
+`ChannelProduct` ("uuu", of two features in any axes) work channel by channel, with a weight for every path, channel and
+row; their features have the same number of channels for every l = 0..lmax, polar ones alone.
 """
 
 from __future__ import annotations
@@ -29,13 +28,26 @@ from slembench.operators.rotations import clebsch_gordan
 
 
 def coupled_degrees(l1: int, l3: int, same_parity: bool, lmax: int) -> list[int]:
-    """Degrees l2 <= lmax of harmonics that couple l1 to l3; l1 + l2 + l3 even where both are polar or both axial."""
+    """Degrees l2 <= lmax of harmonics that couple l1 to l3; l1 + l2 + l3 even where both are polar or both axial.
+
+    Example:
+        >>> coupled_degrees(1, 2, same_parity=True, lmax=4)  # p (x) Y_l2 -> d
+        [1, 3]
+        >>> coupled_degrees(1, 2, same_parity=False, lmax=4)
+        [2]
+    """
     allowed = range(abs(l1 - l3), min(l1 + l3, lmax) + 1)
     return [l2 for l2 in allowed if ((l1 + l2 + l3) % 2 == 0) == same_parity]
 
 
 def reachable(inputs: Sequence[Channels], output: Channels, lmax: int) -> Channels:
-    """Channels of ``output`` whose (l, parity) a product of the inputs with harmonics up to ``lmax`` can give."""
+    """Channels of ``output`` whose (l, parity) a product of the inputs with harmonics up to ``lmax`` can give.
+
+    Example:
+        >>> scalars, wanted = Channels.parse("4x0e"), Channels.parse("8x0e+8x1o+8x1e")
+        >>> reachable([scalars], wanted, lmax=2)  # scalars times harmonics give no axial vector
+        Channels(polar=(8, 8), axial=(0, 0))
+    """
     sources = {(l, n) for c in inputs for l, n, _, _ in c.parity_blocks}
     counts = ([0] * (output.lmax + 1), [0] * (output.lmax + 1))
     for l3, polar3, _, count in output.parity_blocks:
@@ -58,9 +70,11 @@ def bond_coupling(l1: int, polar1: bool, l2: int, l3: int, polar3: bool) -> Floa
     Returns:
         (min(l1, l3) + 1,) | factor from m of l1 to m of l3, with Wigner 3j symbols of unit norm (as in e3nn).
     """
+    # Y_l2 of the polar axis is sqrt(2 l2 + 1) at M = 0 (index l2); 3j symbols are C / sqrt(2 l3 + 1)
     symbols = clebsch_gordan(l1, l2, l3)[:, l2, :] * math.sqrt((2 * l2 + 1) / (2 * l3 + 1))
     factors = [symbols[l1, l3]]
     for m in range(1, min(l1, l3) + 1):
+        # even component: cos (+m) of a polar channel, minus sin (-m) of an axial one; the odd one couples alike
         row, row_sign = (l1 + m, 1.0) if polar1 else (l1 - m, -1.0)
         column, column_sign = (l3 + m, 1.0) if polar3 else (l3 - m, -1.0)
         factors.append(symbols[row, column] * row_sign * column_sign)
@@ -92,12 +106,14 @@ class BondProduct(nn.Module):
         self.columns = [(l, n, count) for l, n, _, count in output.parity_blocks]
         if (0, True) not in {(l, n) for l, n, _ in self.columns}:
             raise ValueError("the output needs 0e channels")
+        # gates are true scalars too, in the same columns as the output's own
         self.columns[0] = (0, True, output.scalars + n_gates)
         self.left, self.right = nn.ParameterList(), nn.ParameterList()
         self.paths: dict[tuple[int, int], int] = {}
         tables: dict[str, torch.Tensor] = {}
         for c, (l3, polar3, width) in enumerate(self.columns):
             degrees = [coupled_degrees(l1, l3, polar1 == polar3, lmax) for l1, polar1, _ in self.rows]
+            # all input channels times all harmonics that lead to one output channel
             fan_in = sum(len(ls) * sum(counts) for ls, (_, _, counts) in zip(degrees, self.rows))
             if not fan_in:
                 raise ValueError(f"no product of the inputs with harmonics up to l = {lmax} gives l = {l3}")
@@ -108,6 +124,7 @@ class BondProduct(nn.Module):
                     if split:
                         self.right.append(nn.Parameter(torch.randn(len(ls), sum(map(bool, counts)), width)))
                     table = np.stack([bond_coupling(l1, polar1, l2, l3, polar3) for l2 in ls], axis=1)
+                    # e3nn's norm: component for the irreps, element for the paths
                     table *= math.sqrt((2 * l3 + 1) / fan_in)
                     tables[f"path {r} {c}"] = torch.from_numpy(table)
         self.constants = Constants(tables | self._orders())
@@ -141,8 +158,10 @@ class BondProduct(nn.Module):
             if len(self.right):
                 weights = weights * self.right[k].index_select(1, self.constants.get(f"source {r}", weights))
             table = self.constants.get(f"path {r} {c}", weights)
+            # matrix of m: sum over l2 of table[m, l2] w[l2, u, w]
             bonds[r, c] = (table @ weights.flatten(1)).reshape(len(table), *weights.shape[1:])
             if self.rows[r][:2] == self.columns[c][:2]:
+                # for r = 0 only Y_0 = 1 is not zero; it couples an irrep to itself alone, by the same factor for all m
                 loops[r, c] = weights[0] * table[0, 0]
         count = range(self.output.lmax + 1)
         return [self._assembled(m, bonds) for m in count], [self._assembled(m, loops) for m in count]
@@ -220,6 +239,7 @@ class ChannelBondProduct(nn.Module):
                     row = np.zeros(len(self.paths))
                     for k, (a, l2, c) in enumerate(self.paths):
                         if (a, c) == (l1, l3):
+                            # Y_l2(-r) = (-1)^l2 Y_l2(r)
                             sign = (-1.0) ** l2 if against else 1.0
                             row[k] = bond_coupling(l1, True, l2, l3, True)[m] * factors[l3] * sign
                     rows.append(row)
@@ -244,6 +264,7 @@ class ChannelBondProduct(nn.Module):
             if sources < 1:
                 result.append(weights.new_zeros(shape))
                 continue
+            # out[l3, c] = sum over l1 of factor[m, l1, l3, c] x[l1, c], alike for even and odd
             factor = mixed[m].reshape(n, 1, sources, targets, width)
             values = state[m].reshape(n, 2 if m else 1, sources, 1, width)
             result.append((factor * values).sum(dim=2).reshape(shape))
@@ -302,6 +323,7 @@ class ChannelProduct(nn.Module):
         own = iter(weights.unbind(1))
         for l1, a in enumerate(first):
             for l2, b in enumerate(second):
+                # x[M3, c] = w[path, c] sum over M1, M2 of 3j[M1, M2, M3] a[M1, c] b[M2, c], all l3 in one product
                 outer = (a[:, :, None, :] * b[:, None, :, :]).flatten(1, 2)
                 coupled = torch.matmul(self.constants.get(f"{l1} {l2}", outer), outer)
                 degrees = range(abs(l1 - l2), min(l1 + l2, self.lmax) + 1)
@@ -311,6 +333,11 @@ class ChannelProduct(nn.Module):
 
 
 def channel_paths(lmax: int) -> list[tuple[int, int, int]]:
-    """(l1, l2, l3) with |l1 - l2| <= l3 <= l1 + l2, all up to lmax, ascending."""
+    """(l1, l2, l3) with |l1 - l2| <= l3 <= l1 + l2, all up to lmax, ascending.
+
+    Example:
+        >>> channel_paths(1)
+        [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, 1)]
+    """
     degrees = range(lmax + 1)
     return [(l1, l2, l3) for l1 in degrees for l2 in degrees for l3 in range(abs(l1 - l2), min(l1 + l2, lmax) + 1)]

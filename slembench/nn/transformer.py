@@ -39,6 +39,7 @@ def segment_softmax(values: torch.Tensor, index: torch.Tensor, size: int) -> tor
     Returns:
         (P, H); the rows of every segment add up to 1.
     """
+    # exp(x - max) cannot overflow; the maximum cancels, so it needs no gradient
     largest = values.new_full((size, values.shape[1]), -math.inf)
     largest = largest.index_reduce(0, index, values.detach(), "amax")
     exponent = torch.exp(values - largest[index])
@@ -68,7 +69,9 @@ class NeighbourAttention(nn.Module):
         both = self.node_keys(node)[ctx.neighbour] + self.pair_keys(pair)
         key, value = (x.reshape(query.shape) for x in both.chunk(2, dim=1))
         logits = (query * key).sum(dim=2) / math.sqrt(query.shape[2])
+        # a positive decay rate for every head: nearer neighbours count more at the start
         logits = logits - nn.functional.softplus(self.decay) * ctx.length[:, None]
+        # the envelope after the softmax: a neighbour that leaves the cutoff fades out, the sum is below 1 then
         share = segment_softmax(logits, ctx.centre, n) * ctx.envelope[:, None]
         update: torch.Tensor = self.out(segment_sum((share[:, :, None] * value).flatten(1), ctx.centre, n))
         return update
@@ -96,5 +99,6 @@ class TransformerLayer(nn.Module):
         node = node + self.attention(self.node_norm(node), normed, ctx)
         node = node + self.node_network(self.forward_norm(node))
         at_centre, at_neighbour = self.of_ends(self.ends_norm(node)).chunk(2, dim=1)
+        # W [n_i, e_ij, n_j] as a sum of three maps: those of nodes are done once an atom
         hidden = at_centre[ctx.centre] + at_neighbour[ctx.neighbour] + self.of_pair(normed)
         return node, pair + self.pair_network(hidden)

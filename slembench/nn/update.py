@@ -45,7 +45,7 @@ class RadialWeights(nn.Module):
 
     @property
     def eps(self) -> float:
-        """Of the norm."""
+        """Epsilon of the layer norm."""
         norm = self.network[1]
         assert isinstance(norm, nn.LayerNorm)
         return norm.eps
@@ -82,20 +82,24 @@ class SO2Update(nn.Module):
     ) -> None:
         super().__init__()
         self.inputs, self.output, self.factors = tuple(inputs), output, factors
+        # every channel but the true scalars has a gate
         n_gates = output.total - output.scalars
         self.product = SO2Linear(inputs, output, n_gates, reflections)
         self.radial_on_input = sum(c.dim for c in inputs) <= output.dim + n_gates
         self.radial: RadialWeights | None = None
         if radial_channels is not None:
+            # m = 0 of the product holds the gates too; the two components of m > 0 share a weight
             widths = [n_gates + output.total] + [output.count_from(m) for m in range(1, output.lmax + 1)]
             if self.radial_on_input:
                 lmax = max(c.lmax for c in inputs)
                 widths = [sum(c.count_from(m) for c in inputs) for m in range(lmax + 1)]
             self.radial = RadialWeights(latent_dim, radial_channels, widths)
+        # the factors after SiLU and sigmoid go into the rows of the mixing matrix: mixing (f x) = (mixing f) x
         activation = torch.full((output.total, 1), factors.sigmoid)
         activation[: output.scalars] = factors.silu
         self.register_buffer("activation", activation, persistent=False)
         self.mixing = ChannelMixing(output, output)
+        # weights of all channels, and offsets of the true scalars behind them
         self.channel_weights = ScalarMLP((latent_dim, output.total + output.scalars))
 
     def forward(
@@ -126,12 +130,15 @@ class SO2Update(nn.Module):
         radial: list[torch.Tensor] = []
         node, weights = affines[0].on_nodes(node), InputWeights(self.product)
         if self.radial is not None and self.radial_on_input:
+            # weights on the input differ from pair to pair, so the node feature must be rotated for every pair
             rotated = [frames.rotate_in(node, self.inputs[0]) for frames in edge_frames]
             inputs = [rotated[0], affines[1].on_frames(state), *rotated[1:]]
             matrices, bias = stacked_matrices(weights, [len(i) for i in inputs])
             state, edge_frames = _concat_inputs(inputs, self.inputs, self.radial(latents[0])), ()
         else:
+            # otherwise it is mapped once an atom; inputs are (centre, pair state, neighbour): numbers 0, 1, 2
             matrices, bias = frame_matrices(weights, 1, affines[1].gain, affines[1].offset)
+            # the bias goes once into the product, with the operands of the centre
             given = [bias, None]
             operands = [
                 node_operands(weights, 2 * k, frames.take(node), given[k]) for k, frames in enumerate(edge_frames)
@@ -148,6 +155,7 @@ class SO2Update(nn.Module):
         if residual is not None:
             old = residual.mixing.inputs
             count = min(self.output.lmax, old.lmax) + 1
+            # tensors of an m at which the old state has no channel, or the result none, add nothing
             tensors.residual = [t for m, t in enumerate(residual.state[:count]) if old.count_from(m)]
             tensors.residual_mixing = residual.matrices()
         eps = 0.0 if self.radial is None else self.radial.eps

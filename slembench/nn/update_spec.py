@@ -110,8 +110,10 @@ class UpdateSpec:
     def chunks(self, like: Tensor) -> Iterator[slice]:
         """Rows to work on at a time."""
         n = len(like)
+        # a GPU has the memory and wants few large kernels: one chunk
         total = sum(self.width(m) * (2 if m else 1) for m in range(self.output.lmax + 1))
         rows = max(LEAST_ROWS, CHUNK // max(1, total)) if like.device.type == "cpu" else max(1, n)
+        # a short last chunk would cost as many calls as a full one
         rows = max(1, math.ceil(n / max(1, math.ceil(n / rows))))  # chunks of one size
         for start in range(0, max(1, n), rows):  # one empty chunk where there are no pairs
             yield slice(start, min(n, start + rows))
@@ -119,7 +121,13 @@ class UpdateSpec:
 
 @cache
 def l_ranges(inputs: Channels, output: Channels) -> tuple[tuple[int, int], ...]:
-    """Ranges of l that a mixing treats at once: few enough for efficient products, and little work on zeros."""
+    """Ranges of l that a mixing treats at once: few enough for efficient products, and little work on zeros.
+
+    Example:
+        >>> wide, narrow = Channels((64, 64, 64), (0, 0, 0)), Channels((8, 8, 8), (0, 0, 0))
+        >>> l_ranges(wide, wide), l_ranges(narrow, narrow)
+        (((0, 1), (1, 2), (2, 3)), ((0, 3),))
+    """
     top = max(inputs.lmax, output.lmax) + 1
     ranges, start = [], 0
     for l in range(1, top):

@@ -24,6 +24,7 @@ class _ScaleBoth(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         values, factors = ctx.saved_tensors
+        # factor f of both components: grad f = grad even * even + grad odd * odd
         first = gradient[:, 0] * values[:, 0]
         return gradient * factors.unsqueeze(1), torch.addcmul(first, gradient[:, 1], values[:, 1])
 
@@ -37,6 +38,11 @@ def scale_both(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 
     Returns:
         (P, 2, M).
+
+    Example:
+        >>> scale_both(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]), torch.tensor([[10.0, 100.0]]))
+        tensor([[[ 10., 200.],
+                 [ 30., 400.]]])
     """
     result: torch.Tensor = _ScaleBoth.apply(values, factors)  # type: ignore[no-untyped-call]
     return result
@@ -51,6 +57,7 @@ class _RootMeanSquare(torch.autograd.Function):
         products = [t.square() @ w for t, w in zip(values, weights)]
         squares = [p.reshape(len(p), math.prod(p.shape[1:])).sum(dim=1) for p in products]
         square = torch.stack(squares).sum(dim=0)
+        # f = (sum_k w_k x_k^2 + eps)^(-1/2), y = f x
         factor = (square + eps).rsqrt()
         ctx.save_for_backward(factor, *tensors)
         return tuple(t * _rows(factor, t) for t in values)
@@ -59,10 +66,11 @@ class _RootMeanSquare(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         factor, *tensors = ctx.saved_tensors
         values, weights = tensors[: len(tensors) // 2], tensors[len(tensors) // 2 :]
+        # dy_k/dx_j = f delta_kj - f^3 x_k w_j x_j
         inner = sum((g * t).flatten(1).sum(dim=1) for g, t in zip(gradients, values))
-        slope = -factor.pow(3) * inner
+        grad = -factor.pow(3) * inner
         result = [
-            torch.addcmul(g * _rows(factor, t), t * w, _rows(slope, t)) for g, t, w in zip(gradients, values, weights)
+            torch.addcmul(g * _rows(factor, t), t * w, _rows(grad, t)) for g, t, w in zip(gradients, values, weights)
         ]
         return (None, *result, *([None] * len(weights)))
 

@@ -53,6 +53,7 @@ def raw_matmul(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
     Returns:
         (R, N) or (B, R, N).
     """
+    # small products, other types and other devices: torch, whose call costs less
     if not _fit(a, b, a.shape[-1] == b.shape[-2], a.numel() * b.shape[-1]):
         if out is not None:
             return out.baddbmm_(a, b) if a.ndim == 3 else out.addmm_(a, b)
@@ -99,6 +100,7 @@ def _run(function: str, sizes: list[int], tensors: tuple[Tensor, Tensor, Tensor]
         strides = tensor.stride()
         if len(strides) == 3:
             batch = len(tensor)
+            # address, then how far apart rows, columns and matrices stand
             words += [tensor.data_ptr(), strides[1], strides[2], strides[0]]
         else:
             words += [tensor.data_ptr(), *strides, 0]
@@ -111,16 +113,16 @@ class _Matmul(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        of_a, of_b = ctx.needs_input_grad
-        ctx.save_for_backward(a if of_b else None, b if of_a else None)
+        grad_a, grad_b = ctx.needs_input_grad
+        ctx.save_for_backward(a if grad_b else None, b if grad_a else None)
         return raw_matmul(a, b)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = ctx.saved_tensors
-        of_a = raw_matmul(slope, b.mT) if ctx.needs_input_grad[0] else None
-        return of_a, raw_matmul_t(a, slope) if ctx.needs_input_grad[1] else None
+        grad_a = raw_matmul(grad, b.mT) if ctx.needs_input_grad[0] else None
+        return grad_a, raw_matmul_t(a, grad) if ctx.needs_input_grad[1] else None
 
 
 class _MatmulT(torch.autograd.Function):
@@ -128,16 +130,16 @@ class _MatmulT(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
-        of_x, of_y = ctx.needs_input_grad
-        ctx.save_for_backward(x if of_y else None, y if of_x else None)
+        grad_x, grad_y = ctx.needs_input_grad
+        ctx.save_for_backward(x if grad_y else None, y if grad_x else None)
         return raw_matmul_t(x, y)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, y = ctx.saved_tensors
-        of_x = raw_matmul(y, slope.mT) if ctx.needs_input_grad[0] else None
-        return of_x, raw_matmul(x, slope) if ctx.needs_input_grad[1] else None
+        grad_x = raw_matmul(y, grad.mT) if ctx.needs_input_grad[0] else None
+        return grad_x, raw_matmul(x, grad) if ctx.needs_input_grad[1] else None
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -149,9 +151,14 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         (..., N); or (B, R, N).
+
+    Example:
+        >>> matmul(torch.ones(5, 2, 3), torch.ones(3, 4)).shape
+        torch.Size([5, 2, 4])
     """
     if not usable(a):
         return a @ b
+    # leading axes are rows of one tall matrix
     if b.ndim == 2 and a.ndim != 2:
         flat: Tensor = _Matmul.apply(a.reshape(-1, a.shape[-1]), b)  # type: ignore[no-untyped-call]
         return flat.view(*a.shape[:-1], b.shape[-1])

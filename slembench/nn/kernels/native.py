@@ -61,11 +61,14 @@ def _compiled(compiler: str, folder: Path) -> Path:
     """Path of the shared library, compiled now if it is not there yet."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60).stdout
     files = sorted(SOURCES.glob("*.[ch]"))
+    # the name says all that the code depends on: a cache folder may be shared by machines with other CPUs
     text = b"".join(file.read_bytes() for file in files) + version + repr((OPTIONS, _cpu())).encode()
     path = folder / f"slembench-{hashlib.sha256(text).hexdigest()[:16]}.so"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
+        # two processes may compile at once; the last one's file replaces the other's, which is the same
         with atomic_file(path) as temporary:
+            # without OpenMP's library it still compiles, for one thread
             for threads in ("-fopenmp", "-fopenmp-simd"):
                 sources = [str(file) for file in files if file.suffix == ".c"]
                 command = [compiler, *OPTIONS, threads, *sources, "-o", str(temporary), "-lm"]

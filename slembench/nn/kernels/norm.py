@@ -36,8 +36,9 @@ class _Norm(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         weight, divisors, *states = ctx.saved_tensors
         result = _like(states)
-        slope = _contiguous([t.new_zeros(t.shape) if g is None else g for g, t in zip(gradients, states)])
-        arguments = (states, weight, float(ctx.eps), divisors, slope, result)
+        # a tensor that nothing depends on has no gradient; the compiled function wants zeros
+        grad = _contiguous([t.new_zeros(t.shape) if g is None else g for g, t in zip(gradients, states)])
+        arguments = (states, weight, float(ctx.eps), divisors, grad, result)
         call("norm_backward", ctx.channels, len(states) - 1, *arguments)
         return None, None, None, *result
 

@@ -81,10 +81,12 @@ def run_backward(
         Gradients; no operands.
     """
     update, given = _filled(inputs, spec, product), _parameters(inputs)
+    # each thread sums the gradients of parameters by itself; added in order, they are the same in every run
     sums = product[0].new_zeros(torch.get_num_threads(), update.numbers)
     states, old = ([torch.empty_like(t) for t in part] for part in (inputs.states, inputs.residual))
     latents = [torch.empty_like(t) for t in (*inputs.radial[:1], inputs.weights[0])]
     update.grad_state, update.grad_old_state = _pointers(states), _pointers(old)
+    # without radial weights there is one latent, and both pointers are to it
     update.grad_latents = _pointers([latents[0], latents[-1]])
     update.grad_product, update.grad, update.sums = _pointers(grad_product), _pointers(grad), sums.data_ptr()
     update.grad_kept = None if grad_scalars is None else grad_scalars.data_ptr()
@@ -107,6 +109,7 @@ def _filled(inputs: UpdateInputs, spec: UpdateSpec, product: list[Tensor]) -> _U
     """What both directions need."""
     given = _parameters(inputs)
     sizes = [tensor.numel() for tensor in given]
+    # the old state may reach beyond the result's lmax
     top = max(spec.output.lmax, spec.old.lmax)
     return _Update(
         rows=len(product[0]),
