@@ -8,7 +8,7 @@ table alone (`slembench.metrics.scores.scores_from_table`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from slembench.evaluation.batch import Batch, batches, prefetch
 from slembench.evaluation.elements import ElementScorer
 from slembench.evaluation.levels import LevelScorer, levels_unavailable
 from slembench.evaluation.result import Evaluation, unavailable_metrics
+from slembench.evaluation.scf import ScfScorer
 from slembench.evaluation.sources import EnsembleSource, check_predictions
 from slembench.metrics.scores import scores_from_table
 from slembench.operators.units import energy_factor
@@ -92,9 +93,9 @@ def evaluate(
     tables = [_table(dataset, batch, elements, levels) for batch in parts]
     table = pd.concat(tables, ignore_index=True)  # one row a structure, in the order of the split
     if scf and not card.periodic and card.scf is not None:
-        table = table.join(
-            _scf_table(dataset, predictions, chosen, cache, progress(ids, f"self-consistent runs of {attrs.model}"))
-        )
+        scorer = ScfScorer(dataset, predictions, chosen, cache / "scf" if cache is not None else None)
+        listed = progress(ids, f"self-consistent runs of {attrs.model}")
+        table = table.join(pd.DataFrame([scorer.columns(structure) for structure in listed]))
     if isinstance(predictions, EnsembleSource):
         table = table.join(_spreads(predictions, chosen, ids, energy_factor(attrs.energy_unit, card.units.energy)))
     scores, without_value = scores_from_table(table)
@@ -116,7 +117,7 @@ def evaluate(
 
 
 def _table(dataset: Dataset, batch: Batch, elements: ElementScorer, levels: LevelScorer | None) -> pd.DataFrame:
-    """Rows of one batch."""
+    """Rows of one batch: what is known of each structure, then the columns of elements and levels."""
     samples = batch.samples
     columns: dict[str, Any] = {
         "id": [sample.id for sample in samples],
@@ -131,19 +132,10 @@ def _table(dataset: Dataset, batch: Batch, elements: ElementScorer, levels: Leve
     columns |= elements.columns(batch)
     if levels is not None:
         rows = levels.rows(batch, columns.get("hamiltonian.mu"))
+        # structures may lack some columns (no electrons known, S not positive definite): NaN there
         names = dict.fromkeys(name for row in rows for name in row)
         columns |= {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
     return pd.DataFrame(columns)
-
-
-def _scf_table(
-    dataset: Dataset, source: PredictionSource, operators: Sequence[str], cache: Path | None, ids: Iterable[str]
-) -> pd.DataFrame:
-    """Columns of self-consistency, in the order of ``ids``."""
-    from slembench.evaluation.scf import ScfScorer
-
-    scorer = ScfScorer(dataset, source, operators, cache / "scf" if cache is not None else None)
-    return pd.DataFrame([scorer.columns(structure) for structure in ids])
 
 
 def _spreads(source: EnsembleSource, operators: Sequence[str], ids: Sequence[str], factor: float) -> pd.DataFrame:
