@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from slembench.inference.bands import Spectrum
     from slembench.metrics.kpath import KPath
     from slembench.operators.blocks import BlockMatrix
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def bands_command(
     operators = {"predicted": pred["hamiltonian"]}
     if "hamiltonian" in case.reference:
         operators["reference"] = case.reference["hamiltonian"]
+    # A molecule has one k point; 6 a direction fills the levels of most crystals well enough for a picture.
     mesh = kmesh or case.kmesh or tuple(6 if periodic else 1 for periodic in case.atoms.pbc)
     n_electrons = electrons if electrons is not None else case.electrons
     spectra = {name: spectrum(h, overlap, mesh, n_electrons, unit, path) for name, h in operators.items()}
@@ -129,9 +134,11 @@ def _predicted(
     else:
         assert checkpoint is not None
         pred, unit = _from_model(case, checkpoint)
+    # Blocks are matched by atom index: other atoms, or another order of them, would give a spectrum without meaning.
     for operator in pred.values():
         if not np.array_equal(operator.numbers, case.atoms.numbers):
             raise ConfigError("the prediction has other atoms than the structure")
+    # The window and the reference are in the unit of the data set; S and D have no unit.
     wanted = case.energy_unit or unit
     if "hamiltonian" in pred:
         pred["hamiltonian"] = pred["hamiltonian"] * energy_factor(unit, wanted)
@@ -159,12 +166,12 @@ def _show(path: KPath, spectra: Mapping[str, Spectrum], window: tuple[float, flo
     from slembench.operators.units import energy_factor
 
     unit, zeros = spectra["predicted"].unit, energy_zeros(spectra)
-    typer.echo(f"path {' '.join(path.labels.values())} of {path.space_group}, {len(path.kpoints)} points", err=True)
+    logger.info("path %s of %s, %d points", " ".join(path.labels.values()), path.space_group, len(path.kpoints))
     for name, found in spectra.items():
-        typer.echo(f"{name}: zero at {zeros[name]:.4f} {unit}, gap {found.gap:.4f} {unit}", err=True)
+        logger.info("%s: zero at %.4f %s, gap %.4f %s", name, zeros[name], unit, found.gap, unit)
     if "reference" in spectra:
         # Each spectrum from its own zero, as drawn: a constant shift of H is no error of the bands.
         pred, ref = (spectra[name].bands - zeros[name] for name in ("predicted", "reference"))
         ev = energy_factor("eV", unit)
         shown = (ref > window[0] * ev) & (ref < window[1] * ev)
-        typer.echo(f"mean |difference| in the window drawn: {np.abs(pred - ref)[shown].mean():.4g} {unit}", err=True)
+        logger.info("mean |difference| in the window drawn: %.4g %s", np.abs(pred - ref)[shown].mean(), unit)

@@ -103,6 +103,7 @@ def board_command(
     if html is None:
         refuse_options(context, ["pictures"], "belongs to the site: give --html DIR")
     if given:
+        # An option without effect is refused: `--html site --all` would look as if the site had every score.
         shown = ["everything", "columns", "group", *(["out"] if run is None else ["dataset", "committed", "results"])]
         refuse_options(context, shown, f"has no effect on --{given[0]}; leave it out")
     if run is not None:
@@ -139,6 +140,7 @@ def _show_tables(
         board = all_boards(dataset, runs or (), committed, results)
         console.print(f"wrote {write_overview(board.boards, readme)}", highlight=False)
         return
+    # None looks into ./runs, an empty list nowhere.
     board = all_boards(dataset, runs or None, committed, results)
     if group is not None:
         sections = board.group(group, everything)
@@ -159,6 +161,7 @@ def _build_site(
     from slembench.reports.site import build_site
 
     board = all_boards(dataset, runs, committed, results)
+    # Pictures of entries are drawn from the tables that lie beside their records.
     roots = [results] if results is not None else asset_roots("results") if committed else []
     paths = build_site(board, html, results=roots, draw=pictures)
     typer.echo(f"wrote {html / 'index.html'} and {len(paths) - 1} more files")

@@ -44,7 +44,7 @@ def compare_command(
         rows = _main(sides[0], rows)
     content = [_content(row) for row in rows]
     if out is not None:
-        import pandas as pd
+        import pandas as pd  # a second of start-up that a table on the screen need not wait for
 
         write_text(out, pd.DataFrame(content).to_csv(index=False))
     if as_json:
@@ -59,6 +59,7 @@ def _main(side: Side, rows: list[ScoreDifference]) -> list[ScoreDifference]:
     from slembench.data import load_card
     from slembench.metrics.scores import ScoreName
 
+    # Every score is there in four forms (full or reduced pairs, pooled or per structure): one form is enough to read.
     try:
         official = load_card(side.records[0].dataset).official
         form = (official.counting, official.average)
@@ -86,7 +87,7 @@ def _show(sides: list[Side], rows: list[ScoreDifference]) -> None:
     table.add_column("score", overflow="fold", min_width=28)
     for heading in ("A", "B", "A - B", "95 % interval"):
         table.add_column(heading, justify="right")
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)  # "not resolved" on two lines reads like "resolved"
     for row in rows:
         unit, factor = display_unit(row.unit)
         d = row.paired.difference

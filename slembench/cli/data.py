@@ -45,6 +45,7 @@ def list_command(
         typer.echo(json.dumps([_content(entry) for entry in entries], indent=1))
         return
     console = Console(highlight=False, markup=False)
+    # Seven columns are unreadable on 80: there a data set is a paragraph of three lines.
     (_print_table if console.width >= WIDE else _print_blocks)(console, entries)
 
 
@@ -69,14 +70,16 @@ def info_command(
     from slembench.data.catalogue import list_datasets, load_card, load_dataset
     from slembench.data.official_card import list_official, load_official
 
+    # A name stands for what was imported under it; the official card is shown only while nothing was.
     remote = name in list_official() and name not in list_datasets()
     if remote and verify:
-        load_dataset(name)
+        load_dataset(name)  # refuses, and says how to get it
     card = load_official(name) if remote else load_card(name)
     table = Table("key", "value")
+    # On the card of a data set an absent key does not apply; on an official one it says "not published".
     for key, value in _flat(card.model_dump(mode="json", exclude_none=not remote)):
         table.add_row(key, value)
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False)  # "[" on a card is no tag of rich
     console.print(table)
     if remote:
         _print_steps(console, name)
@@ -150,6 +153,7 @@ def _print_steps(console: Console, name: str) -> None:
 
     entry = next(entry for entry in inventory() if entry.name == name)
     console.print(f"on this machine: {entry.on_disk}", soft_wrap=True)
+    # The file is here, only not imported: no address and no browser any more.
     steps = entry.get if entry.state == "downloaded" else instructions(load_official(name))
     console.print(f"to get it: {steps}", soft_wrap=True)
 
@@ -179,6 +183,7 @@ def _print_blocks(console: Console, entries: list[Entry]) -> None:
         steps = f"; {entry.get}" if entry.get else ""
         console.print(fill(f"{name}: {entry.title}", console.width, subsequent_indent="      "))
         for line in (f"{count} structures, {volume}; {level}; licence {licence}", f"on disk: {on_disk}{steps}"):
+            # "MoS2-mini" or "NC-SA" broken at a hyphen cannot be searched for.
             text = fill(line, console.width, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
             console.print(text, soft_wrap=True)
 

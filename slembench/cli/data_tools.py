@@ -87,6 +87,7 @@ def convert_command(
 
     console = Console(highlight=False)
     if source is None:
+        # Said before the work begins, so that a wrong guess is seen in time to give --format.
         detected, reasons = detect_format(path)
         source = detected.name
         console.print(f"{path} is {detected.name}: {', '.join(reasons)}", soft_wrap=True, markup=False)
@@ -155,9 +156,11 @@ def template_command(
     lacking = [op for op in operator or () if op not in data.card.operators]
     if lacking:
         raise ConfigError(f"--operator {lacking[0]}: data set {data.name} has {', '.join(data.card.operators)}")
+    # The reference of a test split would be the answer sheet.
     if filled and split not in ("train", "val"):
         raise ConfigError(f"--filled --split {split}: only train and val are for learning; give --split train")
     ids = data.split(split)
+    # A generator: one structure is in memory at a time.
     samples = (data.sample(name) for name in progress(ids, "template"))
     write_template(
         out,
@@ -175,7 +178,7 @@ def template_command(
         frames = []
         for sample in data.iterate(ids):
             frame = sample.atoms.copy()
-            frame.info["id"] = sample.id
+            frame.info["id"] = sample.id  # the key that joins a frame to its row in the predictions file
             frames.append(frame)
         with atomic_file(structures) as temporary:
             ase.io.write(temporary, frames, format="extxyz")
@@ -192,11 +195,12 @@ def _options(unit: str | None, length_unit: str | None, basis: str | None, overl
         if word is not None and word not in known:
             raise ConfigError(f"unknown unit {word!r}; use {' or '.join(known)}")
     shells = None
-    if basis is not None:
+    if basis is not None:  # LMDB files of DeePTB hold blocks, and nothing about the orbitals behind the rows
         pairs = [item.split("=") for item in basis.split(",")]
         if any(len(pair) != 2 for pair in pairs):
             raise ConfigError(f"--basis must look like C=3s2p1d,H=2s1p, got {basis!r}")
         shells = {symbol.strip(): text.strip() for symbol, text in pairs}
+    # A reader refuses an option that it does not know, so only those that were given are passed on.
     given = {"unit": unit, "length_unit": length_unit, "basis": shells, "overlap": overlap or None}
     return {key: value for key, value in given.items() if value is not None}
 
@@ -208,7 +212,7 @@ def _print_head(console: Console, found: Inspection, path: Path) -> None:
     table = Table("key", "value", show_header=False)
     table.add_row("path", escape(str(path)))
     table.add_row("format", f"{found.format.name}: {found.format.title}")
-    table.add_row("told by", escape("; ".join(found.reasons)))
+    table.add_row("recognised by", escape("; ".join(found.reasons)))
     for note in found.notes:
         table.add_row("note", escape(note))
     table.add_row("shells", ", ".join(f"{symbol} {shells}" for symbol, shells in found.shells.items()))
@@ -233,6 +237,7 @@ def _print_structures(console: Console, found: Inspection) -> None:
         structures.add_row(name, str(item.atoms), str(item.orbitals), item.periodic or "no", *ends)
         for number, (kind, operator) in enumerate(item.operators.items()):
             sizes = (f"{operator.reach:.3f}", _number(operator.largest), f"{operator.hermiticity_error:.1e}")
+            # The name once, on the first of a structure's operators.
             operators.add_row("" if number else name, kind, str(operator.pairs), *sizes)
     console.print(structures)
     console.print(operators)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ from slembench.tables.cells import format_score
 if TYPE_CHECKING:
     from slembench.results.expected import Finding
     from slembench.results.record import RunRecord
+
+logger = logging.getLogger(__name__)
 
 Recipe = Annotated[str, typer.Argument(help="Data set that has a recipe, such as mos2-mini.")]
 Workdir = Annotated[Path | None, typer.Option(help="Folder of the calculations (default: data/NAME).")]
@@ -54,14 +57,12 @@ def assemble_command(name: Recipe, workdir: Workdir = None, out: Out = None) -> 
         slembench dev assemble mos2-mini --workdir data/mos2-mini \
             --out datasets/mos2-mini
     """
-    from rich.console import Console
-
     from slembench.data.recipes.assemble import assemble
 
-    console, source = Console(highlight=False), workdir or Path("data") / name
+    source = workdir or Path("data") / name
     folder = out or source / name
     dataset = assemble(name, source, folder)
-    console.print(f"{dataset!r} written to {folder}; see: slembench data info {folder}", soft_wrap=True)
+    typer.echo(f"{dataset!r} written to {folder}; see: slembench data info {folder}")
 
 
 def resplit_command(
@@ -70,14 +71,14 @@ def resplit_command(
 ) -> None:
     """Divide a data set by size, as another data set beside it with its own splits and the same data files.
 
-    slembench dev resplit qh9-mini-ood --source datasets/qh9-mini
-    """
-    from rich.console import Console
+        slembench dev resplit qh9-mini-ood --source datasets/qh9-mini
 
+    The rule (numbers of atoms of train, val and test) stands in slembench/data/recipes/resplits.
+    """
     from slembench.data.recipes.resplit import resplit
 
     dataset = resplit(name, source)
-    Console(highlight=False).print(f"{dataset!r} written to {dataset.root}", soft_wrap=True)
+    typer.echo(f"{dataset!r} written to {dataset.root}")
 
 
 def challenging_command(
@@ -103,6 +104,7 @@ def challenging_command(
     from slembench.data import load_dataset
     from slembench.harness.challenging import STEPS, find_challenging, update_card
 
+    # Under the name on the card, not the path that was given: a second call from elsewhere finds the run again.
     folder = workdir or Path("data") / load_dataset(name).name / "challenging"
     found = find_challenging(name, folder, steps=steps or STEPS, threads=threads)
     typer.echo(f"baseline: {found.baseline}")
@@ -170,6 +172,7 @@ def expected_command(
 
     bad = False
     for folder in runs:
+        # The folder of a run holds one folder a split; that of a single record (a floor) is one itself.
         record = read_record(folder if (folder / RECORD_FILE).is_file() else folder / split)
         home = model or _model_folder(record)
         if write:
@@ -186,6 +189,7 @@ def _model_folder(record: RunRecord) -> Path:
     from slembench.core.errors import DataError
     from slembench.models.registry import model_folder
 
+    # A model from a folder is named by its path in the configuration, by the class's name in the record.
     name = str(record.config.get("model", {}).get("name", record.model))
     folder = model_folder(name)
     if folder is None:
@@ -254,15 +258,12 @@ def rescore_command(
         try:
             rescore(folder, dataset=dataset, floors=floors, physics=physics, threads=threads)
         except SlembenchError as error:
+            # One broken run of many must not cost the others; the exit code says that there was one.
             failed.append(folder)
-            _tell(f"error: {folder}: {error}")
+            logger.error("%s: %s", folder, error)
     typer.echo(f"{len(found) - len(failed)} of {len(found)} runs scored again")
     if failed:
         raise typer.Exit(1)
-
-
-def _tell(text: str) -> None:
-    typer.echo(text, err=True)
 
 
 def claims_command(
@@ -308,7 +309,9 @@ def claims_command(
 def results_add_command(results: ResultsFolder = None) -> None:
     """Add every folder with a record that is not in the index yet; refused where an indexed one was changed.
 
-    slembench dev results add
+        slembench dev results add
+
+    An entry is a folder with a record.yaml below results/runs, results/studies or results/submissions.
     """
     from slembench.results.index import add_entries
 
@@ -322,13 +325,15 @@ def results_add_command(results: ResultsFolder = None) -> None:
 def results_check_command(results: ResultsFolder = None) -> None:
     """List what is wrong: entries that are gone, changed, not indexed or there twice; exit code 1 if anything is.
 
-    slembench dev results check
+        slembench dev results check
+
+    The index holds a checksum of every record; a test of the project runs the same check.
     """
     from slembench.results.index import check_index, read_index
 
     root = _results_root(results)
     problems = check_index(root)
-    for problem in problems:
+    for problem in problems:  # on stdout: they are what was asked for, not messages about the work
         typer.echo(problem)
     typer.echo(f"{len(read_index(root))} entries, {len(problems)} problems")
     if problems:
@@ -341,9 +346,12 @@ def results_supersede_command(
     reason: Annotated[str, typer.Option(help="Why; it stands on the board.")],
     results: ResultsFolder = None,
 ) -> None:
-    """Mark an entry as superseded: shown on the board with the reason, not ranked.
+    r"""Mark an entry as superseded: shown on the board with the reason, not ranked.
 
-    slembench dev results supersede runs/mos2-mini/old/test --by runs/mos2-mini/new/test --reason "longer training"
+        slembench dev results supersede runs/old/test --by runs/new/test \
+            --reason "longer training"
+
+    Both are paths of entries as they stand in the index.
     """
     from slembench.results.index import retire
 
@@ -356,9 +364,12 @@ def results_withdraw_command(
     reason: Annotated[str, typer.Option(help="Why; it stands on the board.")],
     results: ResultsFolder = None,
 ) -> None:
-    """Mark an entry as withdrawn: shown on the board with the reason, not ranked.
+    r"""Mark an entry as withdrawn: shown on the board with the reason, not ranked.
 
-    slembench dev results withdraw submissions/mos2-mini/x/test --reason "trained on test structures"
+        slembench dev results withdraw submissions/mos2-mini/x/test \
+            --reason "trained on test structures"
+
+    The files stay, so that the reason can be followed.
     """
     from slembench.results.index import retire
 
@@ -375,7 +386,9 @@ def _results_root(results: Path | None) -> Path:
 def schema_command() -> None:
     """Print the JSON schema of submission.yaml.
 
-    slembench dev schema > submission.schema.json
+        slembench dev schema > submission.schema.json
+
+    Editors and other programs check a submission with it; `slembench verify` checks far more.
     """
     from slembench.submission.submission import submission_schema
 

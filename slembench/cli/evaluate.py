@@ -179,21 +179,15 @@ def _scores(
         if members:
             sources.append(EnsembleSource(members) if len(members) > 1 else members[0])
         if floors:
+            # Only what the model predicts too: a floor of the density beside an H model says nothing.
             operators = [op for op in data.card.operators if not sources or op in sources[0].operators]
             names = list(FLOORS)
             if settings["scf"] and data.card.scf and set(operators) != {"overlap"}:
                 names.append("atoms")  # superposed atomic densities: the floor that an SCF begins from
             sources += [floor_predictions(data, name, split, operators) for name in names]
-        return [
-            evaluate(
-                data,
-                source,
-                split,
-                **settings,
-                cache=level_cache() if cache else None,
-            )
-            for source in sources
-        ]
+        # The levels of the reference are the same for all sources: computed once, then read from the cache.
+        kept = level_cache() if cache else None
+        return [evaluate(data, source, split, **settings, cache=kept) for source in sources]
 
 
 def _record_floors(data: Dataset, folder: Path, splits: Sequence[str], partition: int, again: bool) -> None:
@@ -202,13 +196,7 @@ def _record_floors(data: Dataset, folder: Path, splits: Sequence[str], partition
 
     from slembench.harness.scoring import score_floors
 
-    records = score_floors(
-        data,
-        folder,
-        splits=splits,
-        partition=partition,
-        again=again,
-    )
+    records = score_floors(data, folder, splits=splits, partition=partition, again=again)
     console = Console()
     for name, floors in records.items():
         console.print(score_table(data.card, name, floors))
@@ -221,7 +209,7 @@ def _scf_table(data: Dataset, sources: Sequence[Path], split: str, structures: i
     from slembench.evaluation import level_cache
     from slembench.evaluation.scf import scf_summary, scf_table
 
-    ids = data.split(split)[:structures]
+    ids = data.split(split)[:structures]  # None takes all
     with ExitStack() as stack:
         opened = [stack.enter_context(_run_predictions(source, split)) for source in sources]
         names = [f"{reader.attrs.model} ({source.name})" for reader, source in zip(opened, sources)]
@@ -260,6 +248,7 @@ def score_table(card: Card, split: str, records: Mapping[str, RunRecord]) -> Tab
     table.add_column("score", overflow="fold")  # names differ at their ends
     for heading in records:
         table.add_column(heading, overflow="fold")
+    # A dictionary in the place of a set: it keeps the order in which the scores come.
     names = {score: None for record in records.values() for score in record.scores}
     for score in official_scores(card, list(names)):
         values = [record.scores.get(score) for record in records.values()]
@@ -272,6 +261,7 @@ def _physics(data: Dataset, split: str, checkpoint: Path) -> dict[str, dict[str,
     from slembench.inference.physics import model_physics
     from slembench.training.checkpoint import load_model
 
+    # One structure is enough: a broken symmetry shows on every one, and float64 tells it from rounding.
     report = model_physics(load_model(checkpoint), data.sample(data.split(split)[0]).atoms)
     return {name: check.content() for name, check in report.items()}
 
@@ -296,6 +286,7 @@ def _write(results: Sequence[Evaluation], checks: dict[str, dict[str, Any]], out
     from slembench.results.record import write_tables
 
     for result in results:
+        # The first is what was asked about (the predictions where there are some); floors lie beside it.
         folder = out if result is results[0] else out / result.model
         folder.mkdir(parents=True, exist_ok=True)
         write_tables(result, folder)
@@ -360,6 +351,7 @@ def _problems(results: list[Evaluation]) -> list[str]:
             rows = blocks[blocks["kind"] == kind].itertuples()
             found[text] = [f"{r.id} {r.operator} ({r.i}, {r.j}, [{r.R1} {r.R2} {r.R3}])" for r in rows]
         lines += [f"{result.model}: {len(items)} {text}: {_few(items)}" for text, items in found.items() if items]
+        # One reason often stands for a dozen metrics (no overlap predicted, say): one line for all of them.
         reasons: dict[str, list[str]] = {}
         for name, why in result.unavailable.items():
             reasons.setdefault(why, []).append(name)

@@ -94,6 +94,7 @@ def _show(entries: list[ModelEntry]) -> None:
         field = facts.receptive_field
         # An on-site block and a pair block may depend on atoms within different distances.
         reads = " / ".join("all" if r is None else f"{r:.1f}" for r in (field.onsite, field.pair))
+        # One digit: only the order of magnitude tells rounding from a broken symmetry.
         errors = [f"{error:.0e}" for error in (facts.rotation_error, facts.inversion_error)]
         inputs = ", ".join(["structure", *facts.inputs])
         table.add_row(name, facts.symmetry, *errors, f"{facts.parameters:,}", reads, inputs)
@@ -149,6 +150,7 @@ def import_command(
 
     if energy_unit not in ENERGY_UNITS:
         raise ConfigError(f"--energy-unit {energy_unit}: unknown unit; known: {', '.join(ENERGY_UNITS)}")
+    # Never over a checkpoint that is there: the weights of another import would be gone.
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         raise ConfigError(f"{out}: exists already; remove it first, or write somewhere else")
     model: OperatorModel
@@ -160,6 +162,7 @@ def import_command(
 
         if dataset is None:
             raise ConfigError(f"--from {source}: such a file holds weights alone; give --dataset NAME as well")
+        # The model's own importer (`from_public`) knows the names of its tensors.
         model, origin = read_public(source, file, dataset, change or ())
         name = source
     state = {"step": origin.get("iteration", 0), "imported": {"program": source, "sha256": sha256(file), **origin}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +15,8 @@ from slembench.core.progress import progress
 
 if TYPE_CHECKING:
     import ase
+
+logger = logging.getLogger(__name__)
 
 STRUCTURE_OPTIONS = ("frame", "parts", "workers", "pairs", "energy_unit", "engine", "address")
 """Options that only a structure file takes; a data set alone takes ``split``."""
@@ -94,7 +97,7 @@ def predict_command(
         )
     else:
         refuse_options(context, ["split"], "has no meaning for a structure file, only for a data set; leave it out")
-    keep_freed_memory()
+    keep_freed_memory()  # else glibc hands large arrays back to the kernel, which zeroes them again for every batch
     if threads is not None:
         torch.set_num_threads(threads)
     # Found out now, not after an hour of predictions: a folder that cannot be made.
@@ -115,10 +118,10 @@ def _predict_split(checkpoint: Path, dataset: str, split: str, out: Path) -> Non
 
     model = load_model(checkpoint)
     cost = predict(model, load_dataset(dataset), out, split=split)
-    _tell(
-        f"{cost.structures} structures, {cost.ms_per_atom:.2f} ms and {cost.pairs_per_atom:.0f} pairs per atom, "
-        f"{cost.wall_s:.1f} s in all"
-    )
+    logger.info(
+        "%d structures, %.2f ms and %.0f pairs per atom, %.1f s in all",
+        cost.structures, cost.ms_per_atom, cost.pairs_per_atom, cost.wall_s,
+    )  # fmt: skip
 
 
 def _predict_structure(
@@ -143,6 +146,7 @@ def _predict_structure(
     if energy_unit is not None and energy_unit not in ENERGY_UNITS:
         raise ConfigError(f"--energy-unit {energy_unit}: unknown unit; known: {', '.join(ENERGY_UNITS)}")
     atoms = read_structure(structure, frame)
+    # Workers share the processors: more threads than cores make every part slower.
     threads = max(1, torch.get_num_threads() // workers)
     job = StructureJob(checkpoint, structure.stem, atoms, sha256(structure), energy_unit, pairs or MAX_PAIRS, threads)
 
@@ -152,10 +156,10 @@ def _predict_structure(
 
     on_ray, address = cluster
     cost = predict_structure(job, out, parts=parts, workers=workers, on_ray=on_ray, address=address, progress=counted)
-    _tell(
-        f"{cost.atoms} atoms, {cost.pairs} blocks (one triangle), {cost.parts} parts with a halo of "
-        f"{cost.halo_A:.1f} Angstrom, {cost.wall_s:.1f} s in all"
-    )
+    logger.info(
+        "%d atoms, %d blocks (one triangle), %d parts with a halo of %.1f Angstrom, %.1f s in all",
+        cost.atoms, cost.pairs, cost.parts, cost.halo_A, cost.wall_s,
+    )  # fmt: skip
 
 
 def read_structure(path: Path, frame: str) -> ase.Atoms:
@@ -177,14 +181,13 @@ def read_structure(path: Path, frame: str) -> ase.Atoms:
         raise DataError(f"{path}: frame {frame}: ASE cannot read it ({reason})") from None
     if not isinstance(atoms, ase.Atoms) or not len(atoms):
         raise DataError(f"{path}: frame {frame}: holds no atoms")
+    # Readers pass NaN on without a word; the neighbour list would then lose that atom.
     odd = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
     if len(odd):
         raise DataError(f"{path}: frame {frame}: the position of atom {odd[0]} is not a finite number")
+    # A zero vector along a periodic direction puts infinitely many images into every cutoff sphere. `complete_cell`
+    # fills in the non-periodic directions alone, so a determinant of zero is a flat periodic cell.
     cell = complete_cell(atoms.cell)
     if not np.isfinite(cell).all() or not atoms.cell.array[atoms.pbc].any(axis=1).all() or not np.linalg.det(cell):
         raise DataError(f"{path}: frame {frame}: no proper cell: each periodic direction needs a vector of its own")
     return atoms
-
-
-def _tell(text: str) -> None:
-    typer.echo(text, err=True)

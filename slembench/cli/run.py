@@ -116,6 +116,7 @@ def run_command(
         threads=threads,
         stop_after=stop_after,
     )
+    # Joins the process group where torchrun started several processes, and leaves it again.
     with open_run(config) as run:
         records = run.execute()
         is_main = current_process_group().is_main
@@ -134,6 +135,7 @@ def _show(run: Run, records: dict[str, RunRecord]) -> None:
 
     console = Console()
     for split, record in records.items():
+        # Floors that were left out (--no-floors) but lie there from an earlier call are shown all the same.
         floors = run.scoring.floor_records(split)
         console.print(score_table(run.data.card, split, {run.name: record, **floors}))
     console.print(f"records in {run.folder}; rank them with: slembench board --runs {run.folder}", highlight=False)

@@ -160,6 +160,7 @@ def new_command(
             dataset, models, out, numbers(copies, "--copies", int), numbers(factors, "--factors", float), lmaxs
         )
         return
+    # Options are read and checked before a data set is opened: a slip of the pen is answered at once.
     options = Options(
         models=tuple(Choice.parse(text) for text in models.split(",") if text.strip()),
         seeds=numbers(seeds or ("0,1,2" if design == "seeds" else "0"), "--seeds", int),
@@ -180,7 +181,7 @@ def new_command(
         plan = locality(load_dataset(dataset[0]), options, scales, depths, splits)
     else:
         plan = seeds_design(map(load_dataset, dataset), options, partition, splits)
-    begin_study(plan, out)
+    begin_study(plan, out)  # refuses a plan that would lose finished runs of this folder
     _show_plan(plan, out, threads)
 
 
@@ -336,7 +337,7 @@ def _engine(name: Literal["local", "ray"], jobs: int, address: str | None) -> En
 
     if name == "local":
         return LocalEngine(jobs)
-    from slembench.studies.engines.ray import RayEngine
+    from slembench.studies.engines.ray import RayEngine  # Ray is an optional dependency
 
     return RayEngine(address)
 
@@ -345,7 +346,7 @@ def _report(plan: Plan, folder: Path) -> None:
     from slembench.studies.report import write_report
 
     for path in write_report(plan, folder):
-        if path.suffix != ".svg":
+        if path.suffix != ".svg":  # a dozen pictures, which the report shows
             typer.echo(path)
 
 
@@ -360,7 +361,8 @@ def _show_plan(plan: Plan, folder: Path, threads: int) -> None:
     labels = list(dict.fromkeys(name for run in plan.runs for name in run.labels))
     table = Table()
     for heading in ("key", *labels, "seed", "starts from", "CPU s", "basis of the estimate"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold")  # keys and labels are copied from here: nothing may be cut off
+    # From finished runs like these where there are some, else one step of each model is timed now.
     estimates = estimate(plan, folder, threads)
     for key, run in plan.keyed.items():
         cells = [str(run.labels.get(name, "")) for name in labels]
@@ -426,6 +428,7 @@ def fit_command(
     if bool(runs) == (table is not None):
         raise ConfigError("give folders of runs, or --table FILE")
     if table is not None:
+        # pandas raises ValueError of many kinds: not UTF-8, ragged rows, a column that is not there.
         try:
             found = power_laws(pd.read_csv(table), x, y or ["seconds"], by or ())
         except (OSError, ValueError) as error:

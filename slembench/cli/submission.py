@@ -52,8 +52,10 @@ def submit_command(
     fields: dict[str, Any] = {"name": name, "code": code, "inputs": given, "seeds": seed, "references": reference}
     if trained_on or budget:
         fields["training"] = {"data": trained_on, "budget": budget}
+    # What is not stated here is taken from the record of the run; an empty value would hide it.
     statement = {key: value for key, value in fields.items() if value is not None}
     statement |= {"code_licence": code_licence, "weights_licence": weights_licence}
+    # Both are looked at before the scoring, which may take minutes.
     folder = out or Path(f"submission-{name or run.stem}")
     if not run.exists():
         raise ConfigError(f"{run}: no such run and no such predictions file")
@@ -108,7 +110,7 @@ def verify_command(
         typer.echo(json.dumps(content, indent=1))
     else:
         _show(result)
-    if not result.passed:
+    if not result.passed:  # nothing is written of a submission that failed
         raise typer.Exit(1)
     if out is not None:
         _write(result, out)

@@ -11,7 +11,7 @@ from slembench.core.errors import DataError
 from slembench.studies.claims.claims import Published
 from slembench.studies.claims.page import judged_claims, write_page
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reproduction.md"
 
 
