@@ -1,4 +1,4 @@
-"""Inference: a trained model and structures in, a predictions file and its measured cost out."""
+"""Inference: predictions of a trained model and their cost, structures cut into parts, bands, physics checks."""
 
 from slembench.inference.predict import InferenceCost, predict
 

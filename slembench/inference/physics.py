@@ -1,4 +1,4 @@
-"""Physics checks of a trained model, on the CPU in float64."""
+"""Operators of one structure by a model, and its physics checks on the CPU in float64."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from slembench.operators.blocks import BlockMatrix
 
 
 def structure_blocks(model: OperatorModel, atoms: ase.Atoms) -> dict[str, BlockMatrix]:
-    """Every target operator of one structure, in the dtype of the model; values as float64.
+    """Predict every target operator of one structure, in the dtype of the model.
 
     Args:
         model: the model, on the CPU; left as it is.
         atoms: positions and cell in Angstrom.
+
+    Returns:
+        operator -> complete Hermitian blocks, float64, in the unit of the data that the model was trained on.
     """
     dtype = next(model.parameters()).dtype
     graph = build_graph(atoms, model.cutoffs, model.layout, dtype=dtype)
@@ -34,6 +37,7 @@ def model_physics(model: OperatorModel, atoms: ase.Atoms, *, largest: int = 400)
         atoms: structure.
         largest: atoms of the largest structure that is predicted for a check.
     """
+    # float64: rounding errors of float32 are as large as the limits of the checks
     exact = copy.deepcopy(model).cpu().double().eval()
     field = exact.receptive_field
     reach = (field.onsite, field.pair)

@@ -1,4 +1,4 @@
-"""Predict the operators of structures with a trained model, streaming them into a predictions file."""
+"""Predict the operators of a split with a trained model, one structure after the other, into a predictions file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from slembench.training.numerics import numerics
 
 @dataclass(frozen=True)
 class InferenceCost:
-    """Measured cost of predicting, from positions to blocks (neighbour list and frames included, files not).
+    """Measured cost of predictions, from positions to blocks: with neighbour list and frames, without files.
 
     Attributes:
         ms_per_atom: milliseconds per atom, median over structures.
@@ -51,6 +51,8 @@ def predict_blocks(model: OperatorModel, graph: OperatorGraph) -> dict[str, Bloc
     Returns:
         operator -> complete Hermitian blocks, float64, on the on-site and the graph's pairs, in the data's unit.
     """
+    # Irreps features of unit scale -> blocks in the data's unit. Of a pair of shells a <= b are predicted; those with
+    # a > b are the transposes of the reverse pair's, which makes the operator Hermitian.
     numbers, index, shift = graph.numbers.numpy(), graph.pair_index.numpy().T, graph.pair_shift.numpy()
     return {
         name: model.layout.to_blocks(numbers, value.onsite.double().numpy(), value.pair.double().numpy(), index, shift)
@@ -85,7 +87,7 @@ def predict(
     check_match(model, dataset)
     started, times, n_pairs, n_atoms = time.perf_counter(), [], 0, 0
     parameter, wanted = next(model.parameters()), dataset.split(split) if ids is None else ids
-    model.eval()
+    model.eval()  # dropout off
     with (
         numerics(parameter.device.type, precision, sizes=len(wanted), uses_native_kernels=model.uses_native_kernels),
         PredictionWriter(
@@ -100,25 +102,29 @@ def predict(
     ):
         for structure in progress(wanted, f"predict {split}"):
             sample = dataset.sample(structure)
+            # the sample is read before: the clock runs from positions to blocks
             begun = time.perf_counter()
+            # float64 geometry also for float32 models: differences of positions lose digits, angles of frames more
             graph = build_graph(sample.atoms, model.cutoffs, model.layout, dtype=torch.float64)
             operators = predict_blocks(model, graph)
             times.append(1e3 * (time.perf_counter() - begun) / len(sample.atoms))
             writer.add(structure, np.asarray(sample.atoms.numbers), operators)
+            # the graph holds both directions of every pair; on-site blocks are one more an atom
             n_pairs += graph.pair_type.shape[0] + len(sample.atoms)
             n_atoms += len(sample.atoms)
     wall = time.perf_counter() - started
+    # median: the first structure also pays for compilation and for filling caches
     return InferenceCost(float(np.median(times)), n_pairs / n_atoms, len(times), wall)
 
 
 def check_match(model: OperatorModel, dataset: Dataset) -> None:
     """Raises a ConfigError where the model's basis or cutoffs are not those of the data set."""
-    for what, ours, theirs in (
+    for what, own, data in (
         ("basis", model.basis.to_dict(), dataset.basis.to_dict()),
         ("cutoffs", model.cutoffs, dataset.cutoffs),
     ):
-        if ours != theirs:
+        if own != data:
             raise ConfigError(
-                f"model {model.name} was trained for {what} {ours}, data set {dataset.name} has {theirs}; "
+                f"model {model.name} was trained for {what} {own}, data set {dataset.name} has {data}; "
                 "choose a checkpoint that was trained on such data"
             )

@@ -1,1 +1,1 @@
-"""Pages for people: one for each data set, one for each run, with the pictures of `slembench.figures`."""
+"""Reports: pages of data sets (Markdown), pages of runs (HTML), and the leaderboard as a static site."""

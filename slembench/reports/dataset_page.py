@@ -1,7 +1,4 @@
-"""Page of a data set in Markdown, from its card and its data.
-
-Page of an official data set in Markdown: what it is, where it is published, and what one must do to have it.
-"""
+"""Markdown of the page of a data set: from its card; of an official one, with how to get it."""
 
 from __future__ import annotations
 
@@ -37,8 +34,14 @@ def dataset_page(card: Card, pictures: Sequence[Picture]) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+# The code of this section is run by a test on every committed page.
 def loading_code(name: str, split: str = "test") -> str:
-    """Section with Python that opens a data set and takes one structure of ``split``."""
+    """Section with Python that opens a data set and reads one structure of ``split``.
+
+    Example:
+        >>> print(loading_code("mos2-mini").splitlines()[5])
+        dataset = slembench.load_dataset("mos2-mini")
+    """
     return f"""## How to load it
 
 ```python
@@ -59,7 +62,14 @@ On the command line:
 
 
 def shown_picture(name: str, picture: Picture) -> str:
-    """Section with a picture of data set ``name``, or with what is missing."""
+    """Section with a picture of data set ``name``, or with the reason why there is none.
+
+    Example:
+        >>> print(shown_picture("qh9-mini", Picture("spectrum", "Spectrum", "", missing="There is no overlap.")))
+        ## Spectrum
+        <BLANKLINE>
+        There is no overlap.
+    """
     if picture.draw is None:
         return f"## {picture.title}\n\n{picture.missing}"
     return f"## {picture.title}\n\n![{picture.title}]({name}/{picture.name}.png)\n\n{picture.caption}"
@@ -76,7 +86,7 @@ ACCESS = {
     "login": "an account is needed: download it with a browser",
     "unknown": "no address could be confirmed",
 }
-"""Way to a file -> what one must do."""
+"""Access to a published file -> how to get it."""
 
 
 def official_page(card: OfficialCard, pictures: Sequence[Picture] = ()) -> str:
@@ -120,12 +130,14 @@ def _getting(card: OfficialCard, at_hand: bool) -> str:
         "",
         f"    slembench data get {card.name} --from PATH",
     ]
+    # pictures are drawn from an imported copy, which the machine that writes the page may not have
     if not at_hand:
         lines += ["", f"Then `slembench dev page {card.name}` also draws the pictures that this page lacks."]
     return "\n".join(lines)
 
 
 def _row(file: RemoteFile) -> str:
+    # the exact size where the publisher states it: `slembench data get` compares it with what was downloaded
     size = f"{file.bytes:,} bytes" if file.bytes is not None else file.size or "not known"
     address = f"<{file.address}>" if file.address else "-"
     return f"| {file.name} | {address} | {size} | {file.checksum or 'none published'} | {ACCESS[file.access]} |"

@@ -1,4 +1,4 @@
-"""The pages of all data sets and the index that leads to them."""
+"""Writes the pages of all data sets, and the index with links to them."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def page_content(name: str, illustrated: bool = True) -> PageContent:
     """
     if name in list_official() and name not in list_datasets():
         return PageContent(name, official_page(load_official(name)), (), name)
+    # an official set that was imported has both: the page of the official card, and pictures of the copy
     dataset = load_dataset(name)
     pictures = dataset_pictures(dataset) if illustrated else []
     if name in list_official():
@@ -128,9 +129,11 @@ def _official_row(card: OfficialCard) -> str:
 
 def _cells(card: Card | OfficialCard, structures: str) -> str:
     theory = card.level_of_theory
+    # titles begin with the name, which stands in the first column already
     what = card.title.removeprefix(f"{card.name}, ")
     cells = (
         f"[`{card.name}`]({card.name}.md)", what, structures, ", ".join(card.operators),
+        # cards describe the basis in a sentence; the table has room for its first words
         f"{theory.functional}; {re.split('[;(]', theory.basis)[0].strip()}", card.licence,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""The four pictures of a data set's page, of a few of its structures."""
+"""The four pictures of a data set's page: a structure, sparsity, decay and spectrum of a few of its structures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from slembench.operators.blocks import BlockMatrix
 from slembench.operators.units import energy_factor
 
 EXAMPLES = 8
-"""Structures that are drawn at the most."""
+"""Largest number of structures that are read for the pictures."""
 
 LEVELS_EV = (30.0, 10.0)
 """How deep below the highest occupied level, and how high above it (or above the LUMO), levels are drawn."""
@@ -39,6 +39,7 @@ def dataset_pictures(dataset: Dataset) -> list[Picture]:
     letters = ", ".join(SYMBOLS[op] for op in card.operators)
     cell = "; dashed: the cell" if card.periodic else ""
 
+    # drawn later, if at all: the text of a page needs no picture
     def decay() -> Figure:
         norms = block_norms((sample.atoms, sample.operators) for sample in samples)
         return plot_decay(norms, unit, _noise(card), f"{len(samples)} structures")
@@ -69,7 +70,12 @@ def dataset_pictures(dataset: Dataset) -> list[Picture]:
 
 
 def example_split(splits: Iterable[str]) -> str:
-    """Split that examples are taken from: the test split, or the first one."""
+    """Split that examples are taken from: the test split, or the first one.
+
+    Example:
+        >>> example_split(["train", "val", "test"]), example_split(["all"])
+        ('test', 'all')
+    """
     names = list(splits)
     return "test" if "test" in names else names[0]
 
@@ -77,6 +83,7 @@ def example_split(splits: Iterable[str]) -> str:
 def _examples(dataset: Dataset) -> tuple[str, list[Sample]]:
     """Split and structures that are drawn: first one of every composition, then what follows."""
     split = example_split(dataset.splits)
+    # one structure of every composition, so that a set of many molecules does not show one of them eight times
     first: dict[str, Sample] = {}
     others: list[Sample] = []
     for sample in dataset.iterate(dataset.split(split)):
@@ -124,6 +131,7 @@ def _spectrum_picture(card: Card, samples: list[Sample], several: str) -> Pictur
 def _dos(card: Card, samples: list[Sample]) -> Figure:
     unit = card.units.energy
     spectra = [filled_spectrum(card, s, s.operators["hamiltonian"]) for s in samples]
+    # one kind of zero for all: valence-band maxima and Fermi levels in one mean would smear the edges
     insulating = all(s.insulating for s in spectra)
     return plot_dos(mean_dos(spectra, insulating), unit, zero_name(insulating))
 

@@ -1,4 +1,4 @@
-"""Pictures of a run that need its predictions and the reference operators of the data set."""
+"""Pictures of a run that compare its predictions with the reference operators of the data set."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from slembench.reports.run_folder import SplitResult
 from slembench.reports.run_pictures import worst_structure
 
 MOST_STRUCTURES = {"elements": 40, "levels": 16}
-"""Structures that are read for a picture at the most, evenly spaced over the split."""
+"""Largest number of structures that are read for a picture, evenly spaced over the split."""
 
 PATH_SPACING = 0.06
-"""Between k points of a band path, 1 / Angstrom (with the factor 2 pi)."""
+"""Distance of k points along a band path, 1 / Angstrom (with the factor 2 pi)."""
 
 BAND_WINDOW_EV = 5.0
 
@@ -87,17 +87,19 @@ class _Reader:
 
     def _dataset(self) -> Dataset:
         dataset = load_dataset(self.record.dataset)
+        # predictions of one revision beside references of another would look like errors of the model
         if dataset.fingerprint != self.record.dataset_fingerprint:
             raise DataError(f"data set {dataset.name} on this machine has other data than the record was made with")
         return dataset
 
     def pairs(self, operator: str, ids: Sequence[str]) -> Iterator[tuple[Sample, BlockMatrix, BlockMatrix]]:
         """Sample, reference and predicted operator on the scored pairs, in the data set's unit."""
-        factor = self.factor if operator == "hamiltonian" else 1.0
+        factor = self.factor if operator == "hamiltonian" else 1.0  # S and D have no unit
         with read_predictions(self.result.folder / PREDICTIONS_FILE) as predictions:
             for name in ids:
                 sample = self.dataset.sample(name)
                 index, shift = self.dataset.pairs(sample)
+                # on the scored pairs, in both directions; blocks that the file does not hold count as zero
                 reference, _ = align_hermitian(sample.operators[operator], index, shift)
                 predicted, _ = align_hermitian(predictions[name][operator] * factor, index, shift)
                 yield sample, reference, predicted
@@ -105,6 +107,7 @@ class _Reader:
     def spaced(self, kind: str) -> list[str]:
         """Structures that are read for a picture."""
         most = MOST_STRUCTURES[kind]
+        # unique: rounding may name an index twice
         places = np.unique(np.linspace(0, len(self.ids) - 1, min(most, len(self.ids))).round().astype(int))
         return [self.ids[place] for place in places.tolist()]
 
@@ -113,7 +116,7 @@ class _Reader:
         return self.unit if operator == "hamiltonian" else "1"
 
     def elements(self, operator: str) -> Picture:
-        """Density of predicted against reference elements."""
+        """Histogram of predicted against reference elements."""
         ids = self.spaced("elements")
         symbol = SYMBOLS[operator]
         caption = (
@@ -122,6 +125,7 @@ class _Reader:
         )
 
         def draw() -> Figure:
+            # one pass for the axis, one for the counts: elements of all structures need not fit into memory
             largest = max(float(np.abs(self.dataset.sample(name).operators[operator].values).max()) for name in ids)
             values = ((reference.values, predicted.values) for _, reference, predicted in self.pairs(operator, ids))
             return plot_element_parity(element_density(values, largest), operator, self.operator_unit(operator))
@@ -129,7 +133,7 @@ class _Reader:
         return Picture(*_elements_name(operator), caption, draw)
 
     def error_map(self, operator: str) -> Picture:
-        """Sparsity of the error in the worst structure."""
+        """Map of the error in the structure with the largest MAE."""
         worst = worst_structure(self.result, operator)
         chosen = worst if worst in self.ids else self.ids[0]
         caption = (
@@ -176,6 +180,7 @@ class _Reader:
 
     def _bands(self, chosen: str) -> Picture:
         """Bands and density of states of one structure, along the recommended path of its cell."""
+        # read here, not in draw(): the caption names the path, whose symmetry comes from the structure
         sample, reference, predicted = next(self.pairs("hamiltonian", [chosen]))
         path = structure_path(sample.atoms, PATH_SPACING)
         caption = (
@@ -213,6 +218,7 @@ class _Reader:
 
     def _draw_dos(self, ids: Sequence[str]) -> Figure:
         reference, predicted = self._spectra(ids)
+        # the reference decides for both; see `slembench.inference.bands.Spectrum.zero`
         insulating = all(s.insulating for s in reference)
         densities = (mean_dos(spectra, insulating) for spectra in (reference, predicted))
         return plot_dos(next(densities), self.unit, zero_name(insulating), next(densities))

@@ -1,4 +1,4 @@
-"""What a run left behind: records, tables, log and predictions, each where it is there."""
+"""Files of a run: records, tables, training log and predictions, each where it exists."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class SplitResult:
     @cached_property
     def no_predictions(self) -> str:
         """Why the predictions cannot be read; empty where they can."""
+        # the record names the checksum: predictions of a later run in the same folder would not explain its scores
         path, expected = self.folder / PREDICTIONS_FILE, self.record.files.get(PREDICTIONS_FILE)
         if not path.is_file():
             return (

@@ -1,4 +1,4 @@
-"""One self-contained page of a run: tables and all pictures as inlined SVG, no request to anything outside."""
+"""Page of a run in one HTML file: tables, and all pictures as inline SVG; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from slembench.tables.cells import Cell, Column, Section, format_score, format_v
 
 TEMPLATE = "run_page.html.j2"
 RUN = "the run"
-"""Heading of the section with what concerns all splits."""
+"""Heading of the section that concerns all splits."""
 
 LEGEND = (
     "Star: official score of the data set. Full or reduced: which elements count; pooled or per structure: how they "
@@ -134,6 +134,7 @@ def _energy_unit(record: RunRecord) -> str:
 
 def _scores(run: RunFolder, result: SplitResult) -> Section:
     """Table of scores: those of the model and of the floors; official ones first, marked with a star."""
+    # beside the model the trivial predictors on the same structures: an error means little without them
     floors = {f"floor {name}": floor.record for name, floor in run.floors(result.record.split).items()}
     records = {result.record.model: result.record} | floors
     names, official = _names(result.record)
@@ -153,7 +154,7 @@ def _scores(run: RunFolder, result: SplitResult) -> Section:
 
 
 def _names(record: RunRecord) -> tuple[list[str], set[str]]:
-    """Scores to show, official ones first: those in the official counting and average; all without a card."""
+    """Scores to show, those in the official counting and average, and the official ones of them; all without a card."""
     try:
         card = load_card(record.dataset)
     except DataError:
@@ -169,7 +170,7 @@ def _text(score: ScoreValue | None) -> str:
 
 
 def _about(record: RunRecord) -> list[tuple[str, str]]:
-    """What the run is, as rows of key and text."""
+    """Key and text of data, training, cost, physics checks, hardware and versions."""
     rows: list[tuple[str, Any]] = [
         ("data set", f"{record.dataset}, revision {record.dataset_revision}"),
         ("fingerprint of the data", record.dataset_fingerprint),
@@ -183,11 +184,23 @@ def _about(record: RunRecord) -> list[tuple[str, str]]:
         rows += [(f"hardware: {key}", value) for key, value in record.hardware.model_dump(exclude_none=True).items()]
     rows += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]
     rows += [("created", record.created)]
-    return [(key.replace("_", " "), format_value(v) if isinstance(v, float) else str(v)) for key, v in rows]
+    return [(key.replace("_", " "), _fact(v)) for key, v in rows]
+
+
+def _fact(value: Any) -> str:
+    """Text of a value; integers with separators from 10 000 on, as in the tables."""
+    if isinstance(value, float):
+        return format_value(value)
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)
 
 
 def physics_text(check: PhysicsCheck) -> str:
-    """A physics check in words: largest relative deviation, verdict and what was measured."""
+    """A physics check in words: largest relative deviation, verdict and what was measured.
+
+    Example:
+        >>> physics_text(PhysicsCheck(value=2e-13, limit=1e-6, passed=True, note="a random order", structure="s1"))
+        '2e-13, passed (limit 1e-06): a random order, of s1'
+    """
     if check.value is None:
         return f"not measured: {check.note}"
     verdict = "passed" if check.passed else "not passed"

@@ -1,4 +1,4 @@
-"""Pictures of a run that need only what is stored beside its records."""
+"""Pictures of a run from its training log, its record and the tables beside it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from slembench.reports.run_folder import LOG_FILE, RunFolder, SplitResult
 from slembench.results.record import RunRecord
 
 SCORE = "mae_all.full.pooled"
-"""What is drawn of every operator where one number stands for a run."""
+"""Score that is drawn where one number stands for an operator of a run."""
 
 
 def learning(run: RunFolder, energy_unit: str) -> Picture:
-    """Learning curves of the training log."""
+    """Training and validation loss, and validation errors, of the training log."""
     title, rows = "Learning curves", run.log()
     if not any(row["event"] == "validation" for row in rows):
         return Picture("learning", title, "", None, f"There is no {LOG_FILE} of a training in the folder of the run.")
@@ -42,11 +42,15 @@ def cost(result: SplitResult, others: Sequence[str | Path], energy_unit: str) ->
     mine = result.record
     operator = mine.targets[0]
     score = f"{operator}.{SCORE}"
+    # only errors on the same structures of the same data can stand in one picture
     key = (mine.dataset_fingerprint, mine.split_hash)
     records = [run.record for run in collect_runs(others)]
     same = [r for r in records if (r.dataset_fingerprint, r.split_hash) == key and r.model_kind == "model"]
     points = [
-        _point(record, score, False) for record in same if (record.name, record.created) != (mine.name, mine.created)
+        # this run may lie in the folders that are searched; it is drawn once, marked
+        _point(record, score, False)
+        for record in same
+        if (record.name, record.created) != (mine.name, mine.created)
     ]
     points = [point for point in [_point(mine, score, True), *points] if point is not None]
     title = "Accuracy against cost"
@@ -74,6 +78,7 @@ def stored_pictures(run: RunFolder, result: SplitResult, energy_unit: str) -> li
 def worst_structure(result: SplitResult, operator: str) -> str | None:
     """Id of the structure with the largest MAE of an operator; None without a per-structure table."""
     errors = _structure_maes(result, operator)
+    # argmax of sum / count, as the per-structure table stores numerators and counts
     return None if errors is None else errors[0][int(errors[1].argmax())]
 
 

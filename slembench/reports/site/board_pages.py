@@ -177,6 +177,7 @@ def _cost_chart(board: Board) -> Markup | None:
     for row in board.models:
         record, number = row.entry.record, row.number
         known = {
+            # CPU seconds where they were measured: wall times depend on what else the machine did
             "training time (s)": record.cost.train_cpu_s or record.cost.train_wall_s,
             "inference (ms per atom)": record.cost.inference_ms_per_atom,
             "parameters": record.cost.parameters,

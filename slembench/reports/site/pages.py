@@ -129,6 +129,7 @@ def _models(site: Site) -> Section:
     boards = main_boards(site.leaderboard.boards)
     for name in site.urls.models:
         own = [entries[0] for entries in site.urls.entries.values() if entries[0].record.model == name]
+        # a model has different numbers of parameters in its entries: smallest and largest are shown
         counts = sorted({e.record.cost.parameters for e in own if e.record.cost.parameters is not None})
         row: dict[str, Cell] = {"model": name, "link model": site.urls.model(name), "entries": str(len(own))}
         row["first"] = str(sum(_is_first(board, name) for board in boards))
@@ -167,6 +168,7 @@ def _draw_pictures(site: Site, page: PageContent) -> Iterator[Path]:
         path = stem.with_name(f"{stem.name}.png")
         if picture.draw is None:
             continue
+        # pictures of a data set change with its data alone: the fingerprint in the PNG says of which they were drawn
         if not path.is_file() or _picture_source(path) != page.source:
             save(picture.draw(), stem, ("png",), source=page.source)
         yield path

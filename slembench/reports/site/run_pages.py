@@ -28,9 +28,11 @@ def run_pages(site: Site) -> Iterator[Path]:
 def _run_page(site: Site, key: str, entries: Sequence[Entry]) -> Path:
     address, source = site.urls.entry(key), _fingerprint(site, entries)
     path = site.out / address
+    # drawing a page takes seconds, and a board has hundreds of them: those that would not change are left alone
     if _page_source(path) == source:
         return path
     first = entries[0].runs[0]
+    # of several seeds the first stands for the entry; the ranks above are those of all
     splits = tuple(SplitResult(entry.runs[0].folder, entry.record) for entry in entries)
     page, _ = draw_run_page(RunFolder(first.folder.parent, splits))
     record = first.record
@@ -83,6 +85,7 @@ def _stated_facts(folder: Path) -> list[tuple[str, str]]:
 
 def _fingerprint(site: Site, entries: Sequence[Entry]) -> str:
     """sha256 over the files of an entry, its ranks, its state, and the version of slembench: what its page shows."""
+    # the version is part of it: a new version may draw or compute something else from the same files
     whole = hashlib.sha256(__version__.encode())
     for entry in entries:
         for run in entry.runs:
@@ -100,5 +103,6 @@ def _page_source(path: Path) -> str:
     if not path.is_file():
         return ""
     with path.open(encoding="utf-8") as stream:
+        # the tag stands in the head, within the first characters
         found = re.search(r'<meta name="source" content="([0-9a-f]*)">', stream.read(2000))
     return found[1] if found else ""

@@ -34,6 +34,7 @@ def study_pages(site: Site, roots: Sequence[Path]) -> Iterator[Path]:
         # the number that made two studies of one name distinct belongs to the title, too
         words = (folder.name + stem.removeprefix(slug(folder.name))).replace("-", " ")
         title = words[:1].upper() + words[1:]
+        # the heading of the report names the kind of study only; the page has its own above
         own = re.sub(r"\A# .*\n", "", text)
         body = markdown(f"# {title}\n\n[All studies](../../studies.html)\n\n{own}")
         yield site.page(f"{address}/index.html", "text.html.j2", title=title, text=body, tables=[])
