@@ -18,7 +18,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +25,6 @@ import torch
 
 from slembench.core.errors import ConfigError
 from slembench.core.files import sha256, write_text
-from slembench.core.progress import bar
 from slembench.data import Dataset, load_dataset
 from slembench.data.graph import OperatorGraph
 from slembench.harness.folder import init_checkpoint_hash, init_run_dir, run_name
@@ -162,7 +160,7 @@ def prepare(config: RunConfig) -> Run:
         known = ", ".join(data.card.operators)
         raise ConfigError(f"targets: data set {data.name} has no {lacking[0]!r}, only {known}")
     data.partition(config.partition)
-    stated = {
+    recorded = {
         "model": {"name": settings.source, **settings.model.model_dump(mode="json")},
         "training": settings.training.model_dump(mode="json"),
         "variant": settings.variant,
@@ -175,7 +173,7 @@ def prepare(config: RunConfig) -> Run:
         "dataset_fingerprint": data.fingerprint,
         "partition": config.partition,
         "targets": list(targets),
-        **stated,
+        **recorded,
     }
     name = config.name or run_name(settings, request)
     folder = Path(config.out) if config.out is not None else Path("runs") / data.name / name
@@ -185,7 +183,7 @@ def prepare(config: RunConfig) -> Run:
         init_run_dir(folder, {**request, "name": name}, config.fresh and group.is_main)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    return Run(config, name, folder, data, targets, stated)
+    return Run(config, name, folder, data, targets, recorded)
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ class Run:
         folder: of the run.
         data: the data set.
         targets: operators to predict.
-        stated: what the record states of the settings.
+        recorded_config: model, training and variant as the record states them.
     """
 
     config: RunConfig
@@ -206,7 +204,7 @@ class Run:
     folder: Path
     data: Dataset
     targets: tuple[str, ...]
-    stated: dict[str, Any]
+    recorded_config: dict[str, Any]
 
     @property
     def settings(self) -> ResolvedRecipe:
@@ -304,7 +302,6 @@ class Run:
             dtype,
             graph_cache(),
             levels=self.settings.training.loss.levels is not None,
-            progress=partial(bar, text="graphs"),
         )
 
     def score(
@@ -321,7 +318,7 @@ class Run:
             name=self.name,
             model=self.settings.source,
             model_kind="model",
-            config=self.stated | ({"inputs": list(model.inputs)} if model.inputs else {}),
+            config=self.recorded_config | ({"inputs": list(model.inputs)} if model.inputs else {}),
             **self.scoring.write(evaluation, folder),
             training=TrainingSummary(
                 seed=training.seed,

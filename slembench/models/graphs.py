@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from slembench.core.errors import DataError
+from slembench.core.progress import progress
 from slembench.data.graph import OperatorGraph, build_graph
 from slembench.data.sample import SampleInfo
 from slembench.models.contract import OperatorModel
@@ -93,7 +94,6 @@ def cached_graphs(
     folder: Path | None,
     targets: bool = True,
     levels: bool = False,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> list[OperatorGraph]:
     """Graphs of many structures, from the cache where they are there already.
 
@@ -106,7 +106,6 @@ def cached_graphs(
         folder: where the cache lives; None for no cache.
         targets: bring targets along.
         levels: see `model_graph`.
-        progress: wraps the iteration over ids that must be built (a progress bar).
     """
     file = (
         folder / f"{_key(model, ids, fingerprint, dtype, targets, levels)}.safetensors" if folder is not None else None
@@ -115,7 +114,7 @@ def cached_graphs(
         stored = _read(file, len(ids))
         if stored is not None:
             return stored
-    graphs = [model_graph(model, load(name), dtype, targets, levels) for name in progress(ids)]
+    graphs = [model_graph(model, load(name), dtype, targets, levels) for name in progress(ids, "graphs")]
     if file is not None:
         _write(file, graphs)
     return graphs

@@ -26,6 +26,7 @@ from slembench.core.progress import ProgressBar
 from slembench.data.graph import OperatorGraph
 from slembench.models.contract import OperatorModel
 from slembench.nn.readout import OperatorFeatures
+from slembench.tables.cells import format_score
 from slembench.training.batches import Batches, LocalBatch
 from slembench.training.checkpoint import (
     Checkpoint,
@@ -120,7 +121,7 @@ def train(
     sizes = len({(int(graph.num_nodes), len(graph.pair_type)) for graph in islice(train_graphs, MAX_SIZES_SAMPLED)})
     native = model.uses_native_kernels
     with numerics(config.device, config.matmul_precision, config.deterministic, sizes, native) as precision:
-        run = _Run(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, group)
+        run = _Trainer(model, train_graphs, val_graphs, config, Path(folder), source, keep_statistics, group)
         run.start()
         with ProgressBar("training", 1.0, unit="fraction", show=progress and group.is_main) as bar:
             run.loop(bar)
@@ -128,7 +129,7 @@ def train(
 
 
 @dataclass
-class _Run:
+class _Trainer:
     """State of a training in progress; see `train` for the first attributes.
 
     Attributes:
@@ -208,7 +209,7 @@ class _Run:
 
     # -- the loop -------------------------------------------------------------------------------------------
 
-    def spent(self) -> Elapsed:
+    def elapsed(self) -> Elapsed:
         """Steps, wall and CPU seconds of the loop, earlier parts included; in several processes as last measured."""
         if self.group.size == 1:
             self._look_at_clock()
@@ -225,23 +226,23 @@ class _Run:
     def exhausted(self) -> bool:
         """Whether a budget is used up."""
         self._look_at_clock()
-        return budget_fraction(self.config, self.spent()) >= 1
+        return budget_fraction(self.config, self.elapsed()) >= 1
 
     def loop(self, bar: ProgressBar) -> None:
         """Steps until the budget is used up, with a validation and a checkpoint every ``validate_every`` of them."""
         self.model.train()
         done = self.exhausted()
         while not done:
-            spent = self.spent()
+            elapsed = self.elapsed()
             # from the state before the step, so that step 0 of the schedule is the first one and warm-up starts above 0
-            lr, self.used = self.schedule.lr(spent), budget_fraction(self.config, spent)
+            lr, self.used = self.schedule.lr(elapsed), budget_fraction(self.config, elapsed)
             self.model.set_progress(self.used)
             loss, gradient = self.train_step(self.train_batches.train_batch(self.step, self.config.seed), lr)
             self.step += 1
             done = self.exhausted()
             if self.step % self.config.log_every == 0:
                 self._log_step(loss, gradient, lr)
-                bar.update(budget_fraction(self.config, self.spent()), self._text(loss))
+                bar.update(budget_fraction(self.config, self.elapsed()), self._text(loss))
             if done or self.step % self.config.validate_every == 0:
                 # best before last: after a kill between both, the older "last" repeats the steps and the validation,
                 # and its best checkpoint is there (`_restore_best`)
@@ -289,10 +290,13 @@ class _Run:
         if not math.isfinite(value):
             raise ConfigError(f"step {self.step}: the loss is {value}; lower training.optimizer.lr or set clip_norm")
         norm = {} if gradient is None else {"gradient_norm": float(gradient)}
-        self._log("train", self.step, loss=value, lr=lr, **norm, wall_s=round(self.spent().wall_s, 3))
+        self._log("train", self.step, loss=value, lr=lr, **norm, wall_s=round(self.elapsed().wall_s, 3))
 
     def _text(self, loss: Tensor) -> str:
-        maes = "".join(f", {name} MAE {value:.3g}" for name, value in self.validation.items())
+        unit = {"hamiltonian": self.model.energy_unit or "1"}  # S and D are dimensionless
+        maes = "".join(
+            f", {name} MAE {format_score(mae, unit.get(name, '1'))}" for name, mae in self.validation.items()
+        )
         return f"step {self.step}, loss {float(loss):.3g}{maes}"
 
     # -- validation and checkpoints -------------------------------------------------------------------------
@@ -310,7 +314,7 @@ class _Run:
         if not math.isfinite(loss):
             raise ConfigError(f"step {self.step}: the validation loss is {loss}; lower training.optimizer.lr")
         self.schedule.after_validation(loss)
-        self._log("validation", self.step, loss=loss, mae=maes, wall_s=round(self.spent().wall_s, 3))
+        self._log("validation", self.step, loss=loss, mae=maes, wall_s=round(self.elapsed().wall_s, 3))
         if loss < self.best_loss:
             self.best_step, self.best_loss, self.validation = self.step, loss, maes
             self.save("best")
@@ -328,7 +332,7 @@ class _Run:
 
     def save(self, kind: str) -> None:
         """Write the checkpoint ``kind``: "last" with all that a resumption needs, "best" to predict with."""
-        weights, optimizer, spent = dict(self.model.state_dict()), {}, self.spent()
+        weights, optimizer, elapsed = dict(self.model.state_dict()), {}, self.elapsed()
         if kind == "last":
             optimizer = {**pack_optimizer(self.optimizer), **self._random_states()}
         if self.ema:
@@ -339,8 +343,8 @@ class _Run:
         state = {
             "step": self.step,
             "structures_seen": self.seen,
-            "wall_s": spent.wall_s,
-            "cpu_s": spent.cpu_s,
+            "wall_s": elapsed.wall_s,
+            "cpu_s": elapsed.cpu_s,
             "peak_memory_bytes": self.peak_memory(),
             "schedule": self.schedule.state(),
             "training": self.config.model_dump(mode="json"),
