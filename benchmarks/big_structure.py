@@ -89,13 +89,13 @@ def worker(case: str, wanted: str, parts: str, workers: str, folder: str) -> Non
 
     import torch
 
-    from slembench.inference.structure import StructureJob, load_checked, predict_structure
+    from slembench.inference.structure import StructureRequest, load_checked, predict_structure
     from slembench.training.numerics import keep_freed_memory
 
     keep_freed_memory()
     torch.set_num_threads(1)
     atoms = structure(case, int(wanted))
-    job = StructureJob(Path(folder) / "model", case, atoms, "none")
+    job = StructureRequest(Path(folder) / "model", case, atoms, "none")
     load_checked(job)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, os.times()
     wall = time.perf_counter()

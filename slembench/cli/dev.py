@@ -289,12 +289,12 @@ def claims_command(
 
     from slembench.core.assets import asset_roots
     from slembench.core.errors import DataError
-    from slembench.studies.claims.page import CLAIMS, judged_claims, write_page
+    from slembench.studies.claims.page import CLAIMS, evaluate_claims, write_page
 
     root = root or asset_roots("results")[0].parent
     if not (root / CLAIMS).is_file():
         raise DataError(f"{root / CLAIMS} does not exist; name the project's folder with --root")
-    judged = judged_claims(root)
+    judged = evaluate_claims(root)
     table = Table(show_lines=True)
     for heading in ("claim", "here", "by"):
         table.add_column(heading, overflow="fold")

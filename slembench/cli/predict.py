@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +10,6 @@ import typer
 
 from slembench.cli.options import Threads, refuse_options
 from slembench.core.errors import ConfigError, DataError
-from slembench.core.progress import progress
 
 if TYPE_CHECKING:
     import ase
@@ -139,8 +137,7 @@ def _predict_structure(
 
     from slembench.core.files import sha256
     from slembench.inference.chunked import MAX_PAIRS
-    from slembench.inference.structure import predict_structure
-    from slembench.inference.structure_job import StructureJob
+    from slembench.inference.structure import StructureRequest, predict_structure
     from slembench.operators.units import ENERGY_UNITS
 
     if energy_unit is not None and energy_unit not in ENERGY_UNITS:
@@ -148,14 +145,11 @@ def _predict_structure(
     atoms = read_structure(structure, frame)
     # Workers share the processors: more threads than cores make every part slower.
     threads = max(1, torch.get_num_threads() // workers)
-    job = StructureJob(checkpoint, structure.stem, atoms, sha256(structure), energy_unit, pairs or MAX_PAIRS, threads)
-
-    def counted(items: Iterable[int], total: int) -> Iterable[int]:
-        """The parts, with a bar."""
-        return progress(items, "parts", total)
-
+    request = StructureRequest(
+        checkpoint, structure.stem, atoms, sha256(structure), energy_unit, pairs or MAX_PAIRS, threads
+    )
     on_ray, address = cluster
-    cost = predict_structure(job, out, parts=parts, workers=workers, on_ray=on_ray, address=address, progress=counted)
+    cost = predict_structure(request, out, parts=parts, workers=workers, on_ray=on_ray, address=address)
     logger.info(
         "%d atoms, %d blocks (one triangle), %d parts with a halo of %.1f Angstrom, %.1f s in all",
         cost.atoms, cost.pairs, cost.parts, cost.halo_A, cost.wall_s,

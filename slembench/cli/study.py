@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,10 +12,8 @@ from slembench.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
-    from slembench.studies import Plan, Progress
-    from slembench.studies.engines.local import Engine
+    from slembench.studies import StudyPlan
 
 BUDGET, EFFICIENCY, TRANSFER, LOCALITY, SEEDS, SCALING, OF_TABLE = (
     "Every run", "Design data-efficiency", "Design transfer", "Design locality", "Design seeds", "Design scaling",
@@ -144,8 +141,8 @@ def new_command(
     """
     from slembench.data import load_dataset
     from slembench.harness.recipe import parse_changes
-    from slembench.studies import begin_study
-    from slembench.studies.designs import Choice, Options, data_efficiency, locality
+    from slembench.studies import start_study
+    from slembench.studies.designs import ModelSpec, Options, data_efficiency, locality
     from slembench.studies.designs import seeds as seeds_design
     from slembench.studies.transfer import transfer
 
@@ -162,7 +159,7 @@ def new_command(
         return
     # Options are read and checked before a data set is opened: a slip of the pen is answered at once.
     options = Options(
-        models=tuple(Choice.parse(text) for text in models.split(",") if text.strip()),
+        models=tuple(ModelSpec.parse(text) for text in models.split(",") if text.strip()),
         seeds=numbers(seeds or ("0,1,2" if design == "seeds" else "0"), "--seeds", int),
         changes=parse_changes(change or ()),
         steps=steps,
@@ -181,7 +178,7 @@ def new_command(
         plan = locality(load_dataset(dataset[0]), options, scales, depths, splits)
     else:
         plan = seeds_design(map(load_dataset, dataset), options, partition, splits)
-    begin_study(plan, out)  # refuses a plan that would lose finished runs of this folder
+    start_study(plan, out)  # refuses a plan that would lose finished runs of this folder
     _show_plan(plan, out, threads)
 
 
@@ -213,10 +210,8 @@ def run_command(
     and still in it are not done again. Of a scaling study every measurement is made in a process of its own, one at a
     time, and kept as one row of measurements.csv.
     """
-    from rich.console import Console
-    from rich.live import Live
-
-    from slembench.studies import read_plan, run_study
+    from slembench.core.logging import configure
+    from slembench.studies import local_backend, ray_backend, read_plan, run_study
     from slembench.studies.scaling_plan import SCALING_FILE
 
     if (folder / SCALING_FILE).is_file():
@@ -229,26 +224,9 @@ def run_command(
         _measure_scaling(folder, threads)
         return
     plan = read_plan(folder)
-    console = Console(stderr=True, highlight=False)
-    with Live(console=console, transient=True, auto_refresh=False) as live:
-
-        def show(progress: Progress) -> None:
-            if console.is_terminal:
-                live.update(_bars(progress), refresh=True)
-
-        def tell(text: str) -> None:
-            console.print(f"{time.strftime('%H:%M:%S')} {text}", soft_wrap=True)
-
-        result = run_study(
-            plan,
-            folder,
-            _engine(engine, jobs, address),
-            threads=threads,
-            retries=retries,
-            keep=keep,
-            tell=tell,
-            show=show,
-        )
+    configure(times=True)  # runs take minutes to hours
+    backend = local_backend(jobs) if engine == "local" else ray_backend(address)
+    result = run_study(plan, folder, backend, threads=threads, retries=retries, keep=keep)
     # The report first: failed runs must not hide those that are finished.
     _report(plan, folder)
     if result.failed:
@@ -292,36 +270,32 @@ def _plan_scaling(
 ) -> None:
     """Write the plan of a scaling study and say how many sizes are to be measured."""
     from slembench.data import load_dataset
-    from slembench.studies.designs import Choice
+    from slembench.studies.designs import ModelSpec
     from slembench.studies.scaling import cases
     from slembench.studies.scaling_plan import ScalingPlan, write_scaling_plan
 
     names = tuple(text.strip() for text in models.split(",") if text.strip())
     plan = ScalingPlan(datasets=tuple(dataset), models=names, copies=copies, factors=factors, lmaxs=lmaxs)
-    choices = [Choice.parse(text) for text in names]
+    specs = [ModelSpec.parse(text) for text in names]
     # The sizes are made before anything is written, so that one that means nothing is refused here.
-    count = sum(len(cases(load_dataset(name), choices, **plan.sizes)) for name in dataset)
+    count = sum(len(cases(load_dataset(name), specs, **plan.sizes)) for name in dataset)
     write_scaling_plan(plan, out)
     typer.echo(f"{count} measurements planned in {out}; make them with: slembench study run {out}")
 
 
 def _measure_scaling(folder: Path, threads: int) -> None:
     """Measure what is not measured yet, then write the page."""
-    from functools import partial
-
-    from slembench.core.progress import bar
     from slembench.data import load_dataset
-    from slembench.studies.designs import Choice
+    from slembench.studies.designs import ModelSpec
     from slembench.studies.scaling import measure_all
     from slembench.studies.scaling_page import write_machine
     from slembench.studies.scaling_plan import read_scaling_plan
 
     plan = read_scaling_plan(folder)
-    choices = [Choice.parse(text) for text in plan.models]
+    specs = [ModelSpec.parse(text) for text in plan.models]
     write_machine(folder, threads)
     for data in map(load_dataset, plan.datasets):
-        progress, tell = partial(bar, text=f"measure {data.name}"), partial(typer.echo, err=True)
-        measure_all(data, choices, folder, threads=threads, progress=progress, tell=tell, **plan.sizes)
+        measure_all(data, specs, folder, threads=threads, **plan.sizes)
     _write_scaling(folder, None)
 
 
@@ -332,17 +306,7 @@ def _write_scaling(folder: Path, page: Path | None) -> None:
         typer.echo(path)
 
 
-def _engine(name: Literal["local", "ray"], jobs: int, address: str | None) -> Engine:
-    from slembench.studies.engines.local import LocalEngine
-
-    if name == "local":
-        return LocalEngine(jobs)
-    from slembench.studies.engines.ray import RayEngine  # Ray is an optional dependency
-
-    return RayEngine(address)
-
-
-def _report(plan: Plan, folder: Path) -> None:
+def _report(plan: StudyPlan, folder: Path) -> None:
     from slembench.studies.report import write_report
 
     for path in write_report(plan, folder):
@@ -350,7 +314,7 @@ def _report(plan: Plan, folder: Path) -> None:
             typer.echo(path)
 
 
-def _show_plan(plan: Plan, folder: Path, threads: int) -> None:
+def _show_plan(plan: StudyPlan, folder: Path, threads: int) -> None:
     """The table of runs with estimated training times, and their sum."""
     from rich.console import Console
     from rich.table import Table
@@ -372,20 +336,6 @@ def _show_plan(plan: Plan, folder: Path, threads: int) -> None:
     total = sum(guess.seconds for guess in estimates.values())
     console.print(f"{len(plan.runs)} runs, about {total:.0f} CPU s of training; plan in {folder}", highlight=False)
     console.print(f"go on with: slembench study run {folder}", highlight=False, soft_wrap=True)
-
-
-def _bars(progress: Progress) -> Table:
-    """One line for the study and one for each run in progress."""
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    grid.add_row(
-        "study", ProgressBar(progress.total, progress.finished, 30), f"{progress.finished} of {progress.total}"
-    )
-    for key, (used, words) in sorted(progress.active.items()):
-        grid.add_row(key, ProgressBar(1.0, used, 30), words)
-    return grid
 
 
 def fit_command(

@@ -106,6 +106,13 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write a file atomically; returns its path."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
 def sha256(path: str | Path) -> str:
     """sha256 of a file, hexadecimal.
 

@@ -66,7 +66,7 @@ class Job:
     late_arguments: Callable[[], Mapping[str, Any]] | None = None
     needs: tuple[str, ...] = ()
     is_done: Callable[[], bool] = lambda: False
-    receive: Callable[[Any], None] = lambda value: None
+    receive: Callable[[Any], object] = lambda value: None
     status: Callable[..., Status] | None = None
     title: str = ""
     threads: int = 1

@@ -151,8 +151,3 @@ class _Display:
         if not cls.shown.tasks:
             cls.shown.stop()
             cls.shown = None
-
-
-def bar(items: Iterable[Item], text: str, total: float | None = None) -> Iterable[Item]:
-    """`progress` under the name that modules still use which are not converted yet."""
-    return progress(items, text, total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -251,7 +251,6 @@ def write_template(
     basis: Basis,
     energy_unit: str,
     filled: bool = False,
-    progress: Callable[[Iterable[Structure]], Iterable[Structure]] = iter,
 ) -> Path:
     """Write a predictions file in which everything stands but the values, which are NaN, and the checksum.
 
@@ -267,7 +266,6 @@ def write_template(
         basis: shells per element.
         energy_unit: unit of the Hamiltonian. The model is named "unnamed"; whoever fills in the file changes that.
         filled: write the reference values; the model is named "reference".
-        progress: wraps the iteration over structures (a progress bar).
 
     Raises:
         PredictionError: a repeated id, an unknown operator or unit word, or no structure at all.
@@ -282,7 +280,7 @@ def write_template(
             basis=basis,
             energy_unit=energy_unit,
         ) as writer:
-            for name, numbers, reference in progress(structures):
+            for name, numbers, reference in structures:
                 blocks = {key: reference[key] if filled else _emptied(reference[key]) for key in operators}
                 writer.add(name, numbers, blocks)
         if not filled:

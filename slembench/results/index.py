@@ -73,7 +73,7 @@ class IndexEntry:
     successor: str = ""
 
     @property
-    def standing(self) -> State:
+    def status(self) -> State:
         """State of the entry."""
         return State(self.state, self.reason, self.successor)
 
@@ -235,7 +235,7 @@ def record_folders(root: Path) -> list[Path]:
 def states(root: str | Path) -> dict[Path, State]:
     """Folder -> state of every entry of an index that is not active."""
     entries = read_index(root).items()
-    return {(Path(root) / path).resolve(): e.standing for path, e in entries if e.state != "active"}
+    return {(Path(root) / path).resolve(): e.status for path, e in entries if e.state != "active"}
 
 
 def _relative(folder: Path, root: Path) -> str:

@@ -1,8 +1,9 @@
-"""Studies: a table of runs, worked through by an engine on one machine or many, and a report of what came out."""
+"""Studies: a table of runs, worked through on one machine or a cluster, and a report of their results."""
 
-from slembench.studies.plan import Derived, Plan, PlannedRun, read_plan, write_plan
-from slembench.studies.run import Progress, StudyResult, begin_study, run_study
+from slembench.studies.plan import Derived, PlannedRun, StudyPlan, read_plan, write_plan
+from slembench.studies.run import local_backend, ray_backend, run_study, start_study
 
 __all__ = [
-    "Derived", "Plan", "PlannedRun", "Progress", "StudyResult", "begin_study", "read_plan", "run_study", "write_plan",
+    "Derived", "PlannedRun", "StudyPlan", "local_backend", "ray_backend", "read_plan", "run_study", "start_study",
+    "write_plan",
 ]  # fmt: skip

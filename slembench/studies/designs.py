@@ -14,11 +14,11 @@ from slembench.core.errors import ConfigError
 from slembench.data import Dataset
 from slembench.data.splits import PARTITIONS
 from slembench.harness import ResolvedRecipe, load_recipe
-from slembench.studies.plan import Derived, Plan, PlannedRun, settings_hash
+from slembench.studies.plan import Derived, PlannedRun, StudyPlan, settings_hash
 
 
 @dataclass(frozen=True)
-class Choice:
+class ModelSpec:
     """A model with a variant of its recipe.
 
     Attributes:
@@ -30,14 +30,14 @@ class Choice:
     variant: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Choice:
+    def parse(cls, text: str) -> ModelSpec:
         """From ``MODEL`` or ``MODEL@VARIANT``."""
         model, _, variant = text.strip().partition("@")
         return cls(model, variant)
 
     @property
     def text(self) -> str:
-        """What `parse` makes the same choice of."""
+        """What `parse` makes the same spec of."""
         return f"{self.model}@{self.variant}" if self.variant else self.model
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Options:
         steps, cpu_s, wall_s: budget; where one is given it replaces all of the recipe's.
     """
 
-    models: tuple[Choice, ...]
+    models: tuple[ModelSpec, ...]
     seeds: tuple[int, ...] = (0,)
     changes: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
@@ -84,7 +84,7 @@ class Options:
     def run(
         self,
         data: Dataset,
-        choice: Choice,
+        spec: ModelSpec,
         seed: int,
         splits: Sequence[str],
         labels: Mapping[str, str | int | float],
@@ -98,7 +98,7 @@ class Options:
 
         Args:
             data: data set, or the source of a derived one.
-            choice: the model.
+            spec: the model.
             seed: of weights and data order.
             splits: to predict and score.
             labels: for the report.
@@ -111,17 +111,17 @@ class Options:
             ConfigError: unknown model, variant or key.
         """
         changes = {**self.all_changes(steps), **(more or {})}
-        settings = load_recipe(choice.model, variant=choice.variant, changes=changes, seed=seed)
+        settings = load_recipe(spec.model, variant=spec.variant, changes=changes, seed=seed)
         return PlannedRun(
             dataset=dataset or dataset_name(data),
             fingerprint=data.fingerprint,
-            model=choice.model,
-            variant=choice.variant,
+            model=spec.model,
+            variant=spec.variant,
             changes=changes,
             settings=resolved(settings),
             seed=seed,
             splits=tuple(splits),
-            labels={"data": data.name, "model": str(choice), **labels},
+            labels={"data": data.name, "model": str(spec), **labels},
             **others,
         )
 
@@ -155,7 +155,7 @@ def data_efficiency(
     options: Options,
     fractions: Sequence[float] = (1, 0.8, 0.6, 0.4, 0.2),
     splits: Sequence[str] = (),
-) -> Plan:
+) -> StudyPlan:
     """Every model on nested parts of the training split, with the same budget on each.
 
     Args:
@@ -174,21 +174,21 @@ def data_efficiency(
     runs = [
         options.run(
             data,
-            choice,
+            spec,
             seed,
             data.test_splits(splits),
             {"n_train": len(data.partition(percent)), "fraction": percent / 100},
             partition=percent,
         )
         for data in datasets
-        for choice in options.models
+        for spec in options.models
         for percent in percents
         for seed in options.seeds
     ]
-    return Plan(study="data-efficiency", runs=tuple(runs))
+    return StudyPlan(study="data-efficiency", runs=tuple(runs))
 
 
-def seeds(datasets: Iterable[Dataset], options: Options, partition: int = 100, splits: Sequence[str] = ()) -> Plan:
+def seeds(datasets: Iterable[Dataset], options: Options, partition: int = 100, splits: Sequence[str] = ()) -> StudyPlan:
     """Every model with several seeds: how much of a difference is luck.
 
     Args:
@@ -205,17 +205,17 @@ def seeds(datasets: Iterable[Dataset], options: Options, partition: int = 100, s
     runs = [
         options.run(
             data,
-            choice,
+            spec,
             seed,
             data.test_splits(splits),
             {"n_train": len(data.partition(partition))},
             partition=partition,
         )
         for data in datasets
-        for choice in options.models
+        for spec in options.models
         for seed in options.seeds
     ]
-    return Plan(study="seeds", runs=tuple(runs))
+    return StudyPlan(study="seeds", runs=tuple(runs))
 
 
 def locality(
@@ -224,7 +224,7 @@ def locality(
     factors: Sequence[float] = (1.0, 0.8, 0.6),
     layers: Sequence[int] = (1, 2, 3),
     splits: Sequence[str] = (),
-) -> Plan:
+) -> StudyPlan:
     """Error against cutoff and depth: what a strictly local model misses of what a semi-local one can see.
 
     With a factor below 1 the data set keeps only the blocks of pairs under the shorter cutoffs. On-site blocks are the
@@ -252,11 +252,11 @@ def locality(
         if factor != 1:
             name = f"{data.name}-cutoff-{factor:g}"
             derived[name] = Derived(source=dataset_name(data), cutoff_factor=factor)
-        for choice in options.models:
+        for spec in options.models:
             for depth in layers:
                 for seed in options.seeds:
                     more = {"model.n_layers": depth}
-                    model = load_recipe(choice.model, variant=choice.variant, changes={**options.all_changes(), **more})
+                    model = load_recipe(spec.model, variant=spec.variant, changes={**options.all_changes(), **more})
                     cutoffs = {z: factor * radius for z, radius in data.cutoffs.items()}
                     field = model.kind(model.model, data.basis, cutoffs, ("hamiltonian",)).receptive_field
                     labels = {
@@ -267,6 +267,6 @@ def locality(
                         "pair_reach": round(field.pair, 4),
                     }
                     runs.append(
-                        options.run(data, choice, seed, data.test_splits(splits), labels, dataset=name, more=more)
+                        options.run(data, spec, seed, data.test_splits(splits), labels, dataset=name, more=more)
                     )
-    return Plan(study="locality", derived=derived, runs=tuple(runs))
+    return StudyPlan(study="locality", derived=derived, runs=tuple(runs))

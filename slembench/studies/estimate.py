@@ -11,10 +11,10 @@ from slembench.data import load_dataset
 from slembench.harness import load_recipe
 from slembench.models.graphs import model_graph
 from slembench.results.record import read_record
-from slembench.studies.engines.worker import Task
-from slembench.studies.plan import Plan
+from slembench.studies.plan import StudyPlan
 from slembench.studies.probe import training_step_cost
 from slembench.studies.run import tasks_of
+from slembench.studies.task import Task
 from slembench.training.loop import DTYPES
 
 
@@ -31,7 +31,7 @@ class Estimate:
     basis: str
 
 
-def estimate(plan: Plan, folder: Path, threads: int = 1) -> dict[str, Estimate]:
+def estimate(plan: StudyPlan, folder: Path, threads: int = 1) -> dict[str, Estimate]:
     """Estimates of all runs, in the order of the plan.
 
     A budget of time is its own estimate. Steps are counted at what a step took in the study's finished runs of the same

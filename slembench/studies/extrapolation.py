@@ -9,7 +9,7 @@ import pandas as pd
 
 from slembench.harness import load_recipe
 from slembench.metrics.scaling import PowerLaw, power_law
-from slembench.studies.designs import Choice
+from slembench.studies.designs import ModelSpec
 
 MILLION = 1_000_000
 
@@ -112,8 +112,8 @@ def qh9_trainings(table: pd.DataFrame) -> list[Training]:
     """
     found = []
     for fit in fits(table, "atoms", "train_cpu_s"):
-        choice = Choice.parse(fit.model)
-        training = load_recipe(choice.model, variant=choice.variant).training
+        spec = ModelSpec.parse(fit.model)
+        training = load_recipe(spec.model, variant=spec.variant).training
         if training.max_steps is None:
             continue
         structures = training.max_steps * training.batch_size

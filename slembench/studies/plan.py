@@ -69,7 +69,7 @@ class PlannedRun(StrictModel):
     labels: dict[str, str | int | float] = Field(default_factory=dict)
 
 
-class Plan(StrictModel):
+class StudyPlan(StrictModel):
     """A study.
 
     Attributes:
@@ -86,7 +86,7 @@ class Plan(StrictModel):
     runs: tuple[PlannedRun, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Plan:
+    def _consistent(self) -> StudyPlan:
         known: set[str] = set()
         for number, run in enumerate(self.runs):
             if run.init_from and run.init_from not in known:
@@ -116,7 +116,7 @@ def settings_hash(model: Mapping[str, Any], training: Mapping[str, Any], targets
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_plan(plan: Plan, folder: Path) -> Path:
+def write_plan(plan: StudyPlan, folder: Path) -> Path:
     """Write ``folder``/plan.yaml, atomically, each run with its key as a comment; returns the path."""
     head = plan.model_dump(mode="json", exclude={"runs"}, exclude_defaults=True)
     text = yaml.safe_dump({"study": plan.study, **head}, sort_keys=False, width=120) + "runs:\n"
@@ -126,7 +126,7 @@ def write_plan(plan: Plan, folder: Path) -> Path:
     return write_text(folder / PLAN_FILE, text)
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path) -> StudyPlan:
     """The plan of a study's folder.
 
     Raises:
@@ -135,4 +135,4 @@ def read_plan(folder: Path) -> Plan:
     path = folder / PLAN_FILE
     if not path.is_file():
         raise ConfigError(f"{folder}: no {PLAN_FILE} there; `slembench study KIND --out {folder}` writes one")
-    return load_yaml(Plan, path)
+    return load_yaml(StudyPlan, path)

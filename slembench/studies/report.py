@@ -17,11 +17,11 @@ from slembench.figures.page import PageSection
 from slembench.results.record import write_table
 from slembench.studies import curves, tables
 from slembench.studies.page import write_page
-from slembench.studies.plan import Kind, Plan, PlannedRun
+from slembench.studies.plan import Kind, PlannedRun, StudyPlan
 from slembench.studies.results import Results, collect, cost_table, score_table, structure_table
 
 
-def training_words(plan: Plan, results: Results) -> str:
+def training_words(plan: StudyPlan, results: Results) -> str:
     """Such as "each trained for 500 steps, seed 0"; budgets are those of the records, seeds those of the plan.
 
     Where budgets differ each stands with the values of the first label that decides it (such as ``shots 0``), or with
@@ -75,7 +75,7 @@ WRITERS: dict[Kind, Callable[[Results], list[PageSection]]] = {
 """What the page of each kind of study holds."""
 
 
-def write_report(plan: Plan, folder: Path) -> list[Path]:
+def write_report(plan: StudyPlan, folder: Path) -> list[Path]:
     """Write the page, ``report.html`` and ``report.md`` with ``pictures/``, and the tables of what is finished.
 
     The tables are ``scores.csv``, ``structures.parquet`` (what the intervals are made of) and ``cost.csv``.
@@ -99,7 +99,7 @@ def write_report(plan: Plan, folder: Path) -> list[Path]:
     return [*paths, write_table(structure_table(results), folder / STRUCTURES_FILE)]
 
 
-def _state(plan: Plan, results: Results) -> PageSection:
+def _state(plan: StudyPlan, results: Results) -> PageSection:
     """What was planned, what it was trained with, and what is not finished."""
     text = f"{len(plan.runs)} runs in the plan, {training_words(plan, results)}"
     if results.missing:

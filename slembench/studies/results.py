@@ -15,7 +15,7 @@ from slembench.leaderboard.runs import Entry, Run
 from slembench.metrics.scores import structure_values
 from slembench.metrics.statistics import bootstrap
 from slembench.results.record import read_record
-from slembench.studies.plan import Plan, PlannedRun
+from slembench.studies.plan import PlannedRun, StudyPlan
 from slembench.studies.run import tasks_of
 from slembench.tables.cells import Number, display_unit
 
@@ -83,7 +83,7 @@ class Results:
         return found
 
 
-def collect(plan: Plan, folder: Path) -> Results:
+def collect(plan: StudyPlan, folder: Path) -> Results:
     """Read the records of all finished runs.
 
     Args:

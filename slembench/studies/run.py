@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from slembench.core.errors import ConfigError
 from slembench.core.files import write_text
-from slembench.studies.engines.local import Engine, Outcome
-from slembench.studies.engines.worker import RUNS, Task
-from slembench.studies.plan import PLAN_FILE, Plan, read_plan, write_plan
+from slembench.core.jobs import Backend, Job, JobsResult, LocalProcesses, run_jobs
+from slembench.core.ray import RayTasks, packed, unpack
+from slembench.studies.plan import PLAN_FILE, StudyPlan, read_plan, write_plan
+from slembench.studies.task import (
+    BEST,
+    RUNS,
+    TOKEN_FILE,
+    Task,
+    run_task,
+    run_task_anywhere,
+    task_status,
+    task_status_anywhere,
+)
 
-POLL_S = 0.5
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a study stands.
-
-    Attributes:
-        total: runs in the plan.
-        finished: runs that are finished.
-        active: key of each run in progress -> used part of its budget, and a few words.
-    """
-
-    total: int
-    finished: int
-    active: dict[str, tuple[float, str]]
+PRELOAD = ("slembench.harness.run", "slembench.studies.task")
+"""Modules that the processes of runs are forked with: importing them takes seconds."""
 
 
-@dataclass
-class StudyResult:
-    """How a study ended.
-
-    Attributes:
-        finished: keys of finished runs, in the order of the plan.
-        failed: key -> why.
-        done_now: runs that were finished in this call.
-    """
-
-    finished: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    done_now: int = 0
-
-
-def tasks_of(plan: Plan, folder: Path, threads: int = 1, keep: bool = False) -> dict[str, Task]:
+def tasks_of(plan: StudyPlan, folder: Path, threads: int = 1, keep: bool = False) -> dict[str, Task]:
     """Key -> task, in the order of the plan."""
     return {
         key: Task(key, run, plan.derived.get(run.dataset), folder.resolve(), threads, keep)
@@ -54,7 +34,7 @@ def tasks_of(plan: Plan, folder: Path, threads: int = 1, keep: bool = False) -> 
     }
 
 
-def begin_study(plan: Plan, folder: Path) -> Path:
+def start_study(plan: StudyPlan, folder: Path) -> Path:
     """Write a plan into a new folder, or into that of a study of which it keeps every finished run; returns its path.
 
     Args:
@@ -82,64 +62,35 @@ def begin_study(plan: Plan, folder: Path) -> Path:
 
 
 def run_study(
-    plan: Plan,
-    folder: Path,
-    engine: Engine,
-    *,
-    threads: int = 1,
-    retries: int = 2,
-    keep: bool = False,
-    tell: Callable[[str], None] = lambda text: None,
-    show: Callable[[Progress], None] = lambda progress: None,
-) -> StudyResult:
+    plan: StudyPlan, folder: Path, backend: Backend, *, threads: int = 1, retries: int = 2, keep: bool = False
+) -> JobsResult:
     """Do every run that is not finished; call again after any interruption.
 
     Args:
         plan: the table of runs.
         folder: of the study; runs go to ``runs/<key>``.
-        engine: works on them; closed at the end.
+        backend: where they run (`local_backend`, `ray_backend`); closed at the end.
         threads: of each run.
         retries: how often a run that was lost is begun again in this call; it goes on from its last checkpoint where
             that is still there.
         keep: leave predictions, last checkpoints and cached levels in the runs' folders.
-        tell: gets a line of text whenever a run begins or ends.
-        show: gets the progress, about twice a second.
     """
     tasks = tasks_of(plan, folder, threads, keep)
     (folder / RUNS).mkdir(parents=True, exist_ok=True)
-    waiting = [key for key, task in tasks.items() if not task.finished]
-    finished = set(tasks) - set(waiting)
-    tell(f"{len(tasks)} runs, {len(finished)} of them finished already")
-    result, lost, active = StudyResult(), Counter[str](), set[str]()
-    try:
-        while waiting or active:
-            for key in _ready(waiting, tasks, finished)[: engine.free()]:
-                waiting.remove(key)
-                active.add(key)
-                engine.start(tasks[key])
-                tell(f"{key} begins: {describe(tasks[key])}")
-            for outcome in engine.wait(POLL_S):
-                key = outcome.task.key
-                active.discard(key)
-                if outcome.kind == "done":
-                    finished.add(key)
-                    result.done_now += 1
-                    tell(f"{key} is finished ({len(finished)} of {len(tasks)})")
-                elif outcome.kind == "lost" and lost[key] < retries:
-                    lost[key] += 1
-                    waiting.insert(0, key)
-                    tell(f"{key} was lost ({outcome.text}); begun again, {lost[key]} of {retries}")
-                else:
-                    _fail(result, tasks[key], outcome)
-                    tell(f"{key} failed: {result.failed[key]}")
-            _skip_dependants(waiting, tasks, result)
-            show(Progress(len(tasks), len(finished), engine.progress()))
-    finally:
-        engine.close()
-    for key in finished:
-        _error_file(tasks[key]).unlink(missing_ok=True)
-    result.finished = [key for key in tasks if key in finished]
-    return result
+    token = uuid.uuid4().hex if backend.remote else ""
+    if token:
+        write_text(folder / TOKEN_FILE, token)
+    return run_jobs((_job(task, token) for task in tasks.values()), backend, what="runs", retries=retries)
+
+
+def local_backend(jobs: int = 1) -> LocalProcesses:
+    """Processes on this machine, forked from a clean one that has everything imported; ``jobs`` at a time."""
+    return LocalProcesses(jobs, PRELOAD)
+
+
+def ray_backend(address: str | None = None) -> RayTasks:
+    """Tasks on a Ray cluster; see `slembench.core.ray.join`."""
+    return RayTasks(address, preload=PRELOAD)
 
 
 def describe(task: Task) -> str:
@@ -147,24 +98,35 @@ def describe(task: Task) -> str:
     return ", ".join([*(f"{name} {value}" for name, value in task.run.labels.items()), f"seed {task.run.seed}"])
 
 
-def _ready(waiting: list[str], tasks: dict[str, Task], finished: set[str]) -> list[str]:
-    """Runs that can begin: what they start from is finished."""
-    return [key for key in waiting if not tasks[key].run.init_from or tasks[key].run.init_from in finished]
+def _job(task: Task, token: str) -> Job:
+    """The task as a job; with a token for workers that may not see the study's folder."""
+    start = task.run.init_from
+    common = Job(
+        task.key,
+        run_task,
+        {"task": task},
+        needs=(start,) if start else (),
+        is_done=lambda: task.finished,
+        status=task_status,
+        title=describe(task),
+        threads=task.threads,
+        error_file=task.run_folder.with_suffix(".error"),
+    )
+    if not token:
+        return common
 
+    def late() -> dict[str, bytes]:  # the run that this one starts from is finished only when the job begins
+        return {"start": packed(task.folder / RUNS / start / BEST)} if start else {}
 
-def _fail(result: StudyResult, task: Task, outcome: Outcome) -> None:
-    result.failed[task.key] = outcome.text
-    write_text(_error_file(task), outcome.text + "\n")
+    def receive(content: bytes) -> None:
+        if content:
+            unpack(content, task.run_folder)
 
-
-def _skip_dependants(waiting: list[str], tasks: dict[str, Task], result: StudyResult) -> None:
-    """Runs that start from a failed one fail with it."""
-    for key in list(waiting):
-        start = tasks[key].run.init_from
-        if start in result.failed:
-            waiting.remove(key)
-            _fail(result, tasks[key], Outcome(tasks[key], "error", f"starts from {start}, which failed"))
-
-
-def _error_file(task: Task) -> Path:
-    return task.run_folder.with_suffix(".error")
+    return replace(
+        common,
+        function=run_task_anywhere,
+        arguments={"task": task, "token": token},
+        late_arguments=late,
+        receive=receive,
+        status=task_status_anywhere,
+    )

@@ -8,11 +8,12 @@ one by one, so a series that was stopped goes on.
 from __future__ import annotations
 
 import gc
+import logging
 import resource
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import connection, get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ import torch
 
 from slembench.core.errors import ConfigError, DataError
 from slembench.core.files import write_text
+from slembench.core.jobs import Job, LocalProcesses, run_jobs
 from slembench.data import Dataset
 from slembench.data.graph import OperatorGraph, build_graph
 from slembench.harness import load_recipe
@@ -31,9 +33,11 @@ from slembench.inference.predict import predict_blocks
 from slembench.models.contract import OperatorModel
 from slembench.models.graphs import attach_frames
 from slembench.operators.orbitals import Basis
-from slembench.studies.designs import Choice, check_factors
+from slembench.studies.designs import ModelSpec, check_factors
 from slembench.studies.probe import training_step_cost
 from slembench.training.numerics import numerics
+
+logger = logging.getLogger(__name__)
 
 TABLE_FILE = "measurements.csv"
 SHELLS = {2: "1s1p", 4: "1s1p1d", 6: "1s1p1d1f"}
@@ -62,6 +66,11 @@ class Size:
     cutoff: float
     lmax: int
 
+    @property
+    def title(self) -> str:
+        """Model and size in words."""
+        return f"{self.model}, {self.atoms} atoms, lmax {self.lmax}"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -76,7 +85,7 @@ class Case:
 
 def cases(
     data: Dataset,
-    choices: Sequence[Choice],
+    specs: Sequence[ModelSpec],
     copies: Sequence[int] = (1, 2, 4),
     factors: Sequence[float] = (1.0, 0.8, 0.6),
     lmaxs: Sequence[int] = (2, 4, 6),
@@ -85,7 +94,7 @@ def cases(
 
     Args:
         data: gives structures, basis and cutoffs.
-        choices: the models.
+        specs: the models.
         copies: supercells of its first training structure; of molecules as many sizes from smallest to largest.
         factors: on the cutoffs.
         lmaxs: among the keys of `SHELLS`; models that have no known setting for it are left out of the series.
@@ -97,15 +106,15 @@ def cases(
     structures = _structures(data, len(copies) if not data.card.periodic else 0, copies)
     basis, found = data.basis.to_dict(), []
     own = 2 * max(l for z in data.basis.elements for l in data.basis.shells[z])
-    for choice in choices:
-        found += [_case(data, choice, "atoms", atoms, basis, 1.0, own, {}) for atoms in structures]
+    for spec in specs:
+        found += [_case(data, spec, "atoms", atoms, basis, 1.0, own, {}) for atoms in structures]
         shorter = [factor for factor in factors if factor != 1]  # the full cutoff is in the first series
-        found += [_case(data, choice, "cutoff", structures[0], basis, factor, own, {}) for factor in shorter]
+        found += [_case(data, spec, "cutoff", structures[0], basis, factor, own, {}) for factor in shorter]
         for lmax in lmaxs:
-            changes = lmax_changes(choice.model, lmax)
+            changes = lmax_changes(spec.model, lmax)
             if changes is not None:
                 shells = dict.fromkeys(basis, SHELLS[lmax])
-                found.append(_case(data, choice, "lmax", structures[0], shells, min(factors), lmax, changes))
+                found.append(_case(data, spec, "lmax", structures[0], shells, min(factors), lmax, changes))
     return found
 
 
@@ -126,7 +135,7 @@ def check_sizes(copies: Sequence[int], factors: Sequence[float], lmaxs: Sequence
 
 def _case(
     data: Dataset,
-    choice: Choice,
+    spec: ModelSpec,
     axis: Axis,
     atoms: ase.Atoms,
     shells: dict[str, str],
@@ -135,7 +144,7 @@ def _case(
     changes: dict[str, Any],
 ) -> Case:
     cutoffs = {z: factor * radius for z, radius in data.cutoffs.items()}
-    size = Size(data.name, choice.text, axis, len(atoms), round(max(cutoffs.values()), 4), lmax)
+    size = Size(data.name, spec.text, axis, len(atoms), round(max(cutoffs.values()), 4), lmax)
     return Case(size, atoms, shells, cutoffs, changes)
 
 
@@ -154,23 +163,19 @@ def lmax_changes(model: str, lmax: int) -> dict[str, Any] | None:
 
 def measure_all(
     data: Dataset,
-    choices: Sequence[Choice],
+    specs: Sequence[ModelSpec],
     folder: Path,
     *,
     threads: int = 1,
-    progress: Callable[[Iterable[Case]], Iterable[Case]] = iter,
-    tell: Callable[[str], None] = lambda text: None,
     **sizes: Any,
 ) -> pd.DataFrame:
     """Measure what is not measured yet; returns the whole table of the folder.
 
     Args:
         data: see `cases`.
-        choices: see `cases`.
+        specs: see `cases`.
         folder: of the study; its table grows row by row.
         threads: to compute with.
-        progress: wraps the iteration over what is left.
-        tell: gets a line for every measurement.
         sizes: further arguments of `cases`.
 
     Raises:
@@ -181,13 +186,31 @@ def measure_all(
     table = read_measurements(path) if path.is_file() else pd.DataFrame()
     keys = list(Size.__dataclass_fields__)
     done = {tuple(row) for row in table[keys].itertuples(index=False)} if len(table) else set()
-    left = [case for case in cases(data, choices, **sizes) if tuple(asdict(case.size).values()) not in done]
-    for case in progress(left):
-        row = {**asdict(case.size), "threads": threads, **_in_child(case, threads)}
+
+    def keep(case: Case, found: dict[str, float]) -> None:
+        nonlocal table
+        row = {**asdict(case.size), "threads": threads, **found}
         table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
         write_text(path, table.to_csv(index=False))
         times = f"prediction {row['predict_cpu_s']:.3g}, training step {row['train_cpu_s']:.3g} CPU s"
-        tell(f"{case.size.model}, {case.size.atoms} atoms, lmax {case.size.lmax}: {times}")
+        logger.info("%s: %s", case.size.title, times)
+
+    jobs = [
+        Job(
+            f"{case.size.title}, {case.size.axis} {case.size.cutoff:g} Angstrom",
+            measure,
+            {"case": case},
+            is_done=partial(done.__contains__, tuple(asdict(case.size).values())),
+            receive=partial(keep, case),
+            threads=threads,
+        )
+        for case in cases(data, specs, **sizes)
+    ]
+    # One at a time: two measurements would share caches and memory bandwidth, and neither time would mean anything.
+    processes = LocalProcesses(preload=("slembench.studies.scaling",))
+    result = run_jobs(jobs, processes, what=f"measurements on {data.name}", stop_at_failure=True)
+    for name, why in result.failed.items():
+        raise ConfigError(f"{name}: {why}; a process that was killed may have been short of memory")
     return table
 
 
@@ -213,9 +236,9 @@ def measure(case: Case) -> dict[str, float]:
     Times are CPU seconds of all threads: of a training step on one structure with random targets (forward, backward,
     update), and of a prediction from positions to blocks (the faster one of two).
     """
-    choice = Choice.parse(case.size.model)
+    spec = ModelSpec.parse(case.size.model)
     changes = {"training.max_steps": 1, "training.max_wall_s": None, "training.max_cpu_s": None, **case.changes}
-    settings = load_recipe(choice.model, variant=choice.variant, changes=changes)
+    settings = load_recipe(spec.model, variant=spec.variant, changes=changes)
     torch.manual_seed(0)
     model = settings.kind(settings.model, Basis.parse(case.basis), case.cutoffs, ("hamiltonian",))
     model.activate_all_parts()
@@ -277,30 +300,3 @@ def _repeat(copies: int, periodic: Sequence[bool]) -> tuple[int, int, int]:
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _in_child(case: Case, threads: int) -> dict[str, float]:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["slembench.studies.scaling"])
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(case, threads, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        found: dict[str, float] | str = ours.recv()
-    except EOFError:
-        found = f"its process was killed, perhaps for want of memory (code {process.exitcode})"
-    process.join()
-    if isinstance(found, str):
-        raise ConfigError(f"{case.size.model}, {case.size.atoms} atoms, lmax {case.size.lmax}: {found}")
-    return found
-
-
-def _child(case: Case, threads: int, pipe: connection.Connection) -> None:
-    torch.set_num_threads(threads)
-    found: dict[str, float] | str
-    try:
-        found = measure(case)
-    except Exception as error:
-        found = f"{type(error).__name__}: {error}"
-    pipe.send(found)

@@ -10,8 +10,8 @@ from typing import Literal
 from slembench.core.errors import ConfigError
 from slembench.data import Dataset
 from slembench.data.splits import shuffled
-from slembench.studies.designs import Choice, Options, dataset_name
-from slembench.studies.plan import Derived, Plan, PlannedRun
+from slembench.studies.designs import ModelSpec, Options, dataset_name
+from slembench.studies.plan import Derived, PlannedRun, StudyPlan
 
 By = Literal["split", "size", "composition"]
 
@@ -84,7 +84,7 @@ def transfer(
     shots: Sequence[int] = (0, 1),
     tune_steps: int = 200,
     scratch: bool = True,
-) -> Plan:
+) -> StudyPlan:
     """Train on each kind of structures, test on every kind, and fine-tune with a few of the other kind.
 
     Args:
@@ -117,12 +117,12 @@ def transfer(
         derived[name] = Derived(source=dataset_name(data), splits=splits)
         return name
 
-    def runs_of(choice: Choice, seed: int) -> Iterator[PlannedRun]:
+    def runs_of(spec: ModelSpec, seed: int) -> Iterator[PlannedRun]:
         base: dict[str, str] = {}
         for kind in (kind for kind in kinds if kind.source):
             name = made(kind.train, kind.val, kind.name)
-            run = options.run(data, choice, seed, list(tests), _labels(kind.name, "", 0), dataset=name)
-            base[kind.name] = Plan(study="transfer", derived=derived, runs=(run,)).key(run)
+            run = options.run(data, spec, seed, list(tests), _labels(kind.name, "", 0), dataset=name)
+            base[kind.name] = StudyPlan(study="transfer", derived=derived, runs=(run,)).key(run)
             yield run
         for kind in kinds:
             starts = {source: key for source, key in base.items() if source != kind.name}
@@ -131,11 +131,11 @@ def transfer(
                 for source, key in [*starts.items(), *([(SCRATCH, "")] if scratch else [])]:
                     labels = _labels(source, kind.name, number)
                     yield options.run(
-                        data, choice, seed, list(tests), labels, dataset=name, steps=tune_steps, init_from=key
+                        data, spec, seed, list(tests), labels, dataset=name, steps=tune_steps, init_from=key
                     )
 
-    runs = [run for choice in options.models for seed in options.seeds for run in runs_of(choice, seed)]
-    return Plan(study="transfer", derived=derived, runs=tuple(runs))
+    runs = [run for spec in options.models for seed in options.seeds for run in runs_of(spec, seed)]
+    return StudyPlan(study="transfer", derived=derived, runs=tuple(runs))
 
 
 def _labels(source: str, target: str, shots: int) -> dict[str, str | int | float]:

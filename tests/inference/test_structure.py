@@ -17,7 +17,7 @@ from slembench.data.graph import build_graph
 from slembench.inference.chunked import features
 from slembench.inference.partition import cut, halo, make_part
 from slembench.inference.predict import predict_blocks
-from slembench.inference.structure import StructureJob, predict_structure
+from slembench.inference.structure import StructureRequest, predict_structure
 from slembench.models.lem.model import Lem
 from slembench.models.slem.model import Slem
 from slembench.operators.blocks import lookup, pair_keys
@@ -85,7 +85,7 @@ def whole(checkpoint, atoms):
 def test_joined_parts_equal_the_whole(kind, dtype, make, tmp_path):
     checkpoint, atoms = save_model(tmp_path / "model", kind, dtype), make()
     expected = whole(checkpoint, atoms)
-    job = StructureJob(checkpoint, "x", atoms, "hash", max_pairs=200)
+    job = StructureRequest(checkpoint, "x", atoms, "hash", max_pairs=200)
     for parts in (1, 5):
         cost = predict_structure(job, tmp_path / "p.h5", parts=parts)
         with read_predictions(tmp_path / "p.h5") as found:
@@ -107,7 +107,7 @@ def test_a_thousand_atoms_in_two_workers(kind, make, tmp_path):
     for dtype in (torch.float64, torch.float32):
         checkpoint = save_model(tmp_path / "model", kind, dtype)
         expected = whole(checkpoint, atoms)
-        predict_structure(StructureJob(checkpoint, "x", atoms, "h"), tmp_path / "p.h5", parts=4, workers=2)
+        predict_structure(StructureRequest(checkpoint, "x", atoms, "h"), tmp_path / "p.h5", parts=4, workers=2)
         with read_predictions(tmp_path / "p.h5") as found:
             for operator, matrix in found["x"].items():
                 assert difference(matrix, expected[operator]) < TOLERANCE[dtype]
@@ -171,11 +171,11 @@ def test_the_halo_is_what_the_model_declares(tmp_path):
 @pytest.mark.slow
 def test_finished_parts_are_kept_when_a_worker_is_killed(tmp_path):
     checkpoint, atoms = save_model(tmp_path / "model", Slem, torch.float64), crystal()
-    job, path = StructureJob(checkpoint, "x", atoms, "hash"), tmp_path / "p.h5"
+    job, path = StructureRequest(checkpoint, "x", atoms, "hash"), tmp_path / "p.h5"
     folder = tmp_path / "p.h5.parts"
     killed = threading.Thread(target=_kill_a_worker, args=(folder,), daemon=True)
     killed.start()
-    with pytest.raises(PredictionError, match="a worker was killed.* of 40 parts are finished and kept"):
+    with pytest.raises(PredictionError, match=r"killed or died .*; \d+ of 40 parts are finished and kept"):
         predict_structure(job, path, parts=40, workers=2)
     killed.join()
     kept = {file: file.stat().st_mtime_ns for file in folder.glob("part-*.h5")}
@@ -196,7 +196,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is in the way of the parts"):
-        predict_structure(StructureJob(checkpoint, "x", atoms, "hash"), tmp_path / "p.h5", parts=2)
+        predict_structure(StructureRequest(checkpoint, "x", atoms, "hash"), tmp_path / "p.h5", parts=2)
     assert (folder / "notes.txt").read_text() == "mine"
 
 
@@ -215,12 +215,12 @@ def _kill_a_worker(folder):
 def test_what_cannot_be_predicted_is_explained(tmp_path):
     checkpoint = save_model(tmp_path / "model", Slem, torch.float64)
     with pytest.raises(ConfigError, match="structure 'x' has C; model slem was trained on O, Si"):
-        predict_structure(StructureJob(checkpoint, "x", ase.Atoms("C"), "h"), tmp_path / "p.h5")
+        predict_structure(StructureRequest(checkpoint, "x", ase.Atoms("C"), "h"), tmp_path / "p.h5")
     about = json.loads((checkpoint / "model.json").read_text())
     (checkpoint / "model.json").write_text(json.dumps(about | {"energy_unit": None}))
     with pytest.raises(ConfigError, match="does not say its energy unit"):
-        predict_structure(StructureJob(checkpoint, "x", ase.Atoms("Si"), "h"), tmp_path / "p.h5")
-    predict_structure(StructureJob(checkpoint, "x", ase.Atoms("Si"), "h", "Hartree"), tmp_path / "p.h5")
+        predict_structure(StructureRequest(checkpoint, "x", ase.Atoms("Si"), "h"), tmp_path / "p.h5")
+    predict_structure(StructureRequest(checkpoint, "x", ase.Atoms("Si"), "h", "Hartree"), tmp_path / "p.h5")
     with read_predictions(tmp_path / "p.h5") as found:
         assert found.attrs.energy_unit == "Hartree"
         assert found["x"]["overlap"].n_pairs == 1

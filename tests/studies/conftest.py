@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from slembench.studies import run_study, write_plan
-from slembench.studies.designs import Choice, Options, data_efficiency
-from slembench.studies.engines.local import LocalEngine
+from slembench.studies import local_backend, run_study, write_plan
+from slembench.studies.designs import ModelSpec, Options, data_efficiency
 from slembench.studies.report import write_report
 from slembench.training.log import JsonLog
 
@@ -43,7 +42,7 @@ def toy_model(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small_plan(crystals, toy_model):
     """Three parts of the training data."""
-    return data_efficiency([crystals], Options((Choice(toy_model),), steps=150), (1, 0.6, 0.2))
+    return data_efficiency([crystals], Options((ModelSpec(toy_model),), steps=150), (1, 0.6, 0.2))
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +50,8 @@ def whole(small_plan, tmp_path_factory):
     """Compared files of a study that nothing disturbed: name -> bytes."""
     folder = tmp_path_factory.mktemp("whole") / "study"
     write_plan(small_plan, folder)
-    result = run_study(small_plan, folder, LocalEngine())
-    assert (result.done_now, result.failed) == (3, {})
+    result = run_study(small_plan, folder, local_backend())
+    assert (len(result.made), result.failed) == (3, {})
     write_report(small_plan, folder)
     return contents(folder)
 

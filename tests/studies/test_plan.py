@@ -3,14 +3,14 @@
 import pytest
 
 from slembench.core.errors import ConfigError
-from slembench.studies import Derived, Plan, read_plan, write_plan
-from slembench.studies.designs import Choice, Options, data_efficiency, locality, seeds
+from slembench.studies import Derived, StudyPlan, read_plan, write_plan
+from slembench.studies.designs import ModelSpec, Options, data_efficiency, locality, seeds
 from slembench.studies.transfer import SCRATCH, domains, transfer
 
 
 @pytest.fixture
 def options(toy_model):
-    return Options((Choice(toy_model), Choice(toy_model, "wide")), steps=20)
+    return Options((ModelSpec(toy_model), ModelSpec(toy_model, "wide")), steps=20)
 
 
 def test_a_key_stands_for_what_decides_the_result(small_plan):
@@ -19,7 +19,9 @@ def test_a_key_stands_for_what_decides_the_result(small_plan):
     for change in ({"seed": 1}, {"partition": 60}, {"settings": "x"}, {"fingerprint": "x"}, {"splits": ("val",)}):
         assert small_plan.key(run.model_copy(update=change)) != key
     assert small_plan.key(run.model_copy(update={"labels": {"model": "another word"}})) == key
-    other = Plan(study=small_plan.study, derived={run.dataset: Derived(source="x", cutoff_factor=0.5)}, runs=(run,))
+    other = StudyPlan(
+        study=small_plan.study, derived={run.dataset: Derived(source="x", cutoff_factor=0.5)}, runs=(run,)
+    )
     assert other.key(run) != key
 
 
@@ -50,28 +52,28 @@ def test_data_efficiency(crystals, options, toy_model):
         with pytest.raises(ConfigError, match="each must be one of 1, 0.8, 0.6, 0.4, 0.2"):
             data_efficiency([crystals], options, fractions)
     with pytest.raises(ConfigError, match="no variant 'narrow'"):
-        data_efficiency([crystals], Options((Choice(toy_model, "narrow"),)))
+        data_efficiency([crystals], Options((ModelSpec(toy_model, "narrow"),)))
 
 
 def test_one_budget_replaces_those_of_the_recipe(crystals, toy_model):
-    (run,) = data_efficiency([crystals], Options((Choice(toy_model),), cpu_s=3.0), (1,)).runs
+    (run,) = data_efficiency([crystals], Options((ModelSpec(toy_model),), cpu_s=3.0), (1,)).runs
     budgets = {key: run.changes[f"training.{key}"] for key in ("max_steps", "max_cpu_s", "max_wall_s")}
     assert budgets == {"max_steps": None, "max_cpu_s": 3.0, "max_wall_s": None}
-    (run,) = data_efficiency([crystals], Options((Choice(toy_model),)), (1,)).runs
+    (run,) = data_efficiency([crystals], Options((ModelSpec(toy_model),)), (1,)).runs
     assert run.changes == {}
 
 
 def test_seeds(crystals, toy_model):
-    plan = seeds([crystals], Options((Choice(toy_model),), seeds=(0, 3)))
+    plan = seeds([crystals], Options((ModelSpec(toy_model),), seeds=(0, 3)))
     assert [run.seed for run in plan.runs] == [0, 3]
     with pytest.raises(ConfigError, match="two at least"):
-        seeds([crystals], Options((Choice(toy_model),)))
+        seeds([crystals], Options((ModelSpec(toy_model),)))
     with pytest.raises(ConfigError, match="give each one once"):
-        Options((Choice(toy_model),), seeds=(1, 1))
+        Options((ModelSpec(toy_model),), seeds=(1, 1))
 
 
 def test_locality_states_how_far_models_see(crystals):
-    models = (Choice("slem"), Choice("lem"))
+    models = (ModelSpec("slem"), ModelSpec("lem"))
     plan = locality(crystals, Options(models, steps=5), (1.0, 0.5), (1, 2))
     reach = {
         (run.labels["model"], run.labels["factor"], run.labels["layers"]): run.labels["onsite_reach"]
@@ -86,7 +88,7 @@ def test_locality_states_how_far_models_see(crystals):
 
 def test_shorter_cutoffs_are_for_crystals(molecules):
     with pytest.raises(ConfigError, match="for crystals only"):
-        locality(molecules, Options((Choice("slem"),), steps=5), (1.0, 0.5))
+        locality(molecules, Options((ModelSpec("slem"),), steps=5), (1.0, 0.5))
 
 
 def test_transfer_keeps_half_of_the_target_for_testing(make_dataset, crystals, options, tmp_path):

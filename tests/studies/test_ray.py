@@ -5,9 +5,11 @@ import os
 import pytest
 
 from slembench.core.errors import ConfigError
+from slembench.core.ray import Board, RayTasks, run_call
 from slembench.studies import run_study
-from slembench.studies.engines.worker import Task
 from slembench.studies.report import write_report
+from slembench.studies.run import PRELOAD
+from slembench.studies.task import Task, run_task_anywhere, task_status_anywhere
 
 pytest.importorskip("ray", reason="Ray is not installed (extra 'ray')")
 
@@ -27,27 +29,32 @@ def cluster():
     cluster.shutdown()
 
 
-def test_a_killed_node_loses_nothing_that_had_finished(cluster, small_plan, whole, helpers, tmp_path):
-    from slembench.studies.engines.ray import RayEngine
-
+def test_a_killed_node_loses_nothing_that_had_finished(cluster, small_plan, whole, helpers, tmp_path, logged):
     nodes, memory = cluster
     doomed, folder, keys = nodes.add_node(num_cpus=1, **memory), tmp_path / "study", list(small_plan.keyed)
-    state, lines, seen = {"node": doomed}, [], []
+    state, seen = {"node": doomed}, []
 
-    def show(progress):
+    class Watched(RayTasks):
         """Once the first run is finished and the second one is under way its node goes; another one comes."""
-        seen.append(progress)
-        if state["node"] is not None and progress.finished == 1 and helpers["steps_of"](folder, keys[1]) >= 30:
-            state["first"] = (folder / "runs" / keys[0] / "test" / "record.yaml").stat().st_mtime_ns
-            nodes.remove_node(state["node"], allow_graceful=False)
-            state["node"] = None
-            nodes.add_node(num_cpus=1, **memory)
 
-    result = run_study(small_plan, folder, RayEngine(), tell=lines.append, show=show)
-    assert (result.done_now, result.failed, state["node"]) == (3, {}, None)
-    assert sum("was lost" in line for line in lines) == 1
+        def wait(self, seconds):
+            seen.append(self.status())
+            finished = sum("is finished" in message for message in logged.messages)
+            if state["node"] is not None and finished == 1 and helpers["steps_of"](folder, keys[1]) >= 30:
+                kill()
+            return super().wait(seconds)
+
+    def kill():
+        state["first"] = (folder / "runs" / keys[0] / "test" / "record.yaml").stat().st_mtime_ns
+        nodes.remove_node(state["node"], allow_graceful=False)
+        state["node"] = None
+        nodes.add_node(num_cpus=1, **memory)
+
+    result = run_study(small_plan, folder, Watched(preload=PRELOAD))
+    assert (len(result.made), result.failed, state["node"]) == (3, {}, None)
+    assert sum("was lost" in line for line in logged.messages) == 1
     assert (folder / "runs" / keys[0] / "test" / "record.yaml").stat().st_mtime_ns == state["first"]
-    assert any("step" in words for progress in seen for _, words in progress.active.values())
+    assert any("step" in words for status in seen for _, words in status.values())
     write_report(small_plan, folder)
     assert helpers["contents"](folder) == whole
 
@@ -56,16 +63,17 @@ def test_a_worker_that_does_not_see_the_folder_sends_the_run(cluster, small_plan
     """The same task with another token, as on a machine without the study's folder."""
     import ray
 
+    from slembench.core.jobs import Call
     from slembench.core.ray import unpack
-    from slembench.studies.engines.ray import Board, work_on
 
     key, run = next(iter(small_plan.keyed.items()))
     task = Task(key, run, None, tmp_path / "study")
     board = ray.remote(num_cpus=0)(Board).remote()
-    kind, text, content = ray.get(ray.remote(work_on).remote(task, "token", b"", board))
-    assert (kind, text) == ("done", "")
+    call = Call(run_task_anywhere, {"task": task, "token": "token"}, task_status_anywhere, 1)
+    outcome = ray.get(ray.remote(run_call).remote(key, call, {}, board))
+    assert (outcome.id, outcome.kind, outcome.text) == (key, "done", "")
     assert not task.run_folder.exists()
-    unpack(content, task.run_folder)
+    unpack(outcome.value, task.run_folder)
     assert task.finished
     assert not list(task.run_folder.rglob("predictions.h5"))
     assert list(task.run_folder.glob("checkpoint/best/step-*/model.safetensors"))

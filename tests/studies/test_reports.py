@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from slembench.results.record import read_record
-from slembench.studies import Plan, PlannedRun, run_study, write_plan
-from slembench.studies.designs import Choice, Options, locality, seeds
-from slembench.studies.engines.local import LocalEngine
+from slembench.studies import PlannedRun, StudyPlan, local_backend, run_study, write_plan
+from slembench.studies.designs import ModelSpec, Options, locality, seeds
 from slembench.studies.report import training_words, write_report
 from slembench.studies.results import Results
 from slembench.studies.transfer import transfer
@@ -17,7 +16,7 @@ from slembench.studies.transfer import transfer
 def finished(plan, folder):
     """Run and report; returns text of the page and the table of scores."""
     write_plan(plan, folder)
-    result = run_study(plan, folder, LocalEngine())
+    result = run_study(plan, folder, local_backend())
     assert (len(result.finished), result.failed) == (len(plan.runs), {})
     write_report(plan, folder)
     return (folder / "report.md").read_text(), pd.read_csv(folder / "scores.csv")
@@ -35,7 +34,7 @@ def test_transfer(make_dataset, crystals, toy_model, tmp_path):
     splits = {"train": ids[:4], "val": ids[4:5], "test": ids[5:7], "test_hot": ids[7:]}
     samples = [crystals.sample(structure) for structure in ids]
     data = make_dataset(tmp_path / "hot", samples, {"B": 3.0, "N": 4.0}, splits=splits)
-    plan = transfer(data, Options((Choice(toy_model),), steps=20), shots=(0, 1), tune_steps=10)
+    plan = transfer(data, Options((ModelSpec(toy_model),), steps=20), shots=(0, 1), tune_steps=10)
     text, scores = finished(plan, tmp_path / "study")
     assert "3 runs in the plan, each trained for 20 steps (shots 0) or 10 steps (shots 1), seed 0. Intervals" in text
     score = "hamiltonian.mae_all.full.pooled (eV)"
@@ -51,7 +50,7 @@ def test_transfer(make_dataset, crystals, toy_model, tmp_path):
 
 
 def test_seeds(crystals, toy_model, tmp_path):
-    plan = seeds([crystals], Options((Choice(toy_model),), seeds=(0, 1), steps=20))
+    plan = seeds([crystals], Options((ModelSpec(toy_model),), seeds=(0, 1), steps=20))
     text, scores = finished(plan, tmp_path / "study")
     assert "2 runs in the plan, each trained for 20 steps, seeds 0 and 1. Intervals" in text
     values = 1e3 * scores["hamiltonian.mae_all.full.pooled (eV)"]
@@ -69,7 +68,7 @@ def test_locality(crystals, tmp_path, factors):
         "model.latent_dim": 4, "model.latent_channels": [4], "model.radial_channels": 4, "targets": ["hamiltonian"],
         "training.validate_every": 2,
     }  # fmt: skip
-    plan = locality(crystals, Options((Choice("slem"),), changes=small, steps=2), factors, (1,))
+    plan = locality(crystals, Options((ModelSpec("slem"),), changes=small, steps=2), factors, (1,))
     text, scores = finished(plan, tmp_path / "study")
     rows = rows_of(text, "error against cutoff and layers")
     assert [row[:5] for row in rows] == [["slem", "4", "1", "4", "4"], ["slem", "2.8", "1", "2.8", "2.8"]]
@@ -89,7 +88,7 @@ def test_budgets_in_words():
             )
             for n, (model, seed, labels) in enumerate(rows)
         ]
-        return Plan(study="seeds", runs=tuple(runs))
+        return StudyPlan(study="seeds", runs=tuple(runs))
 
     def done(plan, budgets, missing=()):
         runs = zip(plan.runs, budgets)

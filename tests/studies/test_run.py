@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from slembench.core.errors import ConfigError
-from slembench.studies import Plan, begin_study, read_plan, run_study, write_plan
-from slembench.studies.engines.local import LocalEngine, Outcome
+from slembench.core.jobs import Outcome
+from slembench.studies import StudyPlan, local_backend, read_plan, run_study, start_study, write_plan
 from slembench.studies.run import tasks_of
 
 ROOT = Path(__file__).parents[2]
@@ -58,29 +58,30 @@ def test_killed_twice_and_resumed_gives_the_same_report(small_plan, whole, helpe
     assert '"event": "resume"' in log
 
 
-def test_a_killed_worker_is_begun_again_where_it_was(small_plan, whole, helpers, tmp_path):
+def test_a_killed_worker_is_begun_again_where_it_was(small_plan, whole, helpers, tmp_path, logged):
     from slembench.studies.report import write_report
 
-    folder, keys, engine = tmp_path / "study", list(small_plan.keyed), LocalEngine(2)
+    folder, keys, engine = tmp_path / "study", list(small_plan.keyed), local_backend(2)
 
     def kill():
         wait_for(lambda: helpers["steps_of"](folder, keys[1]) >= 30)
-        os.kill(engine._running[keys[1]][1].pid, signal.SIGKILL)
+        os.kill(engine.processes[keys[1]].pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    lines = []
-    result = run_study(small_plan, folder, engine, tell=lines.append)
+    result = run_study(small_plan, folder, engine)
     killer.join()
-    assert (result.done_now, result.failed) == (3, {})
-    assert sum("was lost" in line for line in lines) == 1
+    assert (len(result.made), result.failed) == (3, {})
+    assert sum("was lost" in line for line in logged.messages) == 1
     assert '"event": "resume"' in (folder / "runs" / keys[1] / "log.jsonl").read_text()
     write_report(small_plan, folder)
     assert helpers["contents"](folder) == whole
 
 
 class FakeEngine:
-    """Ends every task at once, as it is told to."""
+    """Ends every run at once, as it is told to."""
+
+    remote = False
 
     def __init__(self, ends, folder):
         self.ends, self.folder = ends, folder
@@ -89,9 +90,9 @@ class FakeEngine:
     def free(self):
         return 1 - len(self.waiting)
 
-    def start(self, task):
-        self.begun.append(task.key)
-        self.waiting.append(task)
+    def start(self, job):
+        self.begun.append(job.id)
+        self.waiting.append(job.arguments["task"])
 
     def wait(self, seconds):
         ended, self.waiting = self.waiting, []
@@ -104,9 +105,9 @@ class FakeEngine:
             for split in task.run.splits:
                 (task.run_folder / split).mkdir(parents=True)
                 (task.run_folder / split / "record.yaml").write_text("")
-        return Outcome(task, kind, "" if kind == "done" else f"it was {kind}")
+        return Outcome(task.key, kind, "" if kind == "done" else f"it was {kind}")
 
-    def progress(self):
+    def status(self):
         return {}
 
     def close(self):
@@ -116,7 +117,9 @@ class FakeEngine:
 def tuned(plan):
     """The plan with a fourth run that starts from the first one."""
     first = next(iter(plan.keyed))
-    return Plan(study=plan.study, runs=(*plan.runs, plan.runs[0].model_copy(update={"init_from": first, "seed": 7})))
+    return StudyPlan(
+        study=plan.study, runs=(*plan.runs, plan.runs[0].model_copy(update={"init_from": first, "seed": 7}))
+    )
 
 
 def test_lost_runs_are_begun_again_and_hopeless_ones_named(small_plan, tmp_path):
@@ -125,7 +128,7 @@ def test_lost_runs_are_begun_again_and_hopeless_ones_named(small_plan, tmp_path)
     engine = FakeEngine({a: ["lost", "lost", "lost"], b: ["lost", "done"], c: ["error"]}, tmp_path)
     result = run_study(plan, tmp_path, engine, retries=2)
     assert engine.begun == [a, a, a, b, b, c]
-    assert result.failed == {a: "it was lost", c: "it was error", d: f"starts from {a}, which failed"}
+    assert result.failed == {a: "it was lost", c: "it was error", d: f"needs {a}, which failed"}
     assert result.finished == [b]
     assert (tmp_path / "runs" / f"{c}.error").read_text() == "it was error\n"
     again = FakeEngine({}, tmp_path)
@@ -138,14 +141,14 @@ def test_a_longer_plan_redoes_nothing(small_plan, tmp_path):
     run_study(small_plan, tmp_path, FakeEngine({}, tmp_path))
     engine = FakeEngine({}, tmp_path)
     longer = tuned(small_plan)
-    assert run_study(longer, tmp_path, engine).done_now == 1
+    assert len(run_study(longer, tmp_path, engine).made) == 1
     assert engine.begun == [list(longer.keyed)[3]]
 
 
 def test_a_run_that_cannot_be_is_not_tried_again(small_plan, tmp_path):
     """The recipe is not the one that the plan was made with."""
-    wrong = Plan(study=small_plan.study, runs=(small_plan.runs[0].model_copy(update={"settings": "0" * 16}),))
-    result = run_study(wrong, tmp_path, LocalEngine())
+    wrong = StudyPlan(study=small_plan.study, runs=(small_plan.runs[0].model_copy(update={"settings": "0" * 16}),))
+    result = run_study(wrong, tmp_path, local_backend())
     (reason,) = result.failed.values()
     assert "changed since the plan was made; make it again" in reason
     assert not any(task.finished for task in tasks_of(wrong, tmp_path).values())
@@ -170,9 +173,9 @@ def test_a_plan_that_loses_finished_runs_is_refused(small_plan, tmp_path):
     folder, runs = tmp_path / "study", small_plan.runs
 
     def plan_of(chosen):
-        return Plan(study=small_plan.study, runs=tuple(chosen))
+        return StudyPlan(study=small_plan.study, runs=tuple(chosen))
 
-    begin_study(plan_of(runs[:2]), folder)
+    start_study(plan_of(runs[:2]), folder)
     mark_finished(read_plan(folder), folder, 1)
     before = (folder / "plan.yaml").read_bytes()
     other = plan_of(run.model_copy(update={"seed": 5}) for run in runs)
@@ -180,11 +183,11 @@ def test_a_plan_that_loses_finished_runs_is_refused(small_plan, tmp_path):
         with pytest.raises(
             ConfigError, match=r"study: 1 finished run of .* choose another --out.*`slembench study run"
         ):
-            begin_study(plan, folder)
+            start_study(plan, folder)
         assert (folder / "plan.yaml").read_bytes() == before
-    begin_study(small_plan, folder)
-    begin_study(plan_of(runs[:1]), folder)  # the second one is not finished
+    start_study(small_plan, folder)
+    start_study(plan_of(runs[:1]), folder)  # the second one is not finished
     assert len(read_plan(folder).runs) == 1
     mark_finished(small_plan, tmp_path / "new", 1)
     with pytest.raises(ConfigError, match="is not a study"):
-        begin_study(small_plan, tmp_path / "new")
+        start_study(small_plan, tmp_path / "new")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from slembench.core.errors import ConfigError, DataError
-from slembench.studies.designs import Choice, Options, locality
+from slembench.studies.designs import ModelSpec, Options, locality
 from slembench.studies.extrapolation import QH9_ATOMS, fits, qh9_trainings
 from slembench.studies.scaling import cases, lmax_changes, measure, measure_all, read_measurements
 from slembench.studies.scaling_page import write_machine, write_scaling
@@ -82,14 +82,14 @@ def test_one_size_says_nothing_about_others(known, tmp_path):
 )
 def test_sizes_that_mean_nothing_are_refused(crystals, sizes, message):
     with pytest.raises(ConfigError, match=message):
-        cases(crystals, [Choice("slem")], **sizes)
+        cases(crystals, [ModelSpec("slem")], **sizes)
     if "factors" in sizes:
         with pytest.raises(ConfigError, match=message):
-            locality(crystals, Options((Choice("slem"),)), sizes["factors"])
+            locality(crystals, Options((ModelSpec("slem"),)), sizes["factors"])
 
 
 def test_cases_cover_the_series(crystals):
-    found = cases(crystals, [Choice("slem"), Choice("unknown")], copies=(1, 4), factors=(1, 0.5), lmaxs=(2,))
+    found = cases(crystals, [ModelSpec("slem"), ModelSpec("unknown")], copies=(1, 4), factors=(1, 0.5), lmaxs=(2,))
     sizes = [(c.size.model, c.size.axis, c.size.atoms, c.size.cutoff, c.size.lmax) for c in found]
     assert sizes == [
         ("slem", "atoms", 2, 4.0, 4), ("slem", "atoms", 8, 4.0, 4), ("slem", "cutoff", 2, 2.0, 4),
@@ -99,21 +99,25 @@ def test_cases_cover_the_series(crystals):
     assert np.allclose(found[1].structure.cell[2], found[0].structure.cell[2])  # not along the vacuum
     assert lmax_changes("unknown", 2) is None
     with pytest.raises(ConfigError, match="lmax 3: choose among 2, 4, 6"):
-        cases(crystals, [Choice("slem")], lmaxs=(3,))
+        cases(crystals, [ModelSpec("slem")], lmaxs=(3,))
 
 
 def test_molecules_of_one_size_are_measured_once(molecules):
-    (one,) = {c.size.atoms for c in cases(molecules, [Choice("slem")], lmaxs=())}
+    (one,) = {c.size.atoms for c in cases(molecules, [ModelSpec("slem")], lmaxs=())}
     assert one == 3
 
 
-def test_a_series_goes_on_where_it_was(crystals, toy_model, tmp_path):
+def test_a_series_goes_on_where_it_was(crystals, toy_model, tmp_path, logged):
     """Measured in processes of their own; more work costs more time."""
-    choice, lines = Choice(toy_model), []
-    table = measure_all(crystals, [choice], tmp_path, tell=lines.append, copies=(1,), factors=(1,), lmaxs=())
-    assert (len(table), len(lines)) == (1, 1)
-    table = measure_all(crystals, [choice], tmp_path, tell=lines.append, copies=(1, 36), factors=(1,), lmaxs=())
-    assert (len(table), len(lines)) == (2, 2)
+    spec = ModelSpec(toy_model)
+
+    def lines():
+        return sum("training step" in message for message in logged.messages)
+
+    table = measure_all(crystals, [spec], tmp_path, copies=(1,), factors=(1,), lmaxs=())
+    assert (len(table), lines()) == (1, 1)
+    table = measure_all(crystals, [spec], tmp_path, copies=(1, 36), factors=(1,), lmaxs=())
+    assert (len(table), lines()) == (2, 2)
     assert list(table["atoms"]) == [2, 72]
     assert (table["predict_cpu_s"] > 0).all()
     assert table["predict_cpu_s"][1] > table["predict_cpu_s"][0]
@@ -122,7 +126,7 @@ def test_a_series_goes_on_where_it_was(crystals, toy_model, tmp_path):
 
 @pytest.mark.parametrize("model", ["slem@quickstart", "deeph-e3@quickstart"])
 def test_lmax_is_that_of_the_blocks(crystals, model):
-    case = cases(crystals, [Choice.parse(model)], copies=(1,), factors=(0.5,), lmaxs=(2,))[-1]
+    case = cases(crystals, [ModelSpec.parse(model)], copies=(1,), factors=(0.5,), lmaxs=(2,))[-1]
     assert case.size.lmax == 2
     found = measure(case)
     assert found["parameters"] > 0

@@ -20,7 +20,7 @@ from slembench.data.recipes import displacements, gpaw_lcao
 from slembench.data.recipes.gpaw_lcao import Level
 from slembench.data.recipes.lcao_fourier import half_mesh
 from slembench.data.recipes.lcao_record import MeshOperators, structure_record
-from slembench.data.recipes.runner import Job, Plan, result_path
+from slembench.data.recipes.runner import Calculation, CalculationPlan, result_path
 from slembench.operators.orbitals import Basis, FloatArray
 from slembench.operators.units import BOHR_ANGSTROM
 
@@ -87,31 +87,31 @@ class Crystal:
         """Symbol -> twice the largest radial function, Angstrom; a pair is kept within the mean of its two radii."""
         return {symbol: round(2 * recipe.radius * BOHR_ANGSTROM, 2) for symbol, recipe in self.level.basis}
 
-    def plan(self) -> Plan:
+    def plan(self) -> CalculationPlan:
         """Force sets and structures of each kind, and the first structure again, shifted, for the numerical noise.
 
         Raises:
             ConfigError: GPAW or phonopy is missing.
         """
         gpaw_lcao.require_gpaw()
-        stages: list[tuple[Job, ...]] = []
+        stages: list[tuple[Calculation, ...]] = []
         planned: set[str] = set()
         for kind in self.kinds:
             needs = self.needs(kind)
             fresh = [name for name in needs if name not in planned]
             planned.update(fresh)
             arguments = {"crystal": self, "kind": kind}
-            stages.append(tuple(Job(i, compute_forces, {**arguments, "index": needs.index(i)}) for i in fresh))
+            stages.append(tuple(Calculation(i, compute_forces, {**arguments, "index": needs.index(i)}) for i in fresh))
             stages.append(
                 tuple(
-                    Job(f"structures/{self.id(kind, n)}", compute_structure, {**arguments, "index": n}, needs)
+                    Calculation(f"structures/{self.id(kind, n)}", compute_structure, {**arguments, "index": n}, needs)
                     for n in range(kind.count)
                 )
             )
         first = self.kinds[0]
         again = {"crystal": self, "kind": first, "index": 0}
-        stages.append((Job(f"noise/{self.id(first, 0)}", compute_shifted, again, self.needs(first)),))
-        return Plan(self.name, self.settings, tuple(stages))
+        stages.append((Calculation(f"noise/{self.id(first, 0)}", compute_shifted, again, self.needs(first)),))
+        return CalculationPlan(self.name, self.settings, tuple(stages))
 
     @property
     def settings(self) -> dict[str, Any]:

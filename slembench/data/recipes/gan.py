@@ -11,7 +11,7 @@ from ase.build import bulk
 
 from slembench.data.recipes.crystal import Crystal, Kind
 from slembench.data.recipes.gpaw_lcao import ElementBasis, Level
-from slembench.data.recipes.runner import Plan
+from slembench.data.recipes.runner import CalculationPlan
 
 LATTICE = 3.257
 """Hexagonal lattice constant, Angstrom: minimum of a parabola through 3.18, 3.22, 3.26 at this level."""
@@ -38,6 +38,6 @@ CRYSTAL = Crystal(
 )
 
 
-def plan() -> Plan:
+def plan() -> CalculationPlan:
     """Structures; displacements are drawn, no forces are needed."""
     return CRYSTAL.plan()

@@ -6,11 +6,12 @@ from importlib import import_module
 from pathlib import Path
 
 from slembench.core.errors import ConfigError, DataError
+from slembench.core.jobs import JobsResult
 from slembench.data.recipes.assemble import read_template
-from slembench.data.recipes.runner import Summary, generate
+from slembench.data.recipes.runner import generate
 
 
-def run_recipe(name: str, workdir: Path, jobs: int) -> Summary:
+def run_recipe(name: str, workdir: Path, jobs: int) -> JobsResult:
     """Compute what the work directory of a data set still lacks.
 
     Args:
@@ -24,15 +25,15 @@ def run_recipe(name: str, workdir: Path, jobs: int) -> Summary:
     """
     template = read_template(name)
     try:
-        summary = generate(import_module(template.recipe).plan(), workdir, jobs)
+        result = generate(import_module(template.recipe).plan(), workdir, jobs)
     except ModuleNotFoundError as error:
         raise ConfigError(str(error)) from error
     except ValueError as error:
         raise DataError(str(error)) from error
-    if summary.failed:
-        first, reason = next(iter(summary.failed.items()))
+    if result.failed:
+        first, reason = next(iter(result.failed.items()))
         raise DataError(
-            f"{workdir}: {len(summary.failed)} calculations failed, the first {first}: {reason};"
+            f"{workdir}: {len(result.failed)} calculations failed, the first {first}: {reason};"
             " its .failed.txt says more, the same command tries again"
         )
-    return summary
+    return result

@@ -11,7 +11,7 @@ from ase.build import graphene
 
 from slembench.data.recipes.crystal import Crystal, Kind
 from slembench.data.recipes.gpaw_lcao import ElementBasis, Level
-from slembench.data.recipes.runner import Plan
+from slembench.data.recipes.runner import CalculationPlan
 
 LATTICE = 2.4755
 """In-plane lattice constant, Angstrom: minimum of a parabola through 2.44, 2.47, 2.50 at this level."""
@@ -40,6 +40,6 @@ CRYSTAL = Crystal(
 )
 
 
-def plan() -> Plan:
+def plan() -> CalculationPlan:
     """Force sets and structures, small cells first."""
     return CRYSTAL.plan()

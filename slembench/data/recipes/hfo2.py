@@ -11,7 +11,7 @@ from ase.spacegroup import crystal
 
 from slembench.data.recipes.crystal import Crystal, Kind
 from slembench.data.recipes.gpaw_lcao import ElementBasis, Level
-from slembench.data.recipes.runner import Plan
+from slembench.data.recipes.runner import CalculationPlan
 
 CELL = (5.1170, 5.1754, 5.2915, 90.0, 99.220, 90.0)
 """Angstrom and degrees; Hann, Suitch and Pentecost, J. Am. Ceram. Soc. 68, C-285 (1985)."""
@@ -44,6 +44,6 @@ CRYSTAL = Crystal(
 )
 
 
-def plan() -> Plan:
+def plan() -> CalculationPlan:
     """Structures; displacements are drawn, no forces are needed."""
     return CRYSTAL.plan()

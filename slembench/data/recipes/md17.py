@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slembench.data.pyscf import Theory
-from slembench.data.recipes.runner import Plan
+from slembench.data.recipes.runner import CalculationPlan
 from slembench.data.recipes.trajectories import Dynamics, Species
 
 DYNAMICS = Dynamics(
@@ -14,6 +14,6 @@ DYNAMICS = Dynamics(
 )
 
 
-def plan() -> Plan:
+def plan() -> CalculationPlan:
     """Trajectories, then the operators of their frames, of water and then of ethanol."""
     return DYNAMICS.plan()

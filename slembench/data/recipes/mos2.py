@@ -11,7 +11,7 @@ from ase.build import mx2
 
 from slembench.data.recipes.crystal import Crystal, Kind
 from slembench.data.recipes.gpaw_lcao import ElementBasis, Level
-from slembench.data.recipes.runner import Plan
+from slembench.data.recipes.runner import CalculationPlan
 
 LATTICE = 3.176
 """In-plane lattice constant, Angstrom: minimum of a parabola through 3.15, 3.19, 3.23 at this level."""
@@ -47,6 +47,6 @@ CRYSTAL = Crystal(
 )
 
 
-def plan() -> Plan:
+def plan() -> CalculationPlan:
     """Force sets and structures, small cells first."""
     return CRYSTAL.plan()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from slembench.data.pyscf import ALL_PAIRS, Theory, compute_molecule
 from slembench.data.recipes import molecule_geometry as geometry
-from slembench.data.recipes.runner import Job, Plan
+from slembench.data.recipes.runner import Calculation, CalculationPlan
 
 _LIST = """
     C CF C(F)F FC(F)F FC(F)(F)F C=C=O C=N OC=O OC(=O)F CO C=CF FC=CF FC(F)=C FC(F)=C(F)F C=NO NC=O N#CCF C#CC=O
@@ -41,18 +41,18 @@ SEED = 43
 BASIS = {"H": "2s1p", "C": "3s2p1d", "N": "3s2p1d", "O": "3s2p1d", "F": "3s2p1d"}
 
 
-def plan() -> Plan:
+def plan() -> CalculationPlan:
     """One job a molecule, the smallest first.
 
     Raises:
         ConfigError: RDKit, tblite or PySCF is missing.
     """
     jobs = [
-        Job(f"structures/{name}", compute_structure, {"name": name, "smiles": smiles})
+        Calculation(f"structures/{name}", compute_structure, {"name": name, "smiles": smiles})
         for name, smiles in molecules().items()
     ]
     settings = {"theory": asdict(THEORY), "seed": SEED, "force_limit": geometry.FORCE_LIMIT}
-    return Plan("qh9-mini", settings, (tuple(jobs),), short=True)
+    return CalculationPlan("qh9-mini", settings, (tuple(jobs),), short=True)
 
 
 def molecules() -> dict[str, str]:

@@ -11,7 +11,7 @@ from ase.build import bulk
 
 from slembench.data.recipes.crystal import Crystal, Kind
 from slembench.data.recipes.gpaw_lcao import ElementBasis, Level
-from slembench.data.recipes.runner import Plan
+from slembench.data.recipes.runner import CalculationPlan
 
 LATTICE = 5.479
 """Cubic lattice constant, Angstrom: minimum of a parabola through 5.42, 5.48, 5.54 at this level."""
@@ -39,6 +39,6 @@ CRYSTAL = Crystal(
 )
 
 
-def plan() -> Plan:
+def plan() -> CalculationPlan:
     """Force sets and structures, 300 K first."""
     return CRYSTAL.plan()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from slembench.data.pyscf import ALL_PAIRS, Theory, compute_molecule
 from slembench.data.recipes import molecule_geometry as geometry
-from slembench.data.recipes.runner import Job, Plan, result_path
+from slembench.data.recipes.runner import Calculation, CalculationPlan, result_path
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,20 @@ class Dynamics:
     temperatures: tuple[float, ...] = (300.0, 400.0, 500.0)
     seed: int = 17
 
-    def plan(self) -> Plan:
+    def plan(self) -> CalculationPlan:
         """Trajectories, then the operators of their frames, one species after the other.
 
         Raises:
             ConfigError: RDKit, tblite or PySCF is missing.
         """
-        stages: list[tuple[Job, ...]] = []
+        stages: list[tuple[Calculation, ...]] = []
         for species in self.species:
             given = {"recipe": self, "species": species}
             runs = range(species.trajectories)
-            stages.append(tuple(Job(species.run_id(n), compute_run, {**given, "run": n}) for n in runs))
+            stages.append(tuple(Calculation(species.run_id(n), compute_run, {**given, "run": n}) for n in runs))
             stages.append(
                 tuple(
-                    Job(
+                    Calculation(
                         f"structures/{species.name}-{run:02d}-{frame:02d}",
                         compute_structure,
                         {**given, "run": run, "frame": frame},
@@ -79,7 +79,7 @@ class Dynamics:
             )
         settings = {"theory": asdict(self.theory), "temperatures": self.temperatures, "seed": self.seed}
         settings |= {species.name: asdict(species) | {"trajectories": None} for species in self.species}
-        return Plan(self.name, settings, tuple(stages), short=True)
+        return CalculationPlan(self.name, settings, tuple(stages), short=True)
 
 
 def compute_run(workdir: Path, recipe: Dynamics, species: Species, run: int) -> dict[str, NDArray[Any]]:

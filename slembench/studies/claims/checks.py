@@ -22,7 +22,7 @@ from slembench.studies.claims.claims import Claim, Figure, Growth, Order, Transf
 from slembench.studies.claims.evidence import study_sums
 from slembench.tables.cells import Cell, Column, Number, Section, display_unit, format_number
 
-Word = Literal["held", "did not hold", "undecided"]
+Outcome = Literal["held", "did not hold", "undecided"]
 
 ENTRY = Column("entry", "entry", align="left", names_row=True)
 
@@ -32,21 +32,21 @@ class Verdict:
     """What came of a claim.
 
     Attributes:
-        word: "held", "did not hold", or "undecided" where intervals allow both.
+        outcome: "held", "did not hold", or "undecided" where intervals allow both.
         why: the deciding numbers.
         table: what was measured.
         weakness: what keeps it from being resolved (one seed, few test structures); empty where it is.
     """
 
-    word: Word
+    outcome: Outcome
     why: str
     table: Section
     weakness: str = ""
 
     @property
     def text(self) -> str:
-        """The word, and whether it is resolved."""
-        return f"{self.word}, not resolved" if self.weakness and self.word != "undecided" else self.word
+        """The outcome, and whether it is resolved."""
+        return f"{self.outcome}, not resolved" if self.weakness and self.outcome != "undecided" else self.outcome
 
     @property
     def reason(self) -> str:
@@ -54,7 +54,7 @@ class Verdict:
         return f"{self.why} ({self.weakness})" if self.weakness else self.why
 
 
-def judge(claim: Claim, root: Path) -> Verdict:
+def evaluate_claim(claim: Claim, root: Path) -> Verdict:
     """Check a claim against the committed results.
 
     Args:
@@ -118,7 +118,7 @@ def _weakness(seeds: int, groups: int, budgets: Sequence[str] = ()) -> str:
     return ", ".join(words)
 
 
-def _all(states: Sequence[bool | None]) -> Word:
+def _all(states: Sequence[bool | None]) -> Outcome:
     """True where a part of the claim is borne out, False where it is refuted, None where the interval is open."""
     return "did not hold" if False in states else "undecided" if None in states else "held"
 
@@ -158,9 +158,9 @@ def _order(check: Order, root: Path) -> Verdict:
         for side in sides
     )
     seeds, groups = min(p.paired.n_seeds for p in pairs), min(p.paired.n_groups for p in pairs)
-    word = _all([None if pair.paired.tied else _within(_number(pair), 0.0) for pair in pairs])
+    outcome = _all([None if pair.paired.tied else _within(_number(pair), 0.0) for pair in pairs])
     table = Section(f"{check.dataset}, split {check.split}", "measured", columns, rows)
-    return Verdict(word, why, table, _weakness(seeds, groups, [_budget(side) for side in sides]))
+    return Verdict(outcome, why, table, _weakness(seeds, groups, [_budget(side) for side in sides]))
 
 
 def _number(pair: ScoreDifference) -> Number:
@@ -285,9 +285,9 @@ def _figure(check: Figure, root: Path) -> Verdict:
     unit = f" {check.unit}" if check.unit else ""
     found = ", ".join(format_number(number) for number in numbers.values())
     why = f"{found}{unit}; at most {bound:g}{unit} claimed"
-    word = _all([_within(number, bound) for number in numbers.values()])
+    outcome = _all([_within(number, bound) for number in numbers.values()])
     weakness = "" if check.interval or check.exponent else "no interval"
-    return Verdict(word, why, Section(f"`{check.file}`", "measured", columns, rows), weakness)
+    return Verdict(outcome, why, Section(f"`{check.file}`", "measured", columns, rows), weakness)
 
 
 def _follow(content: Any, path: Sequence[str]) -> Any:

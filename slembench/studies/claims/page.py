@@ -10,7 +10,7 @@ import pandas as pd
 from slembench.core.errors import DataError
 from slembench.core.files import write_text
 from slembench.results.published import load_published
-from slembench.studies.claims.checks import Verdict, judge
+from slembench.studies.claims.checks import Verdict, evaluate_claim
 from slembench.studies.claims.claims import Claim, Published, read_claims
 from slembench.tables.cells import Cell, Column, Number, Section
 from slembench.tables.text import markdown_table
@@ -33,7 +33,7 @@ interval does not contain the luck of the training.
 """
 
 
-def judged_claims(root: Path) -> list[tuple[Claim, Verdict]]:
+def evaluate_claims(root: Path) -> list[tuple[Claim, Verdict]]:
     """All claims of the project with their verdicts, in order.
 
     Args:
@@ -42,14 +42,14 @@ def judged_claims(root: Path) -> list[tuple[Claim, Verdict]]:
     Raises:
         DataError: a list or evidence that is not readable.
     """
-    return [(claim, judge(claim, root)) for claim in read_claims(root / CLAIMS).claims]
+    return [(claim, evaluate_claim(claim, root)) for claim in read_claims(root / CLAIMS).claims]
 
 
 def write_page(judged: Sequence[tuple[Claim, Verdict]], root: Path, out: Path) -> Path:
     """Write the page; returns its path.
 
     Args:
-        judged: from `judged_claims`.
+        judged: from `evaluate_claims`.
         root: the project's root.
         out: Markdown file.
 

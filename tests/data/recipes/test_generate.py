@@ -4,14 +4,14 @@ import pytest
 
 import slembench.data.recipes.generate as generation
 from slembench.core.errors import ConfigError, DataError
+from slembench.core.jobs import JobsResult
 from slembench.data.recipes.generate import run_recipe
-from slembench.data.recipes.runner import Summary
 
 
 @pytest.fixture
 def outcome(monkeypatch):
     """Replace the runner by a function that returns, or raises, what the test puts in."""
-    box = SimpleNamespace(value=Summary((), (), {}), calls=[])
+    box = SimpleNamespace(value=JobsResult(), calls=[])
 
     def generate(plan, workdir, jobs):
         box.calls.append((plan, workdir, jobs))
@@ -35,7 +35,7 @@ def test_plan_of_the_template_is_run(outcome, tmp_path):
         (ModuleNotFoundError("this recipe needs GPAW: install it"), ConfigError, "this recipe needs GPAW"),
         (ValueError("work holds results of other settings"), DataError, "results of other settings"),
         (
-            Summary((), (), {"structures/a": "no convergence", "b": "x"}),
+            JobsResult([], [], {"structures/a": "no convergence", "b": "x"}),
             DataError,
             "2 calculations failed, the first str",
         ),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from slembench.core.errors import ConfigError
-from slembench.data.recipes.runner import Job, Plan, generate
+from slembench.data.recipes.runner import Calculation, CalculationPlan, generate
 
 WORKERS = textwrap.dedent("""
     import os, signal
@@ -54,15 +54,17 @@ def run(plan, workdir, jobs=2):
 
 def plan_of(workers, **settings):
     first = (
-        Job("parts/a", workers.double, {"value": 1}),
-        Job("parts/b", workers.fragile, {"value": 2}),
-        Job("parts/c", workers.killed, {"value": 3}),
+        Calculation("parts/a", workers.double, {"value": 1}),
+        Calculation("parts/b", workers.fragile, {"value": 2}),
+        Calculation("parts/c", workers.killed, {"value": 3}),
     )
     second = (
-        Job("sum", workers.total, {"parts": ("parts/a", "parts/b", "parts/c")}, ("parts/a", "parts/b", "parts/c")),
-        Job("alone", workers.total, {"parts": ("parts/a",)}, ("parts/a",)),
+        Calculation(
+            "sum", workers.total, {"parts": ("parts/a", "parts/b", "parts/c")}, ("parts/a", "parts/b", "parts/c")
+        ),
+        Calculation("alone", workers.total, {"parts": ("parts/a",)}, ("parts/a",)),
     )
-    return Plan("toy", settings, (first, second))
+    return CalculationPlan("toy", settings, (first, second))
 
 
 def test_failures_are_told_kept_and_made_good_by_the_next_run(workers, tmp_path):
@@ -71,7 +73,7 @@ def test_failures_are_told_kept_and_made_good_by_the_next_run(workers, tmp_path)
     assert set(before.made) == {"parts/a", "alone"}
     assert before.failed["parts/b"] == "ValueError: no convergence"
     assert "exit code -9" in before.failed["parts/c"]
-    assert before.failed["sum"] == "needs parts/b, parts/c"
+    assert before.failed["sum"] == "needs parts/b, parts/c, which failed"
     assert "Traceback" in (workdir / "parts/b.failed.txt").read_text()
     assert not list(workdir.rglob("*.part"))
 
@@ -91,40 +93,40 @@ def test_failures_are_told_kept_and_made_good_by_the_next_run(workers, tmp_path)
 
 
 def test_finished_plan_starts_no_process(workers, tmp_path):
-    plan = Plan("toy", {}, ((Job("a", workers.double, {"value": 1}),),))
+    plan = CalculationPlan("toy", {}, ((Calculation("a", workers.double, {"value": 1}),),))
     run(plan, tmp_path)
     stamp = (tmp_path / "a.npz").stat().st_mtime_ns
     began = time.perf_counter()
-    assert run(plan, tmp_path).present == ("a",)
+    assert run(plan, tmp_path).present == ["a"]
     assert time.perf_counter() - began < 1
     assert (tmp_path / "a.npz").stat().st_mtime_ns == stamp
 
 
 def test_other_settings_in_the_same_work_directory_are_refused(workers, tmp_path):
-    run(Plan("toy", {"h": 0.2, "xc": "PBE"}, ()), tmp_path)
+    run(CalculationPlan("toy", {"h": 0.2, "xc": "PBE"}, ()), tmp_path)
     with pytest.raises(ConfigError, match=r"\(h differ\)"):
-        run(Plan("toy", {"h": 0.15, "xc": "PBE"}, ()), tmp_path)
+        run(CalculationPlan("toy", {"h": 0.15, "xc": "PBE"}, ()), tmp_path)
 
 
 def test_jobs_must_be_positive(tmp_path):
     with pytest.raises(ConfigError, match="at least 1"):
-        generate(Plan("toy", {}, ()), tmp_path, 0)
+        generate(CalculationPlan("toy", {}, ()), tmp_path, 0)
 
 
 def test_short_jobs_share_a_process(workers, tmp_path):
     first = (
-        Job("a", workers.double, {"value": 1}),
-        Job("b", workers.fragile, {"value": 2}),
-        Job("c", workers.double, {"value": 3}),
+        Calculation("a", workers.double, {"value": 1}),
+        Calculation("b", workers.fragile, {"value": 2}),
+        Calculation("c", workers.double, {"value": 3}),
     )
     second = (
-        Job("sum", workers.total, {"parts": ("a", "b", "c")}, ("a", "b", "c")),
-        Job("process", workers.process, {}, ()),
-        Job("same", workers.process, {}, ()),
+        Calculation("sum", workers.total, {"parts": ("a", "b", "c")}, ("a", "b", "c")),
+        Calculation("process", workers.process, {}, ()),
+        Calculation("same", workers.process, {}, ()),
     )
-    plan = Plan("toy", {}, (first, second), short=True)
+    plan = CalculationPlan("toy", {}, (first, second), short=True)
     before = run(plan, tmp_path, jobs=1)
-    assert before.failed == {"b": "ValueError: no convergence", "sum": "needs b"}
+    assert before.failed == {"b": "ValueError: no convergence", "sum": "needs b, which failed"}
     assert set(before.made) == {"a", "c", "process", "same"}
     assert np.load(tmp_path / "process.npz")["value"] == np.load(tmp_path / "same.npz")["value"]
     (tmp_path / "mended").touch()
@@ -133,6 +135,9 @@ def test_short_jobs_share_a_process(workers, tmp_path):
     assert not list(tmp_path.rglob("*.failed.txt"))
 
 
-def test_death_of_the_shared_process_is_a_failure(workers, tmp_path):
-    plan = Plan("toy", {}, ((Job("c", workers.killed, {"value": 3}),),), short=True)
-    assert "BrokenProcessPool" in run(plan, tmp_path, jobs=1).failed["c"]
+def test_death_of_the_shared_process_is_a_failure_of_one_calculation(workers, tmp_path):
+    calculations = (Calculation("c", workers.killed, {"value": 3}), Calculation("d", workers.double, {"value": 4}))
+    result = run(CalculationPlan("toy", {}, (calculations,), short=True), tmp_path, jobs=1)
+    assert "exit code -9" in result.failed["c"]
+    assert "exit code -9" in (tmp_path / "c.failed.txt").read_text()
+    assert result.made == ["d"]

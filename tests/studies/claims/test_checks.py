@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from slembench.core.assets import asset_path
 from slembench.core.errors import DataError
 from slembench.results.record import read_record, read_table, write_table
-from slembench.studies.claims.checks import judge
+from slembench.studies.claims.checks import evaluate_claim
 from slembench.studies.claims.claims import Claim, read_claims
 
 ROOT = asset_path("results").parent
@@ -22,7 +22,9 @@ SCORE = "hamiltonian.mae_all.full.pooled"
 def judged(root=ROOT, **check):
     if check["kind"] != "figure":
         check.setdefault("score", SCORE)
-    return judge(TypeAdapter(Claim).validate_python({"id": "x", "claim": "c", "source": "s", "check": check}), root)
+    return evaluate_claim(
+        TypeAdapter(Claim).validate_python({"id": "x", "claim": "c", "source": "s", "check": check}), root
+    )
 
 
 @pytest.fixture
@@ -47,12 +49,12 @@ class TestOrder:
         assert [number.value for number in shown] == pytest.approx(wanted, rel=1e-9)  # meV
         assert all(number.low < number.value < number.high for number in shown)
         assert f"better than floor-irreps-mean by {wanted[1] - wanted[0]:.4g}" in verdict.why
-        assert judged(kind="order", dataset="mos2-mini", entries=ORDERED[::-1]).word == "did not hold"
+        assert judged(kind="order", dataset="mos2-mini", entries=ORDERED[::-1]).outcome == "did not hold"
 
     @pytest.mark.parametrize("order", [(0, 2, 1), (1, 0, 2)])
     def test_one_wrong_pair_is_enough(self, order):
         entries = [ORDERED[k] for k in order]
-        assert judged(kind="order", dataset="mos2-mini", entries=entries).word == "did not hold"
+        assert judged(kind="order", dataset="mos2-mini", entries=entries).outcome == "did not hold"
 
     def test_an_entry_is_not_told_apart_from_itself(self):
         verdict = judged(kind="order", dataset="mos2-mini", entries=[ORDERED[0], *ORDERED[:2]])
@@ -121,7 +123,7 @@ class TestGrowth:
         write_study(tmp_path, {"flat": (1.0, 1.1), "steep": (0.9, 2.7)})
         check = {**GROWING, "model": model, "at_most": bound, "others": [other], "others_at_least": least}
         verdict = judged(tmp_path, **check)
-        assert verdict.word == word
+        assert verdict.outcome == word
         growth = {row["entry"]: row["growth"].value for row in verdict.table.rows}
         assert growth == pytest.approx({"flat": 1.1, "steep": 3.0})
         assert verdict.table.rows[0]["1"].value == pytest.approx({"flat": 1e3, "steep": 900}[model], rel=0.02)  # meV
@@ -132,7 +134,7 @@ class TestGrowth:
         noise = np.random.default_rng(1).uniform(0.2, 1.8, len(table))
         write_table(table.assign(**{f"{SCORE} sum": table[f"{SCORE} sum"] * noise}), folder / "structures.parquet")
         verdict = judged(tmp_path, **GROWING, model="flat", at_most=1.1)
-        assert verdict.word == "undecided"
+        assert verdict.outcome == "undecided"
         number = verdict.table.rows[0]["growth"]
         assert number.low < 1.1 < number.high
 
@@ -179,13 +181,13 @@ class TestTransfer:
         near, far = (read_record(folder / split).scores[SCORE].value for split in MOVED["splits"])
         assert row["factor"].value == pytest.approx(far / near)
         assert row["factor"].low < far / near < row["factor"].high
-        words = {bound: judged(**MOVED, at_most=bound).word for bound in (9, far / near, 1.01)}
+        words = {bound: judged(**MOVED, at_most=bound).outcome for bound in (9, far / near, 1.01)}
         assert list(words.values()) == ["held", "undecided", "did not hold"]
         assert judged(**MOVED, at_most=9).weakness == "1 seed, 4 groups of test structures"
 
     def test_records_of_other_data_are_refused(self, floors):
         check = {**MOVED, "entries": [["floors/zero"]], "at_most": 9}
-        assert judged(floors, **check).word == "held"
+        assert judged(floors, **check).outcome == "held"
         path = floors / "results/runs/mos2-mini/floors/zero/test_3x3/record.yaml"
         content = yaml.safe_load(path.read_text())
         path.write_text(yaml.safe_dump({**content, "dataset_fingerprint": "0" * 64}))
@@ -217,8 +219,8 @@ class TestFigure:
         assert first.value == pytest.approx(np.polyfit(*logs.T, 1)[0])
         assert last.value == pytest.approx(np.polyfit(*logs[2:].T, 1)[0])
         assert first.low < first.value < first.high
-        assert verdict.word == "held"
-        assert judged(tmp_path, **check, at_most=last.value - 0.1).word == "did not hold"
+        assert verdict.outcome == "held"
+        assert judged(tmp_path, **check, at_most=last.value - 0.1).outcome == "did not hold"
 
     @pytest.mark.parametrize(
         "content",

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from slembench.cli import app
 from slembench.core.errors import DataError
 from slembench.studies.claims.claims import Published
-from slembench.studies.claims.page import judged_claims, write_page
+from slembench.studies.claims.page import evaluate_claims, write_page
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reproduction.md"
@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "reproduction.md"
 
 @pytest.fixture(scope="module")
 def judged():
-    return judged_claims(ROOT)
+    return evaluate_claims(ROOT)
 
 
 def test_the_committed_page_is_up_to_date(judged, tmp_path):

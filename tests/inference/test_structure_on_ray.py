@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from slembench.core.errors import ConfigError, PredictionError
-from slembench.inference.on_ray import predict_parts
-from slembench.inference.structure import StructureJob, predict_structure
+from slembench.core.errors import PredictionError
+from slembench.inference import structure
+from slembench.inference.structure import StructureRequest, predict_structure
 from slembench.models.lem.model import Lem
 from slembench.models.slem.model import Slem
 from slembench.predictions import read_predictions
@@ -37,31 +37,23 @@ def ray():
 
 
 @pytest.mark.parametrize("kind", [Slem, Lem])
-def test_parts_of_a_cluster_equal_the_whole(ray, whole, kind, tmp_path):
+def test_parts_of_a_cluster_equal_the_whole(ray, whole, kind, tmp_path, logged):
     """The workers see neither the folder of the parts nor the checkpoint's."""
     atoms, checkpoint = whole.crystal(), whole.save_model(tmp_path / "model", kind, torch.float64)
     expected = whole.whole(checkpoint, atoms)
-    seen = []
-
-    def progress(items, total):
-        for item in items:
-            seen.append((item.name, total))
-            yield item
-
-    job = StructureJob(checkpoint, "x", atoms, "hash", max_pairs=200)
-    cost = predict_structure(job, tmp_path / "p.h5", parts=3, on_ray=True, progress=progress)
-    assert (cost.parts, len(seen), {total for _, total in seen}) == (3, 3, {3})
+    request = StructureRequest(checkpoint, "x", atoms, "hash", max_pairs=200)
+    cost = predict_structure(request, tmp_path / "p.h5", parts=3, on_ray=True)
+    assert cost.parts == 3
+    assert [f"part-0000{n}.h5 is finished" in logged.text for n in range(4)] == [True, True, True, False]
     with read_predictions(tmp_path / "p.h5") as found:
         for operator, matrix in expected.items():
             assert whole.difference(found["x"][operator], matrix) < 1e-12
     assert not (tmp_path / "p.h5.parts").exists()
 
 
-def _fail(job, own, path):
-    raise ConfigError(f"not these {len(own)} atoms")
-
-
-def test_a_part_that_fails_is_named(ray, whole, tmp_path):
-    job = StructureJob(whole.save_model(tmp_path / "model", Slem, torch.float64), "x", whole.crystal(), "hash")
-    with pytest.raises(PredictionError, match=r"part-7.h5 was not predicted .*0 of 1 parts are finished"):
-        list(predict_parts(_fail, job, {tmp_path / "part-7.h5": [1, 2, 3]}))
+def test_a_part_that_fails_is_named(ray, whole, tmp_path, monkeypatch):
+    """What a worker raises ends the prediction at once, and names the part."""
+    request = StructureRequest(whole.save_model(tmp_path / "model", Slem, torch.float64), "x", whole.crystal(), "hash")
+    monkeypatch.setattr(structure, "packed", lambda folder: b"no archive")
+    with pytest.raises(PredictionError, match=r"part-0000\d.h5 was not predicted .*BadZipFile.*0 of 2 parts"):
+        predict_structure(request, tmp_path / "p.h5", parts=2, on_ray=True)

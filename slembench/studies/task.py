@@ -5,25 +5,34 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
-import sys
-import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import connection, parent_process
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slembench.core.errors import ConfigError, SlembenchError
+from platformdirs import user_cache_path
+
+from slembench.core.errors import ConfigError
+from slembench.core.jobs import output_to
+from slembench.core.ray import packed, unpack
 from slembench.results.record import RECORD_FILE
 from slembench.studies.plan import Derived, PlannedRun
 from slembench.training.log import JsonLog
+from slembench.training.numerics import keep_freed_memory
 
 RUNS, DATA = "runs", "data"
 """Folders of a study."""
+
+BEST = "checkpoint/best"
+"""Checkpoint of a run that others start from."""
+
+TOKEN_FILE = ".engine"
+"""File in the study's folder by which a worker knows that it sees the same folder."""
+
+OWN_FILES = ("predictions.h5",)
+"""Files that are not sent between machines: large, and made again from the best checkpoint."""
 
 PATIENCE_S = 30.0
 """How long a process waits for another one that works on the same run."""
@@ -116,35 +125,54 @@ def derived_dataset(task: Task, derived: Derived) -> Path:
     return folder
 
 
-def child(task: Task, pipe: connection.Connection) -> None:
-    """Entry of a child process: does the task, tells ("done", ""), ("error", why) or ("crash", why), and ends.
-
-    It ends at once when its parent does. What it prints goes to ``<key>.log`` beside the run's folder.
-    """
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    from slembench.training.numerics import keep_freed_memory
-
-    _end_with_parent()
-    task.run_folder.parent.mkdir(parents=True, exist_ok=True)
-    with task.run_folder.with_suffix(".log").open("a", encoding="utf-8") as log:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(log.fileno(), stream.fileno())
+def run_task(task: Task) -> None:
+    """Function of a study's job: `execute`, with all that is printed in ``<key>.log`` beside the run's folder."""
+    with output_to(task.run_folder.with_suffix(".log")):
         keep_freed_memory()
-        torch.set_num_threads(task.threads)
-        try:
-            with threadpool_limits(task.threads):
-                execute(task)
-            pipe.send(("done", ""))
-        except SlembenchError as error:
-            pipe.send(("error", str(error)))
-        except Exception as error:
-            traceback.print_exc()
-            pipe.send(("crash", f"{type(error).__name__}: {error}; see {log.name}"))
+        execute(task)
 
 
-def progress_of(task: Task) -> tuple[float, str]:
+def run_task_anywhere(task: Task, token: str, start: bytes = b"") -> bytes:
+    """`run_task` on a machine that may not see the study's folder.
+
+    A run's folder is the study's own where this machine sees it (one machine, or a file system that the machines
+    share), so that a run that was lost goes on from its last checkpoint. Elsewhere it lies in the user's cache.
+
+    Args:
+        task: the run.
+        token: what the study's folder holds in `TOKEN_FILE`.
+        start: packed checkpoint that the run starts from; empty where it starts from random weights.
+
+    Returns:
+        The packed run, where the study's folder is not seen from here; it is removed here then.
+    """
+    here = task_here(task, token)
+    shared = here is task
+    if start and not shared:
+        unpack(start, here.folder / RUNS / here.run.init_from / BEST)
+    run_task(here)
+    if shared:
+        return b""
+    content = packed(here.run_folder, OWN_FILES)
+    shutil.rmtree(here.run_folder)
+    return content
+
+
+def task_here(task: Task, token: str) -> Task:
+    """The task itself where this machine sees the study's folder, or else the same one in the user's cache."""
+    mark = task.folder / TOKEN_FILE
+    if mark.is_file() and mark.read_text(encoding="utf-8") == token:
+        return task
+    name = hashlib.sha256(f"{token} {task.folder}".encode()).hexdigest()[:16]
+    return replace(task, folder=user_cache_path("slembench") / "studies" / name)
+
+
+def task_status_anywhere(task: Task, token: str, start: bytes = b"") -> tuple[float, str]:
+    """`task_status` of `run_task_anywhere`."""
+    return task_status(task_here(task, token))
+
+
+def task_status(task: Task) -> tuple[float, str]:
     """Used part of the budget and a few words, from the log of a run in progress; (0, "") before it begins."""
     rows = JsonLog(task.run_folder / "log.jsonl").rows()
     limit = task.run.changes.get("training.max_steps")
@@ -172,19 +200,6 @@ def exclusive(path: Path) -> Iterator[None]:
                     raise ConfigError(f"{path}: another process works on this; wait for it or end it") from None
                 time.sleep(0.2)
         yield
-
-
-def _end_with_parent() -> None:
-    """Leave at once when the parent process is gone, so that nothing goes on that nobody waits for."""
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _drop_large(task: Task) -> None:
