@@ -78,24 +78,36 @@ def _content(row: ScoreDifference) -> dict[str, object]:
 
 
 def _show(sides: list[Side], rows: list[ScoreDifference]) -> None:
+    """A table that fits 80 columns: operators are headings; counting and average stand above where all share them."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    first = sides[0].records[0]
-    names = [f"{side.name} ({len(side.records)} seed{'s' if len(side.records) > 1 else ''})" for side in sides]
-    table = Table(title=f"{first.dataset}, split {first.split}: A = {names[0]}, B = {names[1]}", title_justify="left")
-    table.add_column("score", overflow="fold", min_width=28)
+    from slembench.metrics.scores import ScoreName
+
+    scores = [ScoreName.parse(row.score) for row in rows]
+    forms = {f"{name.counting}, {name.average}" for name in scores if name.counting}
+    console, first = Console(highlight=False), sides[0].records[0]
+    console.print(f"{first.dataset}, split {first.split}" + (f" ({forms.pop()})" if len(forms) == 1 else ""))
+    for letter, side in zip("AB", sides):
+        console.print(f"{letter} = {side.name} ({len(side.records)} seed{'s' if len(side.records) > 1 else ''})")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("score", overflow="fold", min_width=16)
     for heading in ("A", "B", "A - B", "95 % interval"):
         table.add_column(heading, justify="right")
-    table.add_column("verdict", no_wrap=True)  # "not resolved" on two lines reads like "resolved"
-    for row in rows:
+    table.add_column("verdict", no_wrap=True, min_width=13)  # "not resolved" on two lines reads like "resolved"
+    operator = ""
+    for row, name in zip(rows, scores):
+        if name.operator != operator:
+            operator = name.operator
+            table.add_row(f"[bold]{operator}[/bold]")
         unit, factor = display_unit(row.unit)
         d = row.paired.difference
+        # The form only where rows differ in it: `forms` is empty once its one element stands in the title.
+        label = ".".join(filter(None, (name.metric, name.counting, name.average))) if forms else name.metric
         numbers = [format_value(factor * value) for value in (row.a, row.b, d.value)]
-        ends = f"[{format_value(factor * d.low)}, {format_value(factor * d.high)}]"
-        interval = ends if unit == "1" else f"{ends} {unit}"
-        table.add_row(row.score, *numbers, interval, row.verdict)
-    console = Console()
+        interval = f"{format_value(factor * d.low, 3)} to {format_value(factor * d.high, 3)}"
+        table.add_row(label if unit == "1" else f"{label} ({unit})", *numbers, interval, row.verdict)
     console.print(table)
     if rows:
         paired = rows[0].paired

@@ -53,7 +53,9 @@ def test_difference_of_two_runs(runs, crystals, tmp_path):
     assert "hamiltonian.rmse_all.full.pooled" not in rows  # no ratio of sums over structures
     assert "hamiltonian.band_mae_occ" in rows
     assert (tmp_path / "d.csv").read_text().count("\n") == len(rows) + 1
-    shown = run(a, b).output
+    shown = CliRunner().invoke(app, ["compare", str(a), str(b)], env={"COLUMNS": "80"}).output
+    assert max(map(len, shown.splitlines())) <= 80
+    assert shown.count("not resolved") == len(json.loads(run(a, b, "--json").stdout))
     assert "a (1 seed)" in shown
     assert "2 groups of structures" in shown
 
