@@ -34,12 +34,12 @@ class ModelConfig(StrictModel):
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """How far a model looks.
+    """Receptive field of on-site and pair outputs.
 
     Attributes:
-        onsite: Angstrom | an on-site block of i reads atoms within this distance of i.
-        pair: Angstrom | a pair block (i, j) reads atoms within this distance of i or of j.
-        strict: True where both stay the same whatever the depth.
+        onsite: Angstrom | an on-site block of i depends on atoms within this distance of i.
+        pair: Angstrom | a pair block (i, j) depends on atoms within this distance of i or of j.
+        strict: True where neither grows with the number of layers.
         centred: True where all that reaches a block is collected by atoms from the pairs centred on them; of the
             atoms in the outermost pair cutoff of the field, the pairs that are centred on them do not matter then.
     """
@@ -71,6 +71,22 @@ class OperatorModel(nn.Module, ABC):
 
     Raises:
         ConfigError: an element of the basis without cutoff, or no target.
+
+    Example:
+        A model on the graph of a molecule; its features become matrix blocks by `BlockIrreps.to_blocks`.
+
+        >>> import ase
+        >>> from slembench.data.graph import build_graph
+        >>> from slembench.models.registry import load_model_class
+        >>> kind = load_model_class("lem")
+        >>> model = kind(kind.Config(n_layers=1), Basis.parse({"H": "1s", "O": "1s1p"}), {1: 3.0, 8: 3.0})
+        >>> water = ase.Atoms("OH2", positions=[[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]])
+        >>> graph = build_graph(water, model.cutoffs, model.layout, dtype=torch.float32)
+        >>> features = model(graph)["hamiltonian"]
+        >>> tuple(features.onsite.shape), tuple(features.pair.shape)  # 3 atoms, 6 ordered pairs
+        ((3, 13), (6, 13))
+        >>> model.symmetry, model.receptive_field.onsite
+        ('O3', 6.0)
     """
 
     Config: ClassVar[type[ModelConfig]] = ModelConfig
@@ -86,21 +102,24 @@ class OperatorModel(nn.Module, ABC):
         self, config: ModelConfig, basis: Basis, cutoffs: Mapping[int, float], targets: Sequence[str] = ("hamiltonian",)
     ) -> None:
         super().__init__()
+        # more cutoffs than elements are no mistake: only those of the basis are kept
         missing = sorted(set(basis.elements) - set(cutoffs))
         if missing:
             raise ConfigError(f"model {self.name}: no cutoff radius for element Z = {missing[0]}")
         if not targets or not set(targets) <= set(OPERATORS):
             raise ConfigError(f"model {self.name}: targets must be among {', '.join(OPERATORS)}; got {targets}")
         self.config, self.basis = config, basis
+        # in the order of the basis, which is the order of the species numbers in graphs
         self.cutoffs = {z: float(cutoffs[z]) for z in basis.elements}
         self.targets = tuple(targets)
         self.layout = BlockIrreps(basis)
+        # buffers that `fit_statistics` fills: scale 1 and shift 0 until then
         self.statistics = statistics_of(self.layout, self.targets)
 
     @property
     @abstractmethod
     def receptive_field(self) -> ReceptiveField:
-        """How far a block of the output looks."""
+        """Distance up to which atoms can change a block of the output."""
 
     @abstractmethod
     def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
@@ -124,6 +143,7 @@ class OperatorModel(nn.Module, ABC):
 
     def fit_statistics(self, graphs: Iterable[OperatorGraph]) -> None:
         """Scales and shifts of all targets from training graphs, and the mean number of neighbours."""
+        # read twice
         graphs = list(graphs)
         for name in self.targets:
             statistics = self.statistics[name]
@@ -181,6 +201,15 @@ class OperatorModel(nn.Module, ABC):
 
 
 def type_cutoffs(model: OperatorModel) -> torch.Tensor:
-    """(n_elements^2,) | Angstrom | pair cutoff of every pair type s_i * n_elements + s_j."""
+    """(n_elements^2,) | Angstrom | pair cutoff of every pair type s_i * n_elements + s_j.
+
+    Example:
+        >>> from slembench.models.registry import load_model_class
+        >>> kind = load_model_class("slem")
+        >>> model = kind(kind.Config(n_layers=1), Basis.parse({"H": "1s", "O": "1s1p"}), {1: 3.0, 8: 4.0})
+        >>> type_cutoffs(model)
+        tensor([3.0000, 3.5000, 3.5000, 4.0000])
+    """
+    # r_ij = (r_i + r_j) / 2, the rule by which graphs are built
     radius = torch.tensor([model.cutoffs[z] for z in model.basis.elements], dtype=torch.get_default_dtype())
     return ((radius[:, None] + radius[None, :]) / 2).reshape(-1)

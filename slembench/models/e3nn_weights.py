@@ -49,6 +49,7 @@ def loading(file: Path, module: nn.Module, weights: Weights, model: str) -> Iter
     Raises:
         ConfigError: a weight is missing or does not fit; ``model`` is what the file should be of.
     """
+    # weights in float64 must not be rounded on the way in
     module.to(next((w.dtype for w in weights.values() if w.is_floating_point()), torch.float32))
     try:
         with torch.no_grad():
@@ -108,7 +109,9 @@ class IrrepsOrder:
         self.segments: list[tuple[int, bool, int, int]] = []
         theirs = []
         for mul, ir in o3.Irreps(irreps):
+            # e3nn writes the parity itself; polar irreps are those with p = (-1)^l
             key = (ir.l, ir.p == (-1) ** ir.l)
+            # popped: an (l, parity) that stands twice is missed the second time
             first, count = blocks.pop(key, (0, 0))
             if count != mul:
                 raise ValueError(f"irreps {irreps}: {mul}x{ir} where {count} channels are expected")
@@ -142,6 +145,7 @@ def _load_paths(
                 continue
             weight = mixing.weights[own[l, first, first_out]]
             size = rows * n_types * columns
+            # e3nn: (channels in, types, channels out); here (types, channels in, channels out)
             block = flat[start : start + size].reshape(rows, n_types, columns).transpose(0, 1)
             weight.copy_(block.reshape(weight.shape))
             start += size

@@ -51,6 +51,7 @@ def graph_cache() -> Path:
 def attach_frames(graph: OperatorGraph, lmax: int) -> OperatorGraph:
     """The graph with ``frames`` (P, K) of its pairs for l up to ``lmax``, in the dtype of its vectors."""
     if lmax > 0:
+        # in float64 first: cos and sin of m times an angle come from a recursion, in which rounding errors grow with l
         graph.frames = pair_frames(graph.pair_vector.double(), lmax).to(graph.pair_vector.dtype)
     return graph
 
@@ -67,10 +68,20 @@ def model_graph(
         targets: bring the model's target operators along.
         levels: bring along what losses on levels need: the overlap, and ``electrons`` (1,), float64.
 
+    Example:
+        >>> from slembench.data import load_dataset
+        >>> from slembench.models.registry import load_model_class
+        >>> data, kind = load_dataset("mos2-mini"), load_model_class("slem")
+        >>> model = kind(kind.Config(n_layers=1), data.basis, data.cutoffs)
+        >>> graph = model_graph(model, data.sample(data.split("train")[0]), torch.float32)
+        >>> int(graph.num_nodes), graph.frames.shape[0] == graph.pair_index.shape[1]
+        (12, True)
+
     Raises:
         KeyError: a target operator that the sample lacks.
         DataError: no overlap or no number of electrons, with ``levels``.
     """
+    # losses on levels solve H C = S C E, so that S comes along whether it is a target or not
     wanted = (*(model.targets if targets else ()), *(("overlap",) if levels else ()))
     if levels and ("overlap" not in sample.operators or sample.info.electrons is None):
         raise DataError("losses on levels need the overlap and the number of electrons of every structure")
@@ -78,9 +89,11 @@ def model_graph(
     graph = build_graph(sample.atoms, model.cutoffs, model.layout, operators, dtype=torch.float64)
     attach_frames(graph, model.frame_lmax)
     for key, value in graph.to_dict().items():
+        # integers such as species and pair_index keep their type
         if isinstance(value, torch.Tensor) and value.is_floating_point():
             graph[key] = value.to(dtype)
     if levels:
+        # not cast: the filling is compared with it exactly
         graph.electrons = torch.tensor([sample.info.electrons], dtype=torch.float64)
     return graph
 
@@ -123,6 +136,7 @@ def cached_graphs(
 def _key(
     model: OperatorModel, ids: Sequence[str], fingerprint: str, dtype: torch.dtype, targets: bool, levels: bool
 ) -> str:
+    # everything that a graph depends on; what is not in the key must not change a graph
     content = {
         "version": CACHE_VERSION,
         "fingerprint": fingerprint,
@@ -145,6 +159,7 @@ def _write(file: Path, graphs: Sequence[OperatorGraph]) -> None:
         if isinstance(value, torch.Tensor)
     }
     file.parent.mkdir(parents=True, exist_ok=True)
+    # renamed when complete: other processes read the cache at any time
     temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     save_file(tensors, temporary)
     temporary.replace(file)
@@ -158,6 +173,7 @@ def _read(file: Path, count: int) -> list[OperatorGraph] | None:
     try:
         with safe_open(file, framework="pt") as stored:
             for name in list(stored.keys()):
+                # names are "<graph>/<tensor>"
                 number, _, key = name.partition("/")
                 graphs[int(number)][key] = stored.get_tensor(name)
     except (SafetensorError, OSError, ValueError, IndexError):
@@ -165,5 +181,6 @@ def _read(file: Path, count: int) -> list[OperatorGraph] | None:
     for graph in graphs:
         if "numbers" not in graph:
             return None
+        # PyG would guess the number of atoms from the pairs and miss atoms without any
         graph.num_nodes = len(graph.numbers)
     return graphs

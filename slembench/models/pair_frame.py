@@ -1,4 +1,4 @@
-"""What SLEM and LEM share: the two-body start, pair states that live in their frames, heads and read-out.
+"""What SLEM and LEM share: two-body initial states, pair states that stay in their pair frames, heads and read-out.
 
 What is done to pair states commutes with the rotation into the pair's frame, so they stay there through all layers:
 the Wigner matrices are built once a structure, node states are rotated in and messages out once a layer, and the
@@ -70,7 +70,7 @@ class PairFrameConfig(ModelConfig):
 
 @dataclass
 class EdgeContext:
-    """What all layers read and none changes.
+    """Geometry and two-body scalars of the pairs: what all layers read and none changes.
 
     Attributes:
         frames: of the pairs.
@@ -102,6 +102,7 @@ class EdgeContext:
 
     def aggregate(self, message: FrameState, channels: Channels, n_atoms: int) -> NodeState:
         """Messages of all pairs, rotated out and summed into their centres, normalised: (n_atoms, ...) for each l."""
+        # a sum of n independent messages has variance n: 1 / sqrt(mean number of neighbours) keeps it near 1
         return [x * self.scale for x in self.at_centre.scatter_sum(message, channels, n_atoms)]
 
     def aggregate_residual(
@@ -142,6 +143,7 @@ class ResidualWeights(nn.Module):
 
     def __init__(self, count: int, config: PairFrameConfig) -> None:
         super().__init__()
+        # s = sigmoid(logit) stays in (0, 1) while it is learned
         logits = torch.logit(torch.tensor(config.residual_ratio)).expand(count).clone()
         if config.learnable_residual:
             self.logits = nn.Parameter(logits)
@@ -151,12 +153,13 @@ class ResidualWeights(nn.Module):
     def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Factors of the new and of the old state, (count,) each."""
         share = torch.sigmoid(self.logits)
+        # (s^2 + 1) / (1 + s^2) = 1: the sum of two independent states of unit variance has unit variance
         old = torch.rsqrt(share.square() + 1.0)
         return share * old, old
 
 
 class PairFrameModel(OperatorModel):
-    """Base of SLEM and LEM; a subclass builds the layers and says how far they look."""
+    """Base of SLEM and LEM; a subclass builds the layers and states their receptive field."""
 
     Config = PairFrameConfig
     uses_native_kernels = True
@@ -176,6 +179,7 @@ class PairFrameModel(OperatorModel):
         self.statistics = statistics_of(self.layout, self.targets, config.pair_shifts)
         hidden, out = Channels.parse(config.irreps_hidden), Channels.of_classes(self.layout.classes)
         _check_output(config, hidden, out)
+        # two-body states are made of Y_l alone: polar channels
         self.init = init = Channels((config.init_multiplicity,) * (hidden.lmax + 1), (0,) * (hidden.lmax + 1))
         self.bessel = BesselBasis(config.n_bessel, self.pair_cutoff)
         self.register_buffer("type_cutoffs", type_cutoffs(self))
@@ -184,6 +188,7 @@ class PairFrameModel(OperatorModel):
         self.two_body = ScalarMLP(sizes, config.activation_factors.silu)
         self.init_weights = ScalarMLP((config.latent_dim, init.total))
         self.norm, self.init_affine_node = SeparableNorm(init), NormAffine(init)
+        # S is a two-body quantity and needs no message passing: a model of S alone has no layers
         self.trunk_targets = tuple(t for t in targets if t != "overlap")
         self.layers = nn.ModuleList(self.build_layers(init, hidden, out) if self.trunk_targets else [])
         self.heads = nn.ModuleDict({t: OperatorHead(out, config.pair_bias) for t in self.trunk_targets})
@@ -229,6 +234,7 @@ class PairFrameModel(OperatorModel):
 
     def edge_context(self, graph: OperatorGraph) -> EdgeContext:
         """What all layers read: frames, species, envelope and two-body scalars of the pairs."""
+        # frames cost more than a layer; training graphs bring them along from the cache
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.frame_lmax)
         length = graph.pair_vector.norm(dim=1)
         species = _one_hot_species(graph, len(self.basis.elements), flat.dtype)
@@ -249,8 +255,10 @@ class PairFrameModel(OperatorModel):
         latent = ctx.two_body * ctx.envelope
         if not self.trunk_targets:
             return State([], [], [], latent)
+        # w_l(r) Y_l(r): in the frame of the pair only m = 0 of it is not zero, with the value sqrt(2l + 1)
         weights = torch.split(self.init_weights(ctx.two_body), list(self.init.counts), dim=1)
         start = torch.cat([w * (2 * l + 1) ** 0.5 for l, w in enumerate(weights)], dim=1)
+        # the envelope goes into what other atoms read, so that a neighbour leaves the cutoff without a step
         enveloped = start * ctx.envelope
         node = ctx.aggregate([enveloped], self.init, n_atoms)
         node = self.init_affine_node.on_nodes(self.norm.on_nodes(node))
@@ -305,6 +313,7 @@ class OverlapHead(nn.Module):
             value = frames.harmonics(l)[:, :, None] * parts[l][:, None, :]
             pair.append(_pad_channels(value, self.out.counts[l]))
         features = packing.features(pair)
+        # on-site S depends on the element alone and is its mean over the training set
         onsite = features.new_zeros(graph.num_nodes, features.shape[1])
         return OperatorFeatures(onsite, features)
 
@@ -325,6 +334,7 @@ def _check_output(config: PairFrameConfig, hidden: Channels, out: Channels) -> N
             f"irreps_hidden {config.irreps_hidden!r} ends at l = {hidden.lmax}; "
             f"the blocks of this basis need l = {out.lmax}"
         )
+    # SO3 models take polar channels for axial ones; O3 models need axial channels for irreps such as 1e of p-p
     if config.symmetry == "O3" and any(out.axial) and not any(hidden.axial):
         raise ConfigError(
             f"irreps_hidden {config.irreps_hidden!r} has polar irreps only; "

@@ -37,6 +37,13 @@ def load_model_class(name: str) -> type[OperatorModel]:
     Args:
         name: see the module's text.
 
+    Example:
+        >>> kind = load_model_class("slem")
+        >>> kind.__name__, kind.Config(n_layers=2).n_layers
+        ('Slem', 2)
+        >>> load_model_class("deeph-e3").Config().irreps_mid
+        '64x0e+32x1o+16x2e+8x3o+8x4e'
+
     Raises:
         ConfigError: nothing of that name, a folder without ``model.py``, or no single model class in it.
     """
@@ -58,6 +65,10 @@ def model_names() -> list[str]:
     """Names that `load_model_class` knows without a path: reference models, baselines and entry points, sorted.
 
     Nothing is imported: the names are those of the folders.
+
+    Example:
+        >>> {"slem", "lem", "harmose", "deeph-e3", "qhnet", "hamgnn"} <= set(model_names())
+        True
     """
     return sorted({*shipped_folders(), *(e.name for e in entry_points(group="slembench.models"))})
 
@@ -66,6 +77,7 @@ def shipped_folders() -> dict[str, Path]:
     """Name -> folder of every model that ships: those of ``slembench/models``, then those of ``baselines/``."""
     baselines = [asset_path("baselines", name) for name in list_assets("baselines")]
     folders = [folder for folder in (*sorted(REFERENCE.iterdir()), *baselines) if _has_model(folder)]
+    # reversed: where two folders have one name, the first of the list wins
     return {folder.name.replace("_", "-"): folder for folder in reversed(folders)}
 
 
@@ -101,6 +113,7 @@ def _from_folder(folder: Path) -> type[OperatorModel]:
     file = folder / "model.py"
     package = f"slembench_model_{folder.name}_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     _forget(package)
+    # a package without __init__.py, so that `from .layers import Block` finds the files of the folder
     parent = ModuleType(package)
     parent.__path__ = [str(folder)]
     sys.modules[package] = parent
@@ -129,6 +142,7 @@ def _only_model(module: ModuleType, where: str) -> type[OperatorModel]:
         for value in vars(module).values()
         if inspect.isclass(value)
         and issubclass(value, OperatorModel)
+        # classes that model.py merely imports, such as a base class, are not its own
         and value.__module__ == module.__name__
         and not inspect.isabstract(value)
     ]

@@ -57,7 +57,7 @@ def polynomial_envelope(length: torch.Tensor, cutoff: torch.Tensor, p: int) -> t
     # u(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), in Horner's form
     power = x.pow(p)
     value = 1.0 - power * ((p + 1.0) * (p + 2.0) / 2.0 - x * (p * (p + 2.0) - x * (p * (p + 1.0) / 2.0)))
-    # the polynomial rises again beyond x = 1
+    # the polynomial is negative beyond x = 1
     return torch.where(x < 1.0, value, torch.zeros_like(value))
 
 
@@ -111,7 +111,7 @@ class BernsteinBasis(nn.Module):
         exponent = -nn.functional.softplus(self.decay) * r
         powers = self.constants.get("powers", length)
         logarithm = self.constants.get("log_binomial", length) + (self.size - 1 - powers) * exponent
-        # log of binomial x^(n - k) (1 - x)^k with x = exp(-a r); the sum of logarithms neither under- nor overflows
+        # log of binomial x^(n - 1 - k) (1 - x)^k with x = exp(-a r); the sum of logarithms neither under- nor overflows
         logarithm = logarithm + powers * torch.log(-torch.expm1(exponent))
         inside = length < cutoff
         # outside the exponent would be infinite and its gradient not a number, even where it is masked afterwards

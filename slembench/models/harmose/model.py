@@ -66,6 +66,7 @@ class Harmose(OperatorModel):
         self.layers = nn.ModuleList(TransformerLayer(width, config.heads) for _ in range(config.n_layers))
         self.node_norm, self.pair_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.node_out, self.pair_out = nn.Linear(width, size), nn.Linear(width, size)
+        # so that stage 2 begins at the H1 that stage 1 has reached
         for layer in (self.node_out, self.pair_out):  # dH is zero at the start
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -99,11 +100,11 @@ class Harmose(OperatorModel):
 
     @property
     def frame_lmax(self) -> int:
-        """As stage 1 wants it."""
+        """Largest l of the pair frames that stage 1 reads."""
         return self.first.frame_lmax
 
     def set_average_neighbours(self, value: float) -> None:
-        """Handed to stage 1."""
+        """Passed on to stage 1, which normalises its sums by it."""
         self.first.set_average_neighbours(value)
 
     @property
@@ -124,10 +125,12 @@ class Harmose(OperatorModel):
 
     def forward_irreps(self, graph: OperatorGraph) -> dict[str, OperatorFeatures]:
         """Unit-scale features of H1, plus dH once stage 2 is being trained."""
+        # stage 1 alone, then stage 2 on a frozen stage 1, then (with joint_share) both
         used = float(self.progress)
         if self.config.stage1_only or used < self.config.stage1_share:
             return self.first.forward_irreps(graph)
         joint = self.config.joint_share is not None and used >= self.config.joint_share
+        # frozen: no graph through stage 1 is built
         with torch.set_grad_enabled(joint and torch.is_grad_enabled()):
             features, node, pair = self.first.forward_with_features(graph)
         refined = self._refinement(graph, features, node, pair)
@@ -142,6 +145,7 @@ class Harmose(OperatorModel):
         length = graph.pair_vector.norm(dim=1)
         node = self._joined(node, [f.onsite for f in features.values()])
         pair = self._joined(pair, [f.pair for f in features.values()])
+        # (y, z, x): the order m = -1, 0, 1 of l = 1, so that D_1 rotates it
         direction = (graph.pair_vector / length[:, None])[:, [1, 2, 0]]
         turn = self._rotation(len(node), direction) if self.training and self.config.random_rotations else None
         if turn is not None:
@@ -179,6 +183,7 @@ class Harmose(OperatorModel):
     def _turned_back(self, features: torch.Tensor, turn: Sequence[torch.Tensor]) -> torch.Tensor:
         """Features (rows, F) of the rotated structure in the axes of the given one."""
         blocks = [
+            # dH = D^T dH', the inverse rotation
             turn[c.l].T @ features[:, c.slice].reshape(len(features), 2 * c.l + 1, c.n_paths)
             for c in self.layout.classes
         ]
@@ -187,6 +192,7 @@ class Harmose(OperatorModel):
     @staticmethod
     def _rotation(count: int, like: torch.Tensor) -> list[torch.Tensor]:
         """Wigner matrices l = 0 .. count - 1 of one rotation drawn at random (torch's generator)."""
+        # a normal vector in four dimensions, normalised, is a uniform unit quaternion: a uniform rotation
         w, x, y, z = nn.functional.normalize(torch.randn(4, dtype=torch.float64), dim=0).tolist()
         rotation = torch.tensor(
             [

@@ -71,9 +71,11 @@ class LemLayer(nn.Module):
 
     def forward(self, state: State, ctx: EdgeContext) -> State:
         """New edge and node states and latent."""
+        # factors of update and old state: one pair for each of the layer's residuals
         new, old = self.shares()
         node = self.node_norm.on_nodes(state.node)
 
+        # the pair state reads nodes i and j and is the next message: the receptive field grows by a cutoff a layer
         edge, scalars = self.edge_update(
             node,
             self.edge_norm_in.on_frames(state.edge),
@@ -84,8 +86,10 @@ class LemLayer(nn.Module):
             Residual(self.edge_residual, state.edge, old[0]),
         )
         update = self.latent_update.forward_concat([ctx.species, self.latent_norm(state.latent), scalars])
+        # the update of the latent scalars is enveloped, so that they vanish with the pair at the cutoff
         latent = torch.addcmul(old[0] * state.latent, new[0] * ctx.envelope, update)
 
+        # the message reads the new pair state; summed over the pairs of atom i it updates the node
         message, _ = self.node_update(
             node,
             self.edge_norm_out.on_frames(edge),

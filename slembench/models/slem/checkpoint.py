@@ -110,6 +110,7 @@ class _Weights(Mapping[str, torch.Tensor]):
             raise ConfigError(f"{self.where}: weight {name!r} is a {type(tensor).__name__}, not a tensor")
         if not torch.isfinite(tensor).all():
             raise ConfigError(f"{self.where}: weight {name!r} holds values that are not finite")
+        # mappings between the two conventions are computed in float64, then cast back to the file's type
         return tensor.double()
 
     def __iter__(self) -> Iterator[str]:
@@ -189,11 +190,13 @@ def _load_overlap(model: PairFrameModel, weights: _Weights) -> None:
     (scalar,) = [c for c in layout.classes if c.l == 0 and c.polar]
     pairs = scalar.shell_pairs.tolist()
     values = torch.ones(len(layout.basis.elements), len(pairs), dtype=torch.float64)
+    # orthonormal orbitals of one atom: S = 1 within a shell, a parameter between shells of one l
     if any(a != b for a, b in pairs):  # free where two shells of one l differ, one where they are the same
         mixed = torch.tensor([a != b for a, b in pairs])
         order = sorted(range(len(pairs)), key=lambda k: (layout.shells[pairs[k][0]], *pairs[k]))
         values[:, order] = weights["overlaponsite_param"][:, :, 0]
         values[:, ~mixed] = 1.0
+    # the unit matrix of a shell couples to L = 0 with the value sqrt(2l + 1)
     sizes = torch.tensor([math.sqrt(2 * layout.shells[a] + 1) for a, _ in pairs], dtype=torch.float64)
     for name in ("onsite", "pair"):
         mask = torch.from_numpy(getattr(layout, f"{name}_mask"))

@@ -35,6 +35,7 @@ class Slem(PairFrameModel):
         """SLEM layers; edge states of an O3 model hold only irreps that the read-out can use."""
         n, self.init_affine_pair = self.config.n_layers, NormAffine(init)
         befores, afters = [init] + [hidden] * (n - 1), [hidden] * (n - 1) + [out]
+        # an O3 read-out never turns an irrep into another one, so edge channels that no block has would be lost work
         usable = hidden.only(out) if self.config.symmetry == "O3" else hidden
         edges = [init] + [usable] * (n - 1) + [out]
         return [
@@ -92,10 +93,12 @@ class SlemLayer(nn.Module):
 
     def forward(self, state: State, ctx: EdgeContext) -> State:
         """New hidden, edge and node states and latent."""
+        # factors of update and old state: one pair for each of the layer's residuals
         new, old = self.shares()
         node = self.node_norm.on_nodes(state.node)
         centre, both = (ctx.at_centre,), (ctx.at_centre, ctx.at_neighbour)
 
+        # strict locality: the hidden state of (i, j) reads node i alone, never what j heard from its own neighbours
         hidden, scalars = self.hidden_update(
             node,
             state.hidden_normed or self.hidden_norm_in.on_frames(state.hidden),
@@ -106,9 +109,11 @@ class SlemLayer(nn.Module):
             Residual(self.hidden_residual, state.hidden, old[0]),
         )
         update = self.latent_update.forward_concat([ctx.species, self.latent_norm_input(state.latent), scalars])
+        # the update of the latent scalars is enveloped, so that they vanish with the pair at the cutoff
         latent = torch.addcmul(old[0] * state.latent, new[0] * ctx.envelope, update)
 
         hidden_normed = self.hidden_norm_out.on_frames(hidden)
+        # node j enters here; edge states lead to the read-out only, so nothing is passed on from j to others
         edge, _ = self.edge_update(
             node,
             hidden_normed,
@@ -118,6 +123,7 @@ class SlemLayer(nn.Module):
             new[1],
             Residual(self.edge_residual, state.edge, old[1]),
         )
+        # the message reads the new pair state; summed over the pairs of atom i it updates the node
         message, _ = self.node_update(
             node,
             hidden_normed,

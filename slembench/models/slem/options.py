@@ -64,6 +64,7 @@ def model_of(config: Mapping[str, Any], where: str) -> PairFrameModel:
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
+        # built in float64: parameters are overwritten, but constants are computed here
         targets = ("hamiltonian", "overlap") if overlap else ("hamiltonian",)
         return kind(settings, basis, _cutoffs(embedding["r_max"], basis, where), targets)
     finally:
@@ -108,6 +109,7 @@ def _angular_momentum(shell: str) -> int:
 
 def _cutoffs(stored: float | Mapping[str, float], basis: Basis, where: str) -> dict[int, float]:
     """Radius of each element; DeePTB's pair cutoff is half the sum of both ends', as here."""
+    # one number for all elements, or one for each
     radii = stored if isinstance(stored, Mapping) else dict.fromkeys(("every element",), stored)
     for name, radius in radii.items():
         if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < math.inf:

@@ -26,22 +26,9 @@ Weights = Mapping[str, torch.Tensor]
 def raw_irreps(layout: BlockIrreps) -> list[tuple[int, int, int]]:
     """(shell a, shell b, L) of every irrep of DeePTB's raw vector, in its order."""
     shells = layout.shells
+    # DeePTB groups orbital pairs by their type (s-s, s-p, ...) before it couples them
     pairs = sorted(layout.shell_pairs.tolist(), key=lambda p: (shells[p[0]], shells[p[1]], p[0], p[1]))
     return [(a, b, l) for a, b in pairs for l in range(abs(shells[a] - shells[b]), shells[a] + shells[b] + 1)]
-
-
-def orbital_pair_order(layout: BlockIrreps) -> torch.Tensor:
-    """(F,) int64 | for each of our features, where it stands in DeePTB's raw irreps vector."""
-    place: dict[tuple[int, int, int], int] = {}
-    start = 0
-    for irrep in raw_irreps(layout):
-        place[irrep] = start
-        start += 2 * irrep[2] + 1
-    order = torch.empty(layout.n_features, dtype=torch.int64)
-    for c in layout.classes:
-        firsts = torch.tensor([place[a, b, c.l] for a, b in c.shell_pairs.tolist()])
-        order[c.slice] = (firsts[None, :] + torch.arange(2 * c.l + 1)[:, None]).reshape(-1)
-    return order
 
 
 def _their_blocks(channels: Channels) -> list[tuple[int, bool, int, int]]:
@@ -51,6 +38,7 @@ def _their_blocks(channels: Channels) -> list[tuple[int, bool, int, int]]:
 
 def _channel_order(channels: Channels) -> torch.Tensor:
     """(C,) int64 | for each of our channels, where it stands among DeePTB's."""
+    # theirs[k] = our number of their channel k; argsort inverts the permutation
     theirs = torch.cat([torch.arange(first, first + count) for _, _, first, count in _their_blocks(channels)])
     return torch.argsort(theirs)
 
@@ -81,6 +69,7 @@ def load_embedding(model: PairFrameModel, weights: Weights) -> None:
         _affine(model.init_affine_node, weights, "init_layer.sln_n")
         if isinstance(model, Slem):
             _affine(model.init_affine_pair, weights, "init_layer.sln_h")
+        # stored there as n^(-1/2)
         model.average_neighbours.copy_(weights["init_layer.env_sum_normalizations"] ** -2)
         for number, layer in enumerate(model.layers):
             assert isinstance(layer, SlemLayer | LemLayer)
@@ -144,10 +133,12 @@ def _update(update: SO2Update, weights: Weights, name: str) -> None:
     columns = torch.cat([channels[scalars:], place])
     by_m = [columns] + [channels[output.first(m) :] - output.first(m) for m in range(1, output.lmax + 1)]
     rows = [_input_order(product.inputs, m) for m in range(output.lmax + 1)]
+    # torch's Linear holds (out, in)
     product.weight_0.copy_(weights[f"{name}.tp.fc_m0.weight"].T[rows[0]][:, columns])
     product.bias.copy_(weights[f"{name}.tp.fc_m0.bias"][columns])
     for m, weight in enumerate(product.weights, start=1):
         real, imaginary = weights[f"{name}.tp.m_linear.{m - 1}.fc.weight"].T[rows[m]].chunk(2, dim=1)
+        # theirs acts on (-m, +m), ours on (+m, -m): the imaginary part changes sign
         weight.copy_(torch.stack([real[:, by_m[m]], -imaginary[:, by_m[m]]]))
     _mixing(update.mixing, weights, f"{name}.lin_post")
     if update.radial is not None:

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from slembench.data.graph import build_graph
 from slembench.models.lem.model import Lem
 from slembench.models.slem.model import Slem
-from slembench.models.slem.weights import load_embedding, orbital_pair_order
+from slembench.models.slem.weights import load_embedding, raw_irreps
 from slembench.operators.orbitals import Basis
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -45,6 +45,20 @@ def load_case(method, name):
     pbc = name != "water"
     atoms = ase.Atoms(tensors["numbers"].numpy(), tensors["positions"].numpy(), cell=tensors["cell"].numpy(), pbc=pbc)
     return model, atoms, tensors
+
+
+def orbital_pair_order(layout):
+    """(F,) int64 | for each of our features, where it stands in DeePTB's raw irreps vector."""
+    place = {}
+    start = 0
+    for irrep in raw_irreps(layout):
+        place[irrep] = start
+        start += 2 * irrep[2] + 1
+    order = torch.empty(layout.n_features, dtype=torch.int64)
+    for c in layout.classes:
+        firsts = torch.tensor([place[a, b, c.l] for a, b in c.shell_pairs.tolist()])
+        order[c.slice] = (firsts[None, :] + torch.arange(2 * c.l + 1)[:, None]).reshape(-1)
+    return order
 
 
 def rows_of(tensors):
