@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EdgeContext:
-    """What all blocks read and none changes.
+    """Geometry and radial functions of the pairs: what all blocks read and none changes.
 
     Attributes:
         frames: of pairs and self-loops; those of self-loops are the axes of the structure.
@@ -56,6 +56,7 @@ class Convolution(nn.Module):
     def __init__(self, inputs: Sequence[Channels], output: Channels, config: DeepHE3Config) -> None:
         super().__init__()
         self.inputs, self.output, self.factors = inputs, output, config.activation_factors
+        # every channel but the true scalars has a gate; the products with Y run up to harmonics_lmax
         self.product = BondProduct(inputs, output, output.total - output.scalars, config.harmonics_lmax)
         self.radial = nn.Sequential(
             nn.Linear(config.n_gaussians, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, output.total)
@@ -65,10 +66,12 @@ class Convolution(nn.Module):
         """Result for every pair and self-loop, in its frame."""
         frames, rows = ctx.frames, ctx.rows
         ends = [
+            # n_i and n_j in the frame of the pair, where the product with Y is one matrix for each m
             frames.rotate_in([x.index_select(0, atoms) for x in node], self.inputs[0])
             for atoms in (rows.centre, rows.neighbour)
         ]
         product = self.product((*ends, pair), rows.n_loops)
+        # weights from the distance come after the gate, one for each channel
         return gate(product, self.output, factors=self.factors, after=self.radial(ctx.gaussians))
 
 
@@ -85,17 +88,20 @@ class NodeUpdate(nn.Module):
 
     def __init__(self, n_species: int, node: Channels, pair: Channels, output: Channels, config: DeepHE3Config) -> None:
         super().__init__()
+        # a first layer of scalars has no axial channels to offer: what cannot be reached would stay zero
         self.output = output = reachable((node, pair), output, config.harmonics_lmax)
         self.before = ChannelMixing(node, node)
         self.convolution = Convolution((node, node, pair), output, config)
         self.after = ChannelMixing(output, output)
         self.self_connection = TypedMixing(node, output, n_species)
         self.norm = GraphNorm(output)
+        # a plain sum where the irreps agree, else a linear map of what is common
         self.skip = None if node == output else ChannelMixing(node, output, bias=False)
 
     def forward(self, node: NodeState, pair: FrameState, ctx: EdgeContext) -> NodeState:
         """New node state."""
         message = self.convolution(self.before.on_nodes(node), pair, ctx)
+        # messages of different pairs can only be added in the axes of the structure
         rotated = ctx.frames.rotate_out(message, self.output)
         summed = [segment_sum(x, ctx.rows.centre, len(ctx.species)) for x in rotated]
         own = self.self_connection.on_nodes(node, ctx.species)

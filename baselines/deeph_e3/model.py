@@ -55,12 +55,14 @@ class DeepHE3(OperatorModel):
         self.embedding = nn.Parameter(torch.randn(n_species, config.embedding))
         self.gaussians = GaussianBasis(config.gaussian_stop, config.n_gaussians)
         self.first_pairs = GaussianBasis(config.embedding_stop, config.embedding)
+        # both begin as scalars; the harmonics of the bonds bring in l > 0 block by block
         node = pair = Channels((config.embedding,), (0,))
         self.node_updates, self.pair_updates = nn.ModuleList(), nn.ModuleList()
         for number in range(config.n_blocks):
             last = number == config.n_blocks - 1
             self.node_updates.append(NodeUpdate(n_species, node, pair, mid, config))
             node = self.node_updates[-1].output
+            # the last pair state has one channel for each irrep of each ordered shell pair, as the read-out wants it
             wanted = both_orders(self.layout) if last else mid
             self.pair_updates.append(PairUpdate(n_species, node, pair, wanted, config))
             pair = self.pair_updates[-1].output
@@ -115,6 +117,7 @@ class DeepHE3(OperatorModel):
 
     def states(self, graph: OperatorGraph, ctx: EdgeContext) -> tuple[NodeState, FrameState]:
         """Node states, and states of pairs and self-loops in their frames, after all blocks."""
+        # e3nn's linear map of a one-hot vector: its norm by element divides by sqrt(n_species)
         node: NodeState = [(self.embedding / math.sqrt(len(self.embedding)))[graph.species][:, None, :]]
         pair: FrameState = [self.first_pairs(ctx.length)]
         for update_node, update_pair in zip(self.node_updates, self.pair_updates):
@@ -125,12 +128,15 @@ class DeepHE3(OperatorModel):
     def _edge_context(self, graph: OperatorGraph) -> EdgeContext:
         rows = PairRows.of(graph, len(self.basis.elements))
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.lmax)
+        # a self-loop has no direction: its frame is that of the axes, and its product leaves l > 0 harmonics out
         pole = torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64, device=flat.device)
         loop = pair_frames(pole, self.lmax).to(flat)
         flat = torch.cat([rows.sort(flat[:, : loop.shape[1]]), loop.expand(rows.n_loops, -1)])
         length = rows.sort(graph.pair_vector).norm(dim=1)
+        # self-loops have length 0
         length = torch.cat([length, length.new_zeros(rows.n_loops)])
         batched = "batch" in graph and graph.batch is not None
+        # the norms take means over each graph of a batch by itself
         graphs = graph.batch if batched else torch.zeros_like(graph.species)
         n_graphs = graph.num_graphs if batched else 1
         return EdgeContext(

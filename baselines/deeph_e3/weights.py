@@ -56,6 +56,7 @@ def _load(model: DeepHE3, weights: Weights) -> None:
     harmonics = model.config.harmonics_lmax
     node = pair = IrrepsOrder(f"{model.config.embedding}x0e", Channels((model.config.embedding,), (0,)))
     for number, (update_node, update_pair) in enumerate(zip(model.node_updates, model.pair_updates)):
+        # irreps that an update cannot reach are absent on both sides
         new = _order(mid, update_node.output)
         _update(update_node, weights, f"node_update_blocks.{number}", (node, node, pair), node, new, harmonics)
         node, old = new, pair
@@ -102,6 +103,7 @@ def _convolution(
         layer = convolution.radial[number]
         assert isinstance(layer, nn.Linear)
         weight, bias = weights[f"{name}.fc.{number}.weight"], weights[f"{name}.fc.{number}.bias"]
+        # the last map has one output for each channel: its rows are reordered
         layer.weight.copy_(weight[output.order] if number == 4 else weight)
         layer.bias.copy_(bias[output.order] if number == 4 else bias)
 
@@ -125,6 +127,7 @@ def _product(
             degrees.clear()
             for l2 in range(lmax + 1):
                 for l3, polar3, _, _ in output.segments:
+                    # parity of Y_l2 is (-1)^l2: polar to polar needs l1 + l2 + l3 even
                     even = (l1 + l2 + l3) % 2 == 0
                     if not abs(l1 - l3) <= l2 <= l1 + l3 or even != (polar1 == polar3):
                         continue
@@ -142,6 +145,7 @@ def _product(
 def _gates_in_front(weight: torch.Tensor, channels: Channels, order: IrrepsOrder) -> torch.Tensor:
     """Columns (scalars, gates in their order) -> (gates in our order, scalars)."""
     scalars = channels.scalars
+    # a gate for every channel that is no scalar, in their order of channels
     gated = order.order[scalars:] - scalars
     return torch.cat([weight[:, scalars:][:, gated], weight[:, :scalars]], dim=1)
 
@@ -181,6 +185,7 @@ def _head(
     blocks = {}
     for l, polar, _, rows in order.segments:
         count = len(columns[l, polar])
+        # their 3j symbols of unit norm: 1 / sqrt(2l + 1) of our coupled features
         blocks[l, polar] = flat[start : start + rows * count].reshape(count, rows).T / (2 * l + 1) ** 0.5
         start += rows * count
     for c in layout.classes:

@@ -18,7 +18,7 @@ from slembench.nn.tensor_products import BondProduct
 
 @dataclass(frozen=True)
 class EdgeContext:
-    """What all layers read and none changes.
+    """Geometry and radial functions of the pairs: what all layers read and none changes.
 
     Attributes:
         frames: of the pairs.
@@ -57,6 +57,7 @@ class Message(nn.Module):
             for node, atoms in ((first, ctx.centre), (second, ctx.neighbour))
         ]
         weights = self.radial(ctx.radial)
+        # lite_mode: one weight for every path of the products, the distance acts on the channels of their sum alone
         total = [a + b for a, b in zip(self.of_nodes(ends), self.of_pairs([pair]))]
         scaled = [total[0] * weights]
         for m, tensor in enumerate(total[1:], start=1):
@@ -78,6 +79,7 @@ class GatedResidual(nn.Module):
         self.first, self.last = (ChannelMixing(channels, channels, bias=False) for _ in range(2))
 
     def _activated(self, scalars: torch.Tensor) -> torch.Tensor:
+        # 0o changes sign under inversion, so its activation must be odd: tanh; 0e may have any
         even, odd = scalars[..., : self.channels.scalars], scalars[..., self.channels.scalars :]
         return torch.cat([shifted_softplus(even) * SOFTPLUS_FACTOR, torch.tanh(odd) * TANH_FACTOR], dim=-1)
 
@@ -89,6 +91,7 @@ class GatedResidual(nn.Module):
     def on_nodes(self, state: NodeState) -> NodeState:
         """The same shape."""
         c = self.channels
+        # the gates read x itself, not the map of it
         factors = self._factors(state[0][:, 0, : c.scalars])
         mixed = self.first.on_nodes(state)
         gated = [self._activated(mixed[0])]
@@ -128,6 +131,7 @@ class Layer(nn.Module):
     def forward(self, node: NodeState, pair: FrameState, ctx: EdgeContext) -> tuple[NodeState, FrameState]:
         """New node and pair states."""
         message = ctx.frames.rotate_out(self.to_node(node, node, pair, ctx), self.channels)
+        # a sum, not a mean: an atom with more neighbours gets larger messages, as in the public code
         summed = [segment_sum(x, ctx.centre, len(node[0])) for x in message]
         node = [a + b for a, b in zip(self.residual.on_nodes(summed), self.skip_node.on_nodes(node))]
         ends = self.at_centre.on_nodes(node), self.at_neighbour.on_nodes(node)

@@ -47,6 +47,7 @@ class HamGNN(OperatorModel):
         self.channels = channels = Channels.parse(config.irreps)
         out = Channels.of_classes(self.layout.classes)
         held = {(l, polar) for l, polar, _, _ in channels.parity_blocks}
+        # a read-out cannot make an irrep of others: each that a block has must be among the states
         lacking = [(l, n) for l, n, _, _ in out.parity_blocks if (l, n) not in held]
         if lacking or not channels.scalars:
             l, polar = lacking[0] if lacking else (0, True)
@@ -58,6 +59,7 @@ class HamGNN(OperatorModel):
         self.node_start = nn.Parameter(torch.randn(n_species, channels.scalars))
         self.ends = nn.ParameterList(torch.randn(n_species, n_species) for _ in range(2))
         lmax = min(config.harmonics_lmax, channels.lmax)
+        # one-hot element sum of both atoms times Y_l of the bond
         self.start = Channels((n_species,) * (lmax + 1), (0,) * (lmax + 1))
         self.start_radial = ScalarMLP((*radial, self.start.total))
         self.start_mixing = ChannelMixing(self.start, channels, bias=False)
@@ -94,6 +96,7 @@ class HamGNN(OperatorModel):
     def _start(self, graph: OperatorGraph, ctx: EdgeContext) -> tuple[NodeState, FrameState]:
         """Node scalars from the elements, pair states from elements, distance and the harmonics of the bond."""
         c, n_species = self.channels, len(self.basis.elements)
+        # e3nn's norm of a linear map of one-hot vectors
         scale = 1.0 / math.sqrt(n_species)
         scalars = nn.functional.pad(self.node_start[graph.species] * scale, (0, c.counts[0] - c.scalars))
         node = [scalars[:, None]]
@@ -102,6 +105,7 @@ class HamGNN(OperatorModel):
         first, second = (graph.species[x] for x in (ctx.centre, ctx.neighbour))
         ends = (self.ends[0][first] + self.ends[1][second]) * scale
         degrees = torch.arange(self.start.lmax + 1, device=ends.device, dtype=ends.dtype)
+        # Y_l of the bond in its frame: m = 0 alone, sqrt(2l + 1)
         harmonics = (2 * degrees + 1).sqrt().repeat_interleave(n_species)
         values = self.start_radial(ctx.radial) * ends.repeat(1, self.start.lmax + 1) * harmonics
         mixed = values @ self.start_mixing.matrix()
@@ -113,6 +117,7 @@ class HamGNN(OperatorModel):
     def _edge_context(self, graph: OperatorGraph) -> EdgeContext:
         flat = graph.frames if "frames" in graph else pair_frames(graph.pair_vector, self.channels.lmax)
         length = graph.pair_vector.norm(dim=1)
+        # cosine cutoff; the clamp keeps it at zero beyond, where the cosine would rise again
         window = 0.5 * (1.0 + torch.cos(math.pi * (length / self.config.cutoff).clamp(max=1.0)))
         return EdgeContext(
             frames=Frames(flat, self.channels.lmax, separate_parity=True),

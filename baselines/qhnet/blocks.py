@@ -18,7 +18,7 @@ from slembench.nn.tensor_products import ChannelBondProduct, ChannelProduct, bon
 
 @dataclass(frozen=True)
 class EdgeContext:
-    """What all layers read and none changes.
+    """Geometry and radial functions of the pairs: what all layers read and none changes.
 
     Attributes:
         frames: of the pairs.
@@ -48,6 +48,7 @@ class RadialMLP(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(R, sizes[0]) -> (R, sizes[2])."""
+        # the activation's factor is folded into the last matrix
         hidden = shifted_softplus(x @ (self.first / math.sqrt(len(self.first))))
         result: torch.Tensor = hidden @ (self.last * (self.factor / math.sqrt(len(self.last))))
         return result
@@ -76,6 +77,7 @@ class NormGate(nn.Module):
 
 def invariants(first: NodeState, second: NodeState, scalars: Sequence[torch.Tensor]) -> torch.Tensor:
     """(P, (2 + lmax) C) | two sets of scalars, and inner products of l >= 1 channel by channel, over 2l + 1."""
+    # sum over m of a_m b_m is invariant under rotations
     products = [(a * b).sum(dim=1) / a.shape[1] for a, b in zip(first[1:], second[1:])]
     return torch.cat([*(x[:, 0] for x in scalars), *products], dim=1)
 
@@ -90,6 +92,7 @@ def path_factors(paths: Sequence[tuple[int, int, int]]) -> dict[int, float]:
     counts: dict[int, int] = {}
     for _, _, l3 in paths:
         counts[l3] = counts.get(l3, 0) + 1
+    # first root: path weights of the public code; second: e3nn's norm by element over all paths
     return {l3: math.sqrt((2 * l3 + 1) / n * math.sqrt((2 * l3 + 1) / len(paths))) for l3, n in counts.items()}
 
 
@@ -110,6 +113,7 @@ class Convolution(nn.Module):
         self.output = Channels((width,) * (lmax + 1), (0,) * (lmax + 1))
         self.width, self.gated = width, lmax_in == lmax
         factors = path_factors(bond_paths(lmax_in, lmax, lmax))
+        # the public code takes the harmonics of r_i - r_j, our pair vector is r_j - r_i
         self.product = ChannelBondProduct(lmax_in, lmax, lmax, factors, against=True)
         n_weights = len(self.product.paths) * width
         self.radial = RadialMLP((n_radial, 32, n_weights), factor)
@@ -164,6 +168,7 @@ class PairLayer(nn.Module):
         s = invariants(at_centre, at_neighbour, (at_centre[0], at_neighbour[0]))
         weights = (self.radial(ctx.radial) * self.ends(s)).reshape(len(s), len(self.product.paths), self.width)
         sent = self.before.on_nodes(self.gate_before(state))
+        # 3j symbols without regard to parity: l = 1 (x) l = 1 -> l = 1 mixes polar and axial, so inversion is lost
         product = self.product(gathered(sent, ctx.neighbour), gathered(sent, ctx.centre), weights)
         updated = self.after.on_nodes(self.gate_after(product))
         return updated if old is None else [a + b for a, b in zip(updated, old)]

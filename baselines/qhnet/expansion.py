@@ -31,6 +31,7 @@ class Expansion(nn.Module):
         super().__init__()
         self.layout, self.width = layout, width
         counts = [layout.shells.count(l) for l in range(max(layout.shells) + 1)]
+        # offsets of the paths (l, l1, l2) in the flat output of the perceptrons, in the public order
         starts, n_weights = {}, 0
         biases, n_biases = {}, 0
         for l in range(2 * max(layout.shells) + 1):
@@ -44,6 +45,7 @@ class Expansion(nn.Module):
                             n_biases += n1 * n2
         self.weights = _perceptron(embedding, hidden, n_weights)
         self.biases = _perceptron(embedding, hidden, n_biases)
+        # number of a shell among those of its l
         rank = [list(layout.shells[:k]).count(l) for k, l in enumerate(layout.shells)]
         tables: dict[str, torch.Tensor] = {}
         for k, c in enumerate(layout.classes):

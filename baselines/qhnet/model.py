@@ -55,6 +55,7 @@ class QHNet(OperatorModel):
             raise ConfigError(f"model {self.name}: first_pair_layer must be below n_layers ({config.n_layers})")
         self.embedding = nn.Parameter(torch.randn(len(basis.elements), width))
         self.radial = BernsteinBasis(config.n_radial)
+        # convolutions reach max_radius, pair states the whole pair cutoff; here it is one graph with two radii
         radii = torch.minimum(type_cutoffs(self).double(), torch.tensor(config.max_radius, dtype=torch.float64))
         self.constants = Constants({"radii": radii})
         options = (lmax, config.n_radial, config.softplus_factor)
@@ -105,12 +106,15 @@ class QHNet(OperatorModel):
         n = len(self.basis.elements)
         rows = PairRows.of(graph, n, loops=False)
         onsite, pair = self.states(graph, rows)
+        # sorted by element, so that each element's weights act on one range of rows
         order = torch.argsort(graph.species, stable=True)
         atoms = PairRows.of_atoms(graph.species, n)
         onsite, pair = self.onsite_out.on_nodes([x[order] for x in onsite]), self.pair_out.on_nodes(pair)
+        # row s_i n + s_j: embeddings of both elements, for every pair type
         both_ends = torch.cat([self.embedding.repeat_interleave(n, dim=0), self.embedding.repeat(n, 1)], dim=1)
         result = {}
         for name in self.targets:
+            # blocks of shells (a, b) and (b, a): H + H^T of the public code adds them
             upper, lower = self.onsite_expansions[name](onsite, self.embedding, atoms)
             at_atoms = self.hermitised(upper, lower, torch.arange(len(order), device=order.device))
             upper, lower = self.pair_expansions[name](pair, both_ends, rows.groups)

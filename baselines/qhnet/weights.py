@@ -2,7 +2,7 @@
 
 Facts of its network: irreps stand by l ascending, so channels need no reordering; flat weights of products hold one
 path after the other, ordered by (l1, l2, l3); embeddings are indexed by atomic number. What its forward pass never
-uses (a second pair product, maps around it, the gate of the first layer) is not imported.
+uses (a second pair product with its linear maps, the gate of the first layer) is not imported.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def _load(model: QHNet, weights: Weights) -> None:
     table = weights["node_embedding.weight"]
     if int(numbers.max()) >= len(table):
         raise ValueError(f"its embedding ends at Z = {len(table) - 1}")
+    # the public table has a row for every Z; ours holds the elements of the basis
     model.embedding.copy_(table[numbers])
     model.radial.decay.copy_(weights["distance_expansion._alpha"])
     for number, convolution in enumerate(model.convolutions):
