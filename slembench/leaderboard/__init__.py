@@ -126,6 +126,7 @@ def board(
         raise DataError(f"{results}: no such folder of results")
     roots = [Path(results)] if results is not None else asset_roots("results") if committed else []
     folders = [root / name for root in roots for name in MEASURED if (root / name).is_dir()] + _own(runs)
+    # An index speaks of its own results alone; a user's runs have none and are all active.
     retired: dict[Path, State] = {}
     for root in roots:
         retired |= states(root)

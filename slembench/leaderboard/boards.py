@@ -68,7 +68,7 @@ class Board:
         entries: models and floors, one for all seeds of a model; also retired ones.
     """
 
-    key: BoardKey
+    key: BoardKey  # the fingerprints in it keep revisions of the data apart
     official: Official
     entries: tuple[Entry, ...]
 
@@ -97,6 +97,7 @@ class Board:
     @cached_property
     def metric(self) -> str:
         """Metric that orders the rows."""
+        # The first official metric that any entry has: a card may name one that needs data older runs did not keep.
         metrics = (m for m in self.official.metrics if m in catalogue())
         return next((m for m in metrics if any(e.number(self.key.score(m)) for e in self.entries)), "mae_all")
 
@@ -118,6 +119,7 @@ class Board:
     def unit(self, metric: str) -> str:
         """Unit word of a metric in the records."""
         score = self.key.score(metric)
+        # All records of a board are of the same data, so of the same unit; the first that has the score tells it.
         scores = (run.record.scores.get(score) for entry in self.entries for run in entry.runs)
         return next((found.unit for found in scores if found), "1")
 
@@ -190,6 +192,7 @@ def _order(board: Board) -> tuple[str, bool, str, int, bool, BoardKey]:
 
 def _keys(run: Run) -> list[BoardKey]:
     r = run.record
+    # Scores without a counting, such as those of levels, stand on every board of their operator and make none.
     names = [ScoreName.parse(name) for name in r.scores]
     data = r.dataset_revision, r.dataset_fingerprint, r.split_hash
     return sorted({BoardKey(r.dataset, r.split, n.operator, n.counting, n.average, *data) for n in names if n.counting})

@@ -84,6 +84,7 @@ class Entry:
     def key(self) -> str:
         """Short word that stands for model, configuration and data in all splits."""
         record = self.record
+        # A retired run keeps a page of its own beside the entry that took its place with the same settings.
         retired = [str(self.runs[0].folder), record.created] if self.state.kind != "active" else []
         text = json.dumps([record.dataset, record.dataset_fingerprint, settings(record), *retired])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -94,6 +95,7 @@ class Entry:
         Args:
             score: name as in the records.
         """
+        # A mean over fewer seeds than the row claims would not be what its heading says.
         values = [run.record.scores[score].value for run in self.runs if score in run.record.scores]
         if len(values) == len(self.runs):
             return Number(float(np.mean(values)))
@@ -126,6 +128,7 @@ class Entry:
         except KeyError:
             return None
         first = present[0]
+        # Resamples draw structures, for all seeds the same ones: the rows of the tables must be the same structures.
         if any(list(table["id"]) != list(first["id"]) for table in present):
             raise DataError(f"{self.runs[0].folder}: runs of one model on one split list different structures")
         return np.array([p[0] for p in parts]), parts[0][1], list(first["group"].astype(str)), list(first["id"])

@@ -49,6 +49,7 @@ def brief_section(board: Board) -> Section:
     Args:
         board: the board; also one without models.
     """
+    # The floor is whatever trivial predictor does best here: a model is worth its distance from that one.
     best = min((row.number.value for row in board.floors if not row.number.reason), default=math.nan)
     levels = [m for m in LEVELS if any(row.entry.number(board.key.score(m)) for row in board.models)]
     official, unit = score_column(board, board.metric), score_column(board, board.metric).unit
@@ -155,6 +156,7 @@ def _main(board: Board) -> Section:
             columns += [Column("verdict", "vs. row above", align="left")]
     rows = tuple(_main_row(board, ranked, best) for ranked in board.models)
     notes = ["order and rank: first score column, with its 95 % interval over groups of test structures"]
+    # Notes say only what applies to the rows that are there.
     if len(rows) > 1:
         notes.append("vs. row above: tied rows share a rank; one seed or fewer than 20 groups resolve nothing")
     if len({row.get("budget", "") for row in rows}) > 1:
@@ -227,6 +229,7 @@ def _transfer(board: Board, boards: Sequence[Board]) -> Section | None:
 
 
 def _elsewhere(board: Board, other: Board, ranked: Ranked) -> dict[str, Cell]:
+    # The key is of model, configuration and data without the split, so it finds the same trained model.
     found = next((row for row in other.models if row.entry.key == ranked.entry.key), None)
     if found is None:
         return {other.key.split: Number(math.nan, reason=f"not predicted on {other.key.split}")}

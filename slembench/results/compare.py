@@ -1,4 +1,9 @@
-"""Paired differences of two runs, score by score, with intervals and verdicts."""
+"""Paired differences of two models, score by score, with intervals and verdicts.
+
+The errors of two models on one structure are strongly correlated: what is hard for one is hard for the other. So the
+difference is taken structure by structure before it is resampled, which gives far narrower intervals than comparing the
+two scores with an interval each.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +93,16 @@ def compare(a: Side, b: Side, scores: Sequence[str] | None = None) -> list[Score
 
     Raises:
         DataError: different data, splits or structures, or a score that a side lacks.
+
+    Example:
+        A model of the shipped results beside another one with the same budget:
+
+        >>> from slembench.core.assets import asset_path
+        >>> runs = asset_path("results", "runs", "si-mini")
+        >>> slem, lem = (read_side([runs / name], "test") for name in ("slem", "lem"))
+        >>> (row,) = compare(slem, lem, ["hamiltonian.mae_all.full.pooled"])
+        >>> f"{1e3 * row.a:.3f} - {1e3 * row.b:.3f} meV", row.paired.n_groups, row.verdict
+        ('0.268 - 0.335 meV', 6, 'not resolved')
     """
     first, other = a.records[0], b.records[0]
     for record in (*a.records, *b.records):
@@ -106,19 +121,20 @@ def _difference(a: Side, b: Side, score: str, asked: bool) -> ScoreDifference | 
     """One row; None for a score that has no paired difference, unless it was asked for by name."""
     metric = ScoreName.parse(score).definition
     try:
-        ours, weight = numerators(a, score)
-        theirs, _ = numerators(b, score)
+        of_a, weight = numerators(a, score)
+        of_b, _ = numerators(b, score)  # the weights, counts of elements, are the data set's and so those of A
     except KeyError as error:
         if asked:
             raise DataError(f"score {score!r}: {error.args[0]}") from error
         return None
+    # Structures of one trajectory are no independent draws: whole groups are resampled, never single frames.
     groups = a.tables[0]["group"].astype(str).tolist()
     if list(a.tables[0]["id"]) != list(b.tables[0]["id"]):
         raise DataError(f"{a.name} and {b.name}: tables list different structures")
-    if not np.isfinite(ours).all() or not np.isfinite(theirs).all() or not (weight > 0).any():
+    if not np.isfinite(of_a).all() or not np.isfinite(of_b).all() or not (weight > 0).any():
         return None
-    paired = paired_bootstrap(ours, theirs, weight, groups)
-    first, second = (float((values.sum(axis=1) / weight.sum()).mean()) for values in (ours, theirs))
+    paired = paired_bootstrap(of_a, of_b, weight, groups)
+    first, second = (float((values.sum(axis=1) / weight.sum()).mean()) for values in (of_a, of_b))
     unit = a.records[0].scores[score].unit
     return ScoreDifference(score, unit, first, second, paired, _verdict(paired, metric.direction))
 
@@ -134,7 +150,7 @@ def numerators(side: Side, score: str) -> tuple[FloatArray, FloatArray]:
 
 
 def _verdict(paired: PairedDifference, direction: str) -> str:
-    if paired.verdict not in ("A lower", "B lower"):
+    if paired.verdict not in ("A lower", "B lower"):  # tied, or too few groups or seeds to say
         return paired.verdict
     a_lower = paired.verdict == "A lower"
     if direction == "none":

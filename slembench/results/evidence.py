@@ -29,8 +29,8 @@ TOLERANCE = 1e-9
 def evidence_of(record: RunRecord, table: pd.DataFrame | None) -> Evidence:
     """Evidence level of a record.
 
-    A record states what whoever checked it found (``config.evidence``, written by `slembench verify`); without the
-    table that its scores follow from it is self-reported whatever it says.
+    A record states what the checker found (``config.evidence``, written by `slembench verify`); without the table that
+    its scores follow from it is self-reported whatever it says.
 
     Args:
         record: of the run.
@@ -38,6 +38,7 @@ def evidence_of(record: RunRecord, table: pd.DataFrame | None) -> Evidence:
     """
     if table is None or not follows(record, table):
         return "self-reported"
+    # A record can claim any level: only the two that need a checker's own work are taken over, and only with a table.
     stated = record.config.get("evidence")
     return next((level for level in LEVELS[2:] if level == stated), "recomputed")
 
@@ -48,6 +49,7 @@ def follows(record: RunRecord, table: pd.DataFrame) -> bool:
         found, _ = scores_from_table(table)
     except (KeyError, ValueError, TypeError, IndexError, SlembenchError):
         return False
+    # 1e-15 absolute: a score that is zero but for rounding, such as the error of an exact prediction.
     return bool(record.scores) and all(
         name in found
         and found[name].unit == score.unit

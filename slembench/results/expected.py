@@ -133,6 +133,7 @@ def compare_with_expected(record: RunRecord, expected: Expected) -> list[Finding
         known = ", ".join(expected.runs) or "none"
         raise DataError(f"record {record.name}: nothing is expected on {record.dataset}, only on {known}")
     budget = record.training.budget if record.training is not None else "none"
+    # What a score depends on besides the model and its seed; a run that differs in any of it says nothing.
     facts = {
         "split": (record.split, entry.split),
         "scored structures (split_hash)": (record.split_hash, entry.split_hash),
@@ -149,6 +150,7 @@ def _finding(record: RunRecord, score: str, expected: ScoreValue, tolerance: flo
     found = record.scores.get(score)
     if found is None:
         return Finding(score, expected.unit, expected.value, None, "missing")
+    # Signed so that a positive change is a loss, whichever way the metric runs.
     change = (found.value - expected.value) * (-1 if ScoreName.parse(score).definition.direction == "higher" else 1)
     verdict: Verdict = "as expected"
     if abs(change) > tolerance * abs(expected.value):

@@ -72,7 +72,7 @@ def data_exponents(folders: Iterable[str | Path], score: str | None = None) -> l
     for record, folder in _records(folders):
         name = score or f"{record.targets[0]}.mae_all.full.pooled"
         key = [record.dataset, record.split_hash, record.split, record.model, name, record.targets]
-        key.append(_without(record.config, "seed"))
+        key.append(_without(record.config, "seed"))  # budget and hyper-parameters stay: a curve varies the data alone
         groups.setdefault(json.dumps(key, sort_keys=True, default=str), []).append((record, folder))
     found = [_fit(runs, json.loads(key)[4]) for key, runs in groups.items()]
     return [fit for fit in found if fit is not None]
@@ -92,6 +92,14 @@ def power_laws(table: pd.DataFrame, x: str, y: Sequence[str], by: Sequence[str] 
 
     Raises:
         DataError: a column that is missing, or values that allow no fit.
+
+    Example:
+        Time that grows linearly, and memory that grows as the square:
+
+        >>> table = pd.DataFrame({"atoms": [10, 20, 40], "seconds": [1.0, 2.0, 4.0], "bytes": [1e6, 4e6, 16e6]})
+        >>> laws = power_laws(table, "atoms", ["seconds", "bytes"])
+        >>> laws[["quantity", "points", "exponent"]].round(3).values.tolist()
+        [['seconds', 3, 1.0], ['bytes', 3, 2.0]]
     """
     lacking = [name for name in (x, *y, *by) if name not in table]
     if lacking:
@@ -131,7 +139,7 @@ def _fit(runs: Sequence[tuple[RunRecord, Path]], score: str) -> DataExponent | N
     if len(sizes) < 2:
         return None
     parts = {size: [_sums(record, folder, score) for record, folder in by_size[size]] for size in sizes}
-    weight, groups = parts[sizes[0]][0][1:]
+    weight, groups = parts[sizes[0]][0][1:]  # of the test structures, which all sizes share
     numerators = [np.array([part[0] for part in parts[size]]) for size in sizes]
     first = runs[0][0]
     try:

@@ -40,7 +40,7 @@ class State:
 
     kind: StateKind = "active"
     reason: str = ""
-    successor: str = ""
+    successor: str = ""  # empty for an entry that was withdrawn: nothing took its place
 
 
 ACTIVE = State()
@@ -87,6 +87,12 @@ def read_index(root: str | Path) -> dict[str, IndexEntry]:
     Raises:
         DataError: another header, a path that stands there twice, an unknown state, or a retired entry without reason;
             names the line.
+
+    Example:
+        >>> from slembench.core.assets import asset_roots
+        >>> entries = read_index(asset_roots("results")[0])
+        >>> entries["runs/mos2-mini/slem-reference/test"].dataset
+        'mos2-mini'
     """
     path = Path(root) / INDEX_FILE
     if not path.is_file():
@@ -132,6 +138,7 @@ def index_entry(folder: Path, root: Path) -> IndexEntry:
         DataError: a record that is refused.
     """
     record = read_record(folder)
+    # The same text as `sha256sum *` would give in another layout: a changed, added or removed file changes the digest.
     content = "".join(f"{path.name} {sha256(path)}\n" for path in sorted(folder.iterdir()) if path.is_file())
     return IndexEntry(
         path=folder.relative_to(root).as_posix(),
@@ -149,6 +156,7 @@ def index_entry(folder: Path, root: Path) -> IndexEntry:
 
 def headline(record: RunRecord) -> str:
     """Headline scores of a record as text, every digit of them."""
+    # repr gives the shortest text that reads back as the same float64, so a change in the last digit is seen.
     names = [str(ScoreName(operator, *HEADLINE)) for operator in record.targets]
     return " ".join(f"{name}={record.scores[name].value!r}" for name in names if name in record.scores)
 
@@ -164,6 +172,7 @@ def add_entries(root: str | Path) -> list[IndexEntry]:
     """
     root = Path(root)
     known = read_index(root)
+    # Adding must not hide that something else changed: the index is the memory of what was published.
     problems = [text for entry in known.values() for text in _changed(entry, root)]
     if problems:
         raise DataError(
@@ -196,6 +205,7 @@ def retire(root: str | Path, path: str, reason: str, successor: str = "") -> Ind
     if successor and (other is None or other.state != "active" or other.dataset != entry.dataset or other == entry):
         raise DataError(f"{successor!r} is no other active entry of data set {entry.dataset}")
     state: StateKind = "superseded" if successor else "withdrawn"
+    # White space is folded, so that no reason can break the line of the CSV or the table of a board.
     known[path] = replace(entry, state=state, reason=" ".join(reason.split()), successor=successor)
     write_index(known.values(), root)
     return known[path]
@@ -234,6 +244,7 @@ def record_folders(root: Path) -> list[Path]:
 
 def states(root: str | Path) -> dict[Path, State]:
     """Folder -> state of every entry of an index that is not active."""
+    # Resolved, since runs are found under paths as the user wrote them, with links and "..".
     entries = read_index(root).items()
     return {(Path(root) / path).resolve(): e.status for path, e in entries if e.state != "active"}
 

@@ -51,6 +51,11 @@ def load_published(folder: str | Path | None = None) -> pd.DataFrame:
     Returns:
         Frame with `COLUMNS`; ``value`` and ``spread`` are float64 in ``unit`` (NaN where absent), the rest text.
 
+    Example:
+        >>> rows = load_published()
+        >>> set(rows["evidence"]) <= set(EVIDENCE), bool((rows["source"] != "").all())
+        (True, True)
+
     Raises:
         DataError: no file, another header, an empty required field, a value that is no number, a ``raw`` text
             that contradicts its value, or a row that stands there twice; with file and line.
@@ -60,6 +65,7 @@ def load_published(folder: str | Path | None = None) -> pd.DataFrame:
     if not files:
         raise DataError(f"{root}: no CSV files with published results")
     rows = pd.concat([_read(file) for file in files], ignore_index=True)
+    # Two texts may quote one number with sources of their own; only a row that is the same in every column is an error.
     twice = rows.duplicated()
     if twice.any():
         raise DataError(f"{root}: this row stands there twice: {', '.join(map(str, rows[twice].iloc[0]))}")
@@ -104,6 +110,7 @@ def _check(row: dict[str, str], where: str) -> None:
     if row["evidence"] not in EVIDENCE:
         raise DataError(f"{where}: column 'evidence': {row['evidence']!r} is not one of {', '.join(EVIDENCE)}")
     for column in ("value", "spread"):
+        # Papers print "0.057+-0.004", "1,234" or "~3": what is no plain number is kept as text beside the number.
         if row[column] and not re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", row[column]):
             raise DataError(f"{where}: column {column!r}: {row[column]!r} is no plain number; its text goes to 'raw'")
     if not row["value"] and not row["raw"]:

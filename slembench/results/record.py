@@ -162,7 +162,10 @@ def score_values(evaluation: Evaluation) -> dict[str, ScoreValue]:
 
 
 def write_record(record: RunRecord, folder: str | Path) -> Path:
-    """Write ``folder``/record.yaml atomically; returns its path."""
+    """Write ``folder``/record.yaml atomically; returns its path.
+
+    Written last of all files of a run: a folder with a record is a finished run.
+    """
     return write_checked(record, Path(folder) / RECORD_FILE)
 
 
@@ -181,7 +184,7 @@ def read_record(path: str | Path) -> RunRecord:
 
 def write_checked(record: BaseModel, path: str | Path) -> Path:
     """Write a record of any kind as YAML, atomically and without its empty values; returns its path."""
-    content = record.model_dump(mode="json", exclude_none=True)
+    content = record.model_dump(mode="json", exclude_none=True)  # json mode: tuples become lists, which YAML knows
     return write_text(path, yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True))
 
 
@@ -217,7 +220,16 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
 
     Many columns and few rows: statistics, schema copies and dictionaries would be two thirds of the file. Means that
     follow from the sums beside them (`MEANS`) are left out; `read_table` has them again.
+
+    Example:
+        >>> import tempfile
+        >>> table = pd.DataFrame({"l": [0, 1], "abs_sum": [3.0, 8.0], "sq_sum": [5.0, 40.0], "count": [2, 4]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = read_table(write_table(table, f"{folder}/blocks.parquet"))
+        >>> again["mae"].tolist(), again["rmse"].round(3).tolist()
+        ([1.5, 2.0], [1.581, 3.162])
     """
+    # A mean is left out only where it is the very same numbers, so that nothing is lost to rounding.
     follows = [name for name, mean in MEANS.items() if {name, *SUMS} <= set(table) and _same(mean(table), table[name])]
     table = table.drop(columns=follows)
     plain = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
@@ -244,7 +256,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as Parquet: {error}") from error
-    for name, mean in MEANS.items():
+    for name, mean in MEANS.items():  # back in the place where they stood, before the last column
         if name not in table and set(table) >= SUMS:
             table.insert(len(table.columns) - 1, name, mean(table))
     return table

@@ -50,6 +50,7 @@ def complete(path: Path, table: pd.DataFrame, zero: pd.DataFrame, targets: Seque
         zero: table of predicting zero.
         targets: operators submitted for.
     """
+    # The gauge shift mu needs H and S in one prediction; whoever submits H alone has no such column.
     lacking = [name for name in zero if name not in table and not name.endswith(".mu")]
     if lacking:
         raise SubmissionError(f"{path}: column {lacking[0]!r} is missing")
@@ -66,6 +67,7 @@ def complete(path: Path, table: pd.DataFrame, zero: pd.DataFrame, targets: Seque
     _ids(path, table, zero)
     for name in table.select_dtypes("number"):
         values = table[name].to_numpy(np.float64)
+        # NaN is allowed where a level could not be computed, never in a sum that a mean is made of.
         bad = np.isinf(values) | (np.isnan(values) if _is_sum(name) else False) | (_is_sum(name) & (values < 0))
         if bad.any():
             raise SubmissionError(
@@ -109,6 +111,7 @@ def missing(table: pd.DataFrame, zero: pd.DataFrame, stated: Sequence[str]) -> s
     found = table["id"][rows].tolist()
     if sorted(found) != sorted(stated):
         raise SubmissionError(f"key 'missing' names {list(stated)[:5]}, the table has no prediction for {found[:5]}")
+    # Without the columns of the gauge: the best shift of a zero prediction is a fit, not a sum of the reference.
     sums = [name for name in zero if _is_sum(name) and ".gauge." not in name]
     _same(table[rows].reset_index(drop=True), zero[rows].reset_index(drop=True), sums, "predicting zero")
     if not found:
@@ -159,6 +162,7 @@ def units(data: Dataset, file: Predictions, ids: Iterable[str]) -> str:
     for name in ids:
         sample, found = data.sample(name), file[name]
         for op, total in sums.items():
+            # complete(): a file may hold one triangle of pairs or both, the norm must not depend on that
             total += [_norm_squared(found[op].values), _norm_squared(sample.operators[op].complete().values)]
     factor = energy_factor(file.attrs.energy_unit, data.card.units.energy)
     ratios = {}
@@ -176,6 +180,7 @@ def hermitian(file: Predictions, ids: Iterable[str]) -> str:
     for name in ids:
         for op, matrix in file[name].items():
             full = matrix.complete()
+            # On-site blocks are nearly diagonal and large: measured against them no wrong pair would be seen.
             odd, hopping = (full - full.hermitise()).values, ~full.onsite[full.element_pair]
             sums[op] += [_norm_squared(odd), _norm_squared(full.values[hopping])]
     parts = {op: float(np.sqrt(odd / max(whole, 1e-300))) for op, (odd, whole) in sums.items()}
@@ -206,6 +211,7 @@ def _same(table: pd.DataFrame, other: pd.DataFrame, names: Sequence[str], source
     for name in names:
         left, right = table[name].to_numpy(), other[name].to_numpy()
         if pd.api.types.is_float_dtype(other[name]):
+            # Eigenvalues of an ill-conditioned S differ between LAPACK builds, sums of elements hardly do.
             tolerance = ELEMENT_TOLERANCE if _is_sum(name) else LEVEL_TOLERANCE
             differs = ~np.isclose(left.astype(float), right, rtol=tolerance, atol=NOISE, equal_nan=True)
         else:
@@ -226,7 +232,7 @@ def retrained(data: Dataset, entry: Submission, found: Mapping[str, ScoreValue],
     if not names:
         raise SubmissionError("our run has none of the official scores")
     for name in names:
-        ours, theirs = run.scores[name].value, found[name].value
-        if abs(ours - theirs) > RETRAINED_TOLERANCE * abs(ours):
-            raise SubmissionError(f"score {name}: our run has {ours:.4g}, the submission {theirs:.4g}")
+        own, stated = run.scores[name].value, found[name].value
+        if abs(own - stated) > RETRAINED_TOLERANCE * abs(own):
+            raise SubmissionError(f"score {name}: our run has {own:.4g}, the submission {stated:.4g}")
     return f"{len(names)} official scores within {RETRAINED_TOLERANCE:.0%} of our run {run.name!r}"

@@ -21,6 +21,8 @@ from slembench.submission.untrusted import YAML_BYTES, file_inside, read_yaml
 
 SUBMISSION_FILE = "submission.yaml"
 
+# Patterns and lengths limit what reaches a terminal, a file name or a web page: no control characters and no markup in
+# names, no text of a megabyte.
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -110,6 +112,7 @@ class Submission(StrictModel):
 
     def record(self, scores: dict[str, ScoreValue], unavailable: dict[str, str], evidence: str) -> RunRecord:
         """Record of the entry for the board, with the scores that the checker found."""
+        # What only the author can know stands under config, as stated; scores are those that the checker found.
         stated: dict[str, Any] = {
             "inputs": list(self.inputs),
             "budget": self.training.budget,

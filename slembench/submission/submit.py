@@ -35,6 +35,7 @@ def submit_run(
         SubmissionError: the run has no record or table of the split, or ``out`` exists.
         ConfigError, DataError: a broken record.
     """
+    # Either the run, whose splits are folders, or the folder of one split.
     source = Path(run) if (Path(run) / PER_STRUCTURE_FILE).is_file() else Path(run) / split
     table, file = source / PER_STRUCTURE_FILE, source / PREDICTIONS_FILE
     if not table.is_file():
@@ -68,6 +69,7 @@ def submit_predictions(
         SubmissionError: a field is missing, or ``out`` exists.
     """
     out = Path(out)
+    # Scored in a hidden folder beside the result, so that an error or a kill leaves no half submission.
     with read_predictions(file) as predictions, atomic_folder(out.with_name(f".{out.name}.scores"), True) as scratch:
         attrs = predictions.attrs
         data = load_dataset(dataset or attrs.dataset)
@@ -114,6 +116,7 @@ def _write(out: Path, table: Path, file: Path | None, address: str, fields: Stat
         if file is not None:
             if not address:
                 shutil.copyfile(file, folder / PREDICTIONS_FILE)
+            # The sha256 stands there in both cases: what is fetched later must be what was scored here.
             place = {"address": address} if address else {"path": PREDICTIONS_FILE}
             fields["predictions"] = SubmittedFile(**place, sha256=sha256(file))
         write_submission(submission_of(fields, str(out)), folder)

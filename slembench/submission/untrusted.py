@@ -1,4 +1,8 @@
-"""Reading the files of a stranger: nothing outside the folder, nothing that grows when read, no code, no pickle."""
+"""Hardened parsers for submitted files (path traversal, decompression bombs, YAML tags, pickle).
+
+Whoever checks a submission opens files that anyone may have made. So a path must stay in the folder and be a plain
+file, sizes and counts are looked at before anything is read, and the formats are those that hold numbers and words alone.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +40,24 @@ def file_inside(folder: Path, name: str, max_bytes: int) -> Path:
 
     Raises:
         SubmissionError: a path that leads out of the folder, a symbolic link, no plain file, or too large a file.
+
+    Example:
+        >>> file_inside(Path("submission"), "../secret", 100)
+        Traceback (most recent call last):
+        slembench.core.errors.SubmissionError: submission: path '../secret' leads out of the folder; files lie in it
     """
+    # Backslash and colon are separators on other systems, where the same folder may be opened; NUL ends a C string.
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in name:
         raise SubmissionError(f"{folder}: path {name!r} leads out of the folder; files lie in it")
+    # Every folder on the way is looked at: a link in the middle of the path leads out just as one at its end.
     path = folder
     for part in parts:
         path = path / part
         if path.is_symlink():
             raise SubmissionError(f"{path}: a symbolic link; put the file itself into the folder")
     try:
-        found = path.lstat()
+        found = path.lstat()  # lstat, since a fifo or device would block or never end when opened
     except OSError as error:
         raise SubmissionError(f"{path}: no such file") from error
     if not stat.S_ISREG(found.st_mode):
@@ -57,13 +68,23 @@ def file_inside(folder: Path, name: str, max_bytes: int) -> Path:
 
 
 def read_yaml(path: Path) -> Any:
-    """Content of a plain YAML file.
+    r"""Content of a plain YAML file.
 
     Raises:
         SubmissionError: not YAML or UTF-8; tags, anchors or aliases, repeated keys; deeper or longer than any honest
             file; names the line.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "x.yaml")
+        ...     _ = file.write_text("a: &x [1, 2]\nb: [*x, *x]\n")
+        ...     read_yaml(file)
+        Traceback (most recent call last):
+        slembench.core.errors.SubmissionError: ...x.yaml:1: anchors and aliases are not allowed; write the value out
     """
     try:
+        # Three passes: events first, since composing builds all nodes and aliases can make them grow exponentially.
         text = path.read_text(encoding="utf-8")
         _check_events(path, text)
         _check_keys(path, yaml.compose(text, Loader=yaml.SafeLoader))
@@ -94,7 +115,7 @@ def _check_keys(path: Path, node: yaml.Node | None) -> None:
         for item in node.value:
             _check_keys(path, item)
     elif isinstance(node, yaml.MappingNode):
-        seen = set()
+        seen = set()  # YAML takes the last of repeated keys silently: what a person reads and what counts would differ
         for key, value in node.value:
             where = f"{path}:{key.start_mark.line + 1}"
             if not isinstance(key, yaml.ScalarNode) or key.value in seen:
@@ -115,8 +136,9 @@ def read_submitted_table(path: Path, rows: int) -> pd.DataFrame:
     """
     try:
         with pq.ParquetFile(path) as file:
-            _check_schema(path, file, rows)
+            _check_schema(path, file, rows)  # from the footer alone
             texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
+        # As dictionaries: a column that repeats one long text would otherwise take its length times the rows.
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             table = file.read(use_threads=False)
     except (OSError, ValueError, pa.ArrowException, MemoryError) as error:
@@ -135,6 +157,7 @@ def read_submitted_table(path: Path, rows: int) -> pd.DataFrame:
 
 def _check_schema(path: Path, file: pq.ParquetFile, rows: int) -> None:
     meta, schema = file.metadata, file.schema_arrow
+    # The file's total and those of its row groups are separate fields, which a made-up footer may contradict.
     if meta.num_rows != rows or sum(meta.row_group(k).num_rows for k in range(meta.num_row_groups)) != rows:
         raise SubmissionError(f"{path}: {meta.num_rows} rows, the split has {rows} structures (one row each)")
     if len(schema.names) > TABLE_COLUMNS or len(set(schema.names)) < len(schema.names):

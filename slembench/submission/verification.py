@@ -19,7 +19,15 @@ Status = Literal["pass", "fail", "not possible"]
 
 
 class Check(NamedTuple):
-    """One check: what was looked at, how it ended, what was seen."""
+    """One check: what was looked at, how it ended, what was seen.
+
+    Example:
+        >>> result = Verification(Path("submission"))
+        >>> result.attempt("split", lambda: "40 structures")
+        >>> result.attempt("re-scored", lambda: needed(None, "the submission has no predictions"))
+        >>> [(check.name, check.status) for check in result.checks], result.passed, result.evidence
+        ([('split', 'pass'), ('re-scored', 'not possible')], True, 'self-reported')
+    """
 
     name: str
     status: Status
@@ -58,6 +66,7 @@ class Verification:
     @property
     def evidence(self) -> Evidence:
         """How far the scores are backed by what the checker did itself."""
+        # Each level needs all of the lower ones; "not possible" is no failure, and no evidence either.
         good = {check.name for check in self.checks if check.status == "pass"}
         if not self.passed or not {"reference columns", "missing", "scores"} <= good:
             return "self-reported"
@@ -74,6 +83,7 @@ class Verification:
         except SlembenchError as error:
             self.checks.append(Check(name, "fail", str(error)))
         except (ValueError, KeyError, TypeError, OSError, RuntimeError, MemoryError) as error:
+            # What h5py, Arrow and NumPy raise for broken bytes is a fault of the submission, not of the checker.
             self.checks.append(Check(name, "fail", f"not readable: {type(error).__name__}: {error}"))
 
 

@@ -1,9 +1,9 @@
 """One checker of submissions for both sides: who hands in, and who takes the entry onto the board.
 
-Only numbers and words are read from a submission: plain YAML, Parquet and HDF5, each looked at before it is opened (see
-`slembench.submission.untrusted` and `slembench.predictions.checks`). No code and no pickle is touched.
-
-What the checks of a submission hand on to each other; what is not there yet makes a check impossible.
+Only numbers and words are read from a submission: plain YAML, Parquet and HDF5, each looked at before it is opened
+(`slembench.submission.untrusted`, `slembench.predictions.checks`). No code and no pickle is touched. The checks run in a
+fixed order and hand on what they accepted (`CheckState`); a check whose input was refused is reported as not possible, so
+that one fault does not hide the others.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class CheckState:
         cache: Path | None,
     ) -> None:
         self.folder, self.dataset, self.given, self.retrained = folder, dataset, predictions, retrained
+        # Monotonic: a clock that is set back must not give a submission more time.
         self.end, self.max_seconds = time.monotonic() + max_seconds, max_seconds
         self.threads, self.cache = threads, cache
         self.result = Verification(folder)
@@ -196,6 +197,7 @@ class _Checker(CheckState):
         """Few plain files of known kinds, no subfolders, no links."""
         if self.folder.is_symlink() or not self.folder.is_dir():
             raise SubmissionError(f"{self.folder}: no such folder")
+        # Counted while listing: a folder with a million files is refused after a few.
         names = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
@@ -203,7 +205,7 @@ class _Checker(CheckState):
                 if len(names) > ENTRIES:
                     raise SubmissionError(f"{self.folder}: more than {ENTRIES} files")
         for name in sorted(names):
-            path = file_inside(self.folder, name, 1 << 62)
+            path = file_inside(self.folder, name, 1 << 62)  # sizes are limited where a file is opened
             if path.suffix not in SUFFIXES:
                 raise SubmissionError(f"{path}: no such file belongs there, only {', '.join(SUFFIXES)}")
         self.plain = True
@@ -245,6 +247,7 @@ class _Checker(CheckState):
         ids = data.split(entry.split)
         path = self.submitted(entry.per_structure, TABLE_BYTES)
         table = read_submitted_table(path, len(ids))
+        # Predicting zero gives every column that does not depend on the model: ids, groups, counts, reference norms.
         floor = floor_predictions(data, "zero", entry.split, entry.targets)
         source = TimedSource(floor, self.check_time)
         self._zero = evaluate(data, source, entry.split, bands=False).per_structure
@@ -272,6 +275,7 @@ class _Checker(CheckState):
         if entry is None:
             raise NotPossible("the submission has no predictions")
         elements = sum(self.zero[name].sum() for name in self.zero if name.endswith(".full.count"))
+        # Four times the float64 of all scored elements allows extra blocks and pair lists, and no decompression bomb.
         limit = int(4 * 8 * elements) + (1 << 24)
         if where is not None:
             path = file_inside(Path(where).parent, Path(where).name, limit)
@@ -293,6 +297,7 @@ class _Checker(CheckState):
     def check_rescored(self) -> str:
         """Table from the predictions."""
         file, entry = self.file, self.submission
+        # What the submission computed on request is computed again too, and nothing dearer than that.
         extra = set(self.table) - set(self.zero)
         evaluation = evaluate(
             self.data,
@@ -306,6 +311,7 @@ class _Checker(CheckState):
             cache=self.cache,
         )
         detail = compare.tables(self.table, evaluation.per_structure)
+        # From here on the record holds our numbers; those of the submission only had to agree with them.
         scores = evaluation.scores.items()
         self.result.scores = {name: ScoreValue(value=s.value, unit=s.unit) for name, s in scores}
         self.result.unavailable, self.result.table = evaluation.unavailable, evaluation.per_structure

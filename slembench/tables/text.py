@@ -59,6 +59,7 @@ def column_parts(section: Section, texts: Sequence[Sequence[str]], width: int) -
     """
     widths = _widths(section, texts)
     names = [k for k, column in enumerate(section.columns) if column.names_row]
+    # A column takes its width, two blanks and a rule; the last rule closes the table.
     parts, free = [list(names)], width - 1 - sum(widths[k] + 3 for k in names)
     left = free
     for k in range(len(section.columns)):
@@ -84,7 +85,16 @@ def to_markdown(sections: Sequence[Section]) -> str:
 
 
 def markdown_table(section: Section) -> str:
-    """The pipe table of a section alone."""
+    """The pipe table of a section alone.
+
+    Example:
+        >>> from slembench.tables.cells import Column, Number
+        >>> columns = (Column("model", "model", align="left"), Column("mae", "MAE", "meV"))
+        >>> print(markdown_table(Section("x", "measured", columns, ({"model": "slem", "mae": Number(0.6465)},))))
+        | model | MAE (meV) |
+        |:---|---:|
+        | slem | 0.6465 |
+    """
     texts, _ = grid(section)
     lines = [_pipes([c.title for c in section.columns])]
     lines += ["|" + "|".join("---:" if c.align == "right" else ":---" for c in section.columns) + "|"]
@@ -111,7 +121,12 @@ def to_latex(sections: Sequence[Section]) -> str:
 
 
 def latex_escape(text: str) -> str:
-    """Text with every character that LaTeX would read as a command escaped."""
+    r"""Text with every character that LaTeX would read as a command escaped.
+
+    Example:
+        >>> latex_escape("mos2_mini: 100 %")
+        'mos2\\_mini: 100 \\%'
+    """
     return "".join(_LATEX.get(character, character) for character in text)
 
 
