@@ -1,7 +1,8 @@
 """Hardened parsers for submitted files (path traversal, decompression bombs, YAML tags, pickle).
 
 Whoever checks a submission opens files that anyone may have made. So a path must stay in the folder and be a plain
-file, sizes and counts are looked at before anything is read, and the formats are those that hold numbers and words alone.
+file, sizes and counts are looked at before anything is read, and the formats are those that hold numbers and words
+alone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One checker of submissions for both sides: who hands in, and who takes the entry onto the board.
 
 Only numbers and words are read from a submission: plain YAML, Parquet and HDF5, each looked at before it is opened
-(`slembench.submission.untrusted`, `slembench.predictions.checks`). No code and no pickle is touched. The checks run in a
-fixed order and hand on what they accepted (`CheckState`); a check whose input was refused is reported as not possible, so
-that one fault does not hide the others.
+(`slembench.submission.untrusted`, `slembench.predictions.checks`). No code and no pickle is touched. The checks run in
+a fixed order and hand on what they accepted (`CheckState`); a check whose input was refused is reported as not
+possible, so that one fault does not hide the others.
 """
 
 from __future__ import annotations
