@@ -23,6 +23,16 @@ def structure_blocks(model: OperatorModel, atoms: ase.Atoms) -> dict[str, BlockM
 
     Returns:
         operator -> complete Hermitian blocks, float64, in the unit of the data that the model was trained on.
+
+    Example:
+        >>> from slembench.models.slem.model import Slem
+        >>> from slembench.operators.orbitals import Basis
+        >>> config = Slem.Config(irreps_hidden="4x0e+4x1o+4x1e+4x2e", init_multiplicity=4, n_layers=1, latent_dim=8,
+        ...                      latent_channels=[8], radial_channels=4)
+        >>> model = Slem(config, Basis.parse({"H": "1s1p"}), {1: 3.0}, ["overlap"])  # Angstrom; weights of no training
+        >>> overlap = structure_blocks(model.eval(), ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]]))["overlap"]
+        >>> overlap.dense().shape, overlap.hermiticity_error()
+        ((8, 8), 0.0)
     """
     dtype = next(model.parameters()).dtype
     graph = build_graph(atoms, model.cutoffs, model.layout, dtype=dtype)

@@ -26,7 +26,7 @@ from slembench.reports.dataset_pictures import LEVELS_EV, filled_spectrum
 from slembench.reports.run_folder import SplitResult
 from slembench.reports.run_pictures import worst_structure
 
-MOST_STRUCTURES = {"elements": 40, "levels": 16}
+MAX_STRUCTURES = {"elements": 40, "levels": 16}
 """Largest number of structures that are read for a picture, evenly spaced over the split."""
 
 PATH_SPACING = 0.06
@@ -106,7 +106,7 @@ class _Reader:
 
     def spaced(self, kind: str) -> list[str]:
         """Structures that are read for a picture."""
-        most = MOST_STRUCTURES[kind]
+        most = MAX_STRUCTURES[kind]
         # unique: rounding may name an index twice
         places = np.unique(np.linspace(0, len(self.ids) - 1, min(most, len(self.ids))).round().astype(int))
         return [self.ids[place] for place in places.tolist()]

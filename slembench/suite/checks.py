@@ -45,6 +45,15 @@ def equivariance_error(model: OperatorModel, atoms: ase.Atoms, rotation: FloatAr
         model: float64 model.
         atoms: structure.
         rotation: (3, 3) orthogonal Q, proper or not.
+
+    Example:
+        >>> from slembench.models.slem.model import Slem
+        >>> config = Slem.Config(irreps_hidden="4x0e+4x1o+4x1e+4x2e", init_multiplicity=4, n_layers=1, latent_dim=8,
+        ...                      latent_channels=[8], radial_channels=4)
+        >>> model = generic_model(Slem, config, Basis.parse({"H": "1s1p"}), {1: 3.0}, ["overlap"])
+        >>> h2 = ase.Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+        >>> equivariance_error(model, h2, random_rotation(0))["overlap"] < 1e-10
+        True
     """
     return _largest(physics.rotation_error(partial(structure_blocks, model), atoms, rotation))
 
