@@ -155,8 +155,11 @@ def spectrum(
         >>> molecule.eps.round(6), round(molecule.gap, 6)
         (array([[-1.,  1.]]), 2.0)
     """
+    # LAPACK reads one triangle: of a file whose two directions of a pair disagree it would silently ignore one
     h = hamiltonian.hermitise()
     kpoints, weights = k_mesh(mesh)
+    # filled on the mesh, never on the path: a line through the zone is no sample of its volume, and electrons counted
+    # along it would give a wrong Fermi level
     eps = levels(h, overlap, kpoints)
     try:
         filling = fill(eps, weights, electrons) if electrons else None
@@ -195,6 +198,7 @@ def dos_edges(window: tuple[float, float], unit: str) -> FloatArray:
         >>> dos_edges((-1.0, 1.0), "eV").size - 1  # bins of 0.025 eV
         80
     """
+    # 1e-9: a window that is a multiple of the step must not get another bin from rounding
     bins = int(np.ceil((window[1] - window[0]) / (STEP * BROADENING_EV) - 1e-9))
     return np.linspace(*window, bins + 1) * energy_factor("eV", unit)
 
@@ -225,6 +229,7 @@ def mean_dos(spectra: Sequence[Spectrum], insulating: bool) -> DensityOfStates:
     # cells of different size are compared: per atom, before the mean
     density = np.mean([s.dos(edges, s.zero(insulating)) / s.n_atoms for s in spectra], axis=0)
     gap = float(np.mean([s.gap for s in spectra])) if insulating else 0.0
+    # cut where no state lies, but keep one empty bin at either end: the line begins and ends at zero
     used = np.flatnonzero(density > 1e-6)
     shown = slice(max(0, used[0] - 1), used[-1] + 2) if len(used) else slice(None)
     return DensityOfStates(energy[shown], density[shown], (0.0, gap))
