@@ -136,7 +136,7 @@ def _show_tables(
         raise ConfigError(f"--columns {columns}: use brief or all")
     console = Console()
     if readme is not None:
-        # Without --runs no run of this machine: the overview of a README is that of the committed results.
+        # Without --runs no run of this machine: the overview of a page is that of the committed results.
         board = all_boards(dataset, runs or (), committed, results)
         console.print(f"wrote {write_overview(board.boards, readme)}", highlight=False)
         return

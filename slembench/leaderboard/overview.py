@@ -1,4 +1,4 @@
-"""The overview: a line for each official task and budget, a column for each model; also the block in README.md.
+"""The overview: a line for each official task and budget, a column for each model; also the block in docs/board.md.
 
 Entries that were trained with different budgets stand in different lines, so that a line compares models, not patience.
 """
@@ -20,7 +20,7 @@ from slembench.operators import SYMBOLS
 from slembench.tables.cells import Cell, Column, Number, Section, display_unit, format_value
 from slembench.tables.text import markdown_table
 
-BEGIN = "<!-- board: written by `slembench board --readme README.md` -->"
+BEGIN = "<!-- board: written by `slembench board --readme docs/board.md` -->"
 END = "<!-- end of board -->"
 MAIN_SPLIT = "test"
 

@@ -1,4 +1,4 @@
-"""The overview, the block of README.md, and whether that is the board of the committed results."""
+"""The overview, the block of docs/board.md, and whether that is the board of the committed results."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from slembench.leaderboard.overview import BEGIN, END, overview, overview_block,
 from slembench.results.record import TrainingSummary
 from slembench.tables.cells import grid
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "board.md"
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def boards(add_run):
     return slembench.board(runs=[add_run.root], committed=False).boards
 
 
-def test_the_board_in_the_readme_is_that_of_the_committed_results():
+def test_the_board_on_the_page_is_that_of_the_committed_results():
     boards = slembench.board(runs=()).boards
-    assert overview_block(boards) in README.read_text(), "run `slembench board --readme README.md`"
+    assert overview_block(boards) in PAGE.read_text(), "run `slembench board --readme docs/board.md`"
 
 
 def test_one_line_a_task_and_the_best_entry_of_each_model(boards):
