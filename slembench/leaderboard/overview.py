@@ -1,6 +1,6 @@
 """The overview: a line for each official task and budget, a column for each model; also the block in docs/board.md.
 
-Entries that were trained with different budgets stand in different lines, so that a line compares models, not patience.
+Entries that were trained with different budgets stand in different rows: each row compares models at equal budget.
 """
 
 from __future__ import annotations
