@@ -107,7 +107,13 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """Write a file atomically; returns its path."""
+    """Write a file atomically; returns its path.
+
+    Example:
+        >>> import tempfile
+        >>> write_bytes(Path(tempfile.mkdtemp()) / "a" / "b.bin", b"123").read_bytes()
+        b'123'
+    """
     with atomic_file(path) as temporary:
         temporary.write_bytes(content)
     return Path(path)

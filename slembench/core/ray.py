@@ -55,7 +55,16 @@ def join(address: str | None = None) -> tuple[Any, bool]:
 
 
 def packed(folder: Path, without: Sequence[str] = ()) -> bytes:
-    """Files of a folder and its subfolders as a ZIP archive, without those of some names."""
+    """Files of a folder and its subfolders as a ZIP archive, without those of some names.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "record.yaml").write_text("name: a"), (folder / "predictions.h5").write_text("large")
+        >>> unpack(packed(folder, without=["predictions.h5"]), folder / "copy")
+        >>> [path.name for path in (folder / "copy").iterdir()]
+        ['record.yaml']
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):

@@ -89,6 +89,7 @@ def subgraph(graph: OperatorGraph, atoms: torch.Tensor, pairs: slice | torch.Ten
 def _bounds(graph: OperatorGraph, max_pairs: int) -> Iterator[tuple[int, int, int, int]]:
     """(first atom, end atom, first pair, end pair) of every chunk; an atom's pairs stay together."""
     n_atoms = int(graph.num_nodes)
+    # pairs are sorted by centre, so those of an atom are a slice
     starts: IntArray = np.searchsorted(graph.pair_index[0].numpy(), np.arange(n_atoms + 1))
     first = 0
     while first < n_atoms:
@@ -123,6 +124,7 @@ def _pass(
             new = [x.new_empty(n_atoms, *x.shape[1:]) for x in state.node]
         for target, part in zip(new, state.node):
             target[chunk.own] = part[chunk.rows]
+        # node states are kept once for the whole structure, not in every chunk; hidden_normed is made again
         chunk.state = replace(state, node=[], hidden_normed=None)
     return new
 
@@ -184,6 +186,7 @@ def block_portions(
     mine = np.zeros(int(graph.num_nodes), dtype=bool)
     mine[own] = True
     chosen = np.flatnonzero(mine[index[:, 0]] & in_triangle(index, shift))
+    # block (j, i, -R) is the transpose of (i, j, R): shell pairs a > b are read from the reverse pair's features
     reverse = lookup(pair_keys(index, shift), pair_keys(index[chosen][:, ::-1], -shift[chosen]))
     if (reverse < 0).any():
         i, j = index[chosen][reverse < 0][0].tolist()

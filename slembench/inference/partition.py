@@ -58,6 +58,13 @@ def cut(atoms: ase.Atoms, parts: int) -> list[IntArray]:
 
     Raises:
         ConfigError: fewer than one part, or more parts than atoms.
+
+    Example:
+        A chain of six atoms, 2 Angstrom apart:
+
+        >>> chain = ase.Atoms("C6", positions=[[2.0 * n, 0, 0] for n in range(6)])
+        >>> [part.tolist() for part in cut(chain, 3)]
+        [[0, 1], [2, 3], [4, 5]]
     """
     if not 1 <= parts <= len(atoms):
         raise ConfigError(f"{parts} parts of {len(atoms)} atoms: give a number from 1 to {len(atoms)}")
@@ -76,6 +83,7 @@ def make_part(model: OperatorModel, atoms: ase.Atoms, own: IntArray) -> Part:
     near = np.flatnonzero(_distance_to_box(atoms, own) <= reach + ROUNDING)
     graph = build_graph(atoms[near], model.cutoffs, model.layout, dtype=torch.float64)
     if model.receptive_field.centred and len(near) > len(own):
+        # pairs centred on atoms of the outer shell reach atoms that are not there; a centred model never reads them
         centres = np.isin(near, np.flatnonzero(_distance_to_box(atoms, own) <= reach - model.pair_cutoff + ROUNDING))
         pairs = torch.from_numpy(np.flatnonzero(centres[graph.pair_index[0].numpy()]))
         graph = subgraph(graph, torch.arange(len(near)), pairs)
@@ -87,6 +95,7 @@ def _bisect(places: FloatArray, members: IntArray, parts: int) -> list[IntArray]
         return [np.sort(members)]
     axis = int(np.ptp(places[members], axis=0).argmax())
     ordered = members[np.argsort(places[members, axis], kind="stable")]
+    # odd numbers of parts: atoms are divided in the ratio of the parts on either side, not in halves
     left = parts // 2
     middle = len(members) * left // parts
     return _bisect(places, ordered[:middle], left) + _bisect(places, ordered[middle:], parts - left)
@@ -94,6 +103,7 @@ def _bisect(places: FloatArray, members: IntArray, parts: int) -> list[IntArray]
 
 def _distances_along(atoms: ase.Atoms) -> tuple[FloatArray, FloatArray]:
     """(N, 3) | Angstrom | distance of every atom from the three planes of the cell, and the cell's heights (3,)."""
+    # columns of the inverse are the reciprocal vectors; 1 / |b_k| is the distance between lattice planes
     inverse = np.linalg.inv(complete_cell(atoms.cell))
     heights = 1.0 / np.linalg.norm(inverse, axis=0)
     fractions = atoms.positions @ inverse
@@ -105,7 +115,10 @@ def _distance_to_box(atoms: ase.Atoms, own: IntArray) -> FloatArray:
     """(N,) | Angstrom | no more than the distance of every atom from the nearest image of the own atoms."""
     places, heights = _distances_along(atoms)
     low, high = places[own].min(axis=0), places[own].max(axis=0)
+    # nearest of three images is enough: wrapped places and box both lie within one cell height
     images = np.stack([places + shift * heights for shift in (-1, 0, 1)])
     outside = np.maximum(np.maximum(low - images, images - high), 0.0)
     periodic = np.where(atoms.pbc, outside.min(axis=0), outside[1])
+    # distance from planes never exceeds the true distance, so no atom within reach is missed; in skew cells some more
+    # atoms than needed come along
     return np.asarray(periodic.max(axis=1))

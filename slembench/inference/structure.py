@@ -240,6 +240,7 @@ def _predict_part(request: StructureRequest, model: OperatorModel, own: IntArray
         predicted = features(model, part.graph, request.max_pairs)
         rows = np.searchsorted(part.atoms, own)
         writer.begin(request.name, np.asarray(request.atoms.numbers), model.targets)
+        # elements of the largest block: a portion holds about PORTION numbers whatever the basis
         size = int(model.basis.sizes(request.atoms.numbers).max()) ** 2
         portion = max(1, min(request.max_pairs, PORTION // size))
         for blocks in block_portions(model.layout, part.graph, predicted, rows, portion):
@@ -287,6 +288,7 @@ def _part_file(folder: Path, number: int) -> Path:
 def _claim(folder: Path, request: StructureRequest, parts: int) -> None:
     """Make the folder of the parts, or see that the one that is there belongs to the same prediction."""
     digest = hashlib.sha256()
+    # bytes, not rounded text: parts of a structure that moved by any amount are not joined with the old ones
     for array in (request.atoms.numbers, request.atoms.positions, request.atoms.cell.array, request.atoms.pbc):
         digest.update(np.ascontiguousarray(array).tobytes())
     checkpoint = find_checkpoint(request.checkpoint)

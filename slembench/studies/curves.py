@@ -31,6 +31,7 @@ def data_efficiency(results: Results) -> list[PageSection]:
         models = _by_model(points)
         tables = [_curve_table(data, split, score, models) for score in scores]
         pictures = []
+        # reversed: of several scores of one operator the first one, the headline, is what stays in the dict
         first = {ScoreName.parse(score).operator: score for score in reversed(scores)}
         for score in sorted(first.values(), key=scores.index):
             pictures.append(_curve_picture(data, split, score, models))
@@ -43,10 +44,12 @@ def fit(points: Sequence[Point], score: str) -> PowerLaw | None:
     sums = [point.entry.sums(score) for point in points]
     sizes = [int(point.labels["n_train"]) for point in points]
     present = [one for one in sums if one is not None]
+    # a power law is fitted to logarithms: two sizes at least, and no error of exactly zero
     if len(present) < len(sums) or len(set(sizes)) < 2 or any((one[0] <= 0).any() for one in present):
         return None
     _, weight, groups, _ = present[0]
     found = learning_curve(sizes, [one[0] for one in present], weight, groups)
+    # E = a N^b: a unit changes the factor a alone, never the exponent b
     return PowerLaw(found.factor * points[0].unit(score)[1], found.exponent, found.low, found.high)
 
 
@@ -150,11 +153,17 @@ def axis(score: str, unit: str) -> str:
 
 
 def picture_name(*parts: Any) -> str:
-    """File name made of words."""
+    """File name made of words.
+
+    Example:
+        >>> picture_name("mos2-mini", "test", "hamiltonian.mae_all")
+        'mos2-mini-test-hamiltonian-mae-all'
+    """
     return re.sub(r"[^A-Za-z0-9]+", "-", "-".join(map(str, parts))).strip("-")
 
 
 def _series(label: str, x: tuple[float, ...], numbers: list[Number], law: PowerLaw | None) -> Series:
+    # without test groups there are no intervals; a picture with some of them would mislead
     known = not any(math.isnan(number.low) for number in numbers)
     low, high = (tuple(getattr(n, end) for n in numbers) if known else () for end in ("low", "high"))
     line = (law.factor, law.exponent) if law else None

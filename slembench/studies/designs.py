@@ -31,7 +31,12 @@ class ModelSpec:
 
     @classmethod
     def parse(cls, text: str) -> ModelSpec:
-        """From ``MODEL`` or ``MODEL@VARIANT``."""
+        """From ``MODEL`` or ``MODEL@VARIANT``.
+
+        Example:
+            >>> ModelSpec.parse("slem@quickstart")
+            ModelSpec(model='slem', variant='quickstart')
+        """
         model, _, variant = text.strip().partition("@")
         return cls(model, variant)
 
@@ -73,12 +78,21 @@ class Options:
 
         Args:
             steps: optimiser steps, instead of the budget.
+
+        Example:
+            >>> changes = Options((ModelSpec("slem"),), cpu_s=60.0).all_changes()
+            >>> changes["training.max_cpu_s"], changes["training.max_steps"]
+            (60.0, None)
+            >>> Options((ModelSpec("slem"),), changes={"model.n_layers": 2}).all_changes()
+            {'model.n_layers': 2}
         """
         limits = {"max_steps": self.steps, "max_cpu_s": self.cpu_s, "max_wall_s": self.wall_s}
+        # None takes a limit of the recipe away; without it a time limit could end fine-tuning before its steps
         if steps is not None:
             limits = dict.fromkeys(limits) | {"max_steps": steps}
         if all(value is None for value in limits.values()):
             return dict(self.changes)
+        # all three are set, so that a budget replaces the recipe's instead of adding to it
         return {**{f"training.{name}": value for name, value in limits.items()}, **self.changes}
 
     def run(
@@ -131,6 +145,12 @@ def check_factors(factors: Sequence[float]) -> None:
 
     Raises:
         ConfigError: names the factor.
+
+    Example:
+        >>> check_factors([1.0, 0.6])
+        >>> check_factors([1.2])
+        Traceback (most recent call last):
+        slembench.core.errors.ConfigError: factor 1.2 on the cutoffs: give factors in (0, 1], such as --factors 1,.8,.6
     """
     for factor in factors:
         if not 0 < factor <= 1:
@@ -167,6 +187,7 @@ def data_efficiency(
     Raises:
         ConfigError: another fraction, or an unknown model or key; DataError: an unknown split.
     """
+    # parts of the training split are named by whole per cent; 0.6 * 100 is 60.00000000000001 in floating point
     percents = [round(100 * fraction) for fraction in fractions]
     if not set(percents) <= set(PARTITIONS) or len(set(percents)) < len(percents):
         known = ", ".join(f"{p / 100:g}" for p in PARTITIONS)
@@ -243,6 +264,7 @@ def locality(
         DataError: an unknown split.
     """
     check_factors(factors)
+    # the levels of a molecule are those of the whole matrix: with blocks left out they mean nothing
     if not data.card.periodic and any(factor != 1 for factor in factors):
         raise ConfigError(f"data set {data.name}: cutoffs are shortened for crystals only; use --factors 1")
     derived: dict[str, Derived] = {}
@@ -256,6 +278,7 @@ def locality(
             for depth in layers:
                 for seed in options.seeds:
                     more = {"model.n_layers": depth}
+                    # built for its receptive field, which depends on cutoffs and layers and is what the report plots
                     model = load_recipe(spec.model, variant=spec.variant, changes={**options.all_changes(), **more})
                     cutoffs = {z: factor * radius for z, radius in data.cutoffs.items()}
                     field = model.kind(model.model, data.basis, cutoffs, ("hamiltonian",)).receptive_field

@@ -62,6 +62,7 @@ def _of_record(task: Task) -> Estimate:
     """Seconds a step in a finished run."""
     training = read_record(task.run_folder / task.run.splits[0]).training
     assert training is not None
+    # records of early versions have no CPU time
     spent = training.cpu_s if training.cpu_s is not None else training.wall_s
     return Estimate(spent / max(1, training.steps), "a finished run")
 
@@ -79,6 +80,7 @@ def _estimate(task: Task, known: dict[tuple[str, str], Estimate], threads: int) 
         known[_kind(task)] = _measure(task, threads)
     step = known[_kind(task)]
     seconds = training.max_steps * step.seconds
+    # whichever limit comes first ends the training
     if limits and min(limits) < seconds:
         return Estimate(min(limits), "budget of time")
     return Estimate(seconds, f"{training.max_steps} steps of {step.seconds:.3g} s ({step.basis})")
@@ -98,8 +100,10 @@ def _measure(task: Task, threads: int) -> Estimate:
         torch.manual_seed(run.seed)
         model = settings.kind(settings.model, data.basis, cutoffs, targets)
         dtype = DTYPES[settings.training.dtype]
+        # one batch: the cost of a step is that of a batch, and the first structures stand for all
         ids = data.partition(run.partition)[: settings.training.batch_size]
         graphs = [model_graph(model, data.sample(structure), dtype) for structure in ids]
         return Estimate(training_step_cost(model, graphs, settings.training).cpu_s, "measured now")
+    # the number of threads belongs to the whole process, and the caller goes on in it
     finally:
         torch.set_num_threads(before)

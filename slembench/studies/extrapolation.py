@@ -48,6 +48,8 @@ class Fit:
         largest = max(range(len(self.sizes)), key=lambda k: self.sizes[k])
         growth = size / self.sizes[largest]
         ends = (self.law.exponent, self.law.low, self.law.high)
+        # Anchored at the largest measured size, not at the fitted line: the line averages over small sizes, whose
+        # fixed costs do not matter for larger ones.
         value, low, high = (self.values[largest] * growth ** max(exponent, 1.0) for exponent in ends)
         return value, low, high
 
@@ -60,11 +62,22 @@ def fits(table: pd.DataFrame, axis: str, quantity: str, of: str | None = None) -
         axis: atoms, cutoff or lmax.
         quantity: column that is fitted.
         of: column of sizes; by default that of the axis (lmax + 1 for lmax).
+
+    Example:
+        Costs that grow as N^1.5, and what they say about a larger structure:
+
+        >>> atoms = [10, 100, 1000]
+        >>> table = pd.DataFrame({"model": "slem", "axis": "atoms", "atoms": atoms, "cpu_s": [n**1.5 for n in atoms]})
+        >>> fit = fits(table, "atoms", "cpu_s")[0]
+        >>> round(fit.law.exponent, 3), round(fit.at(4000)[0] / 1000**1.5, 3)
+        (1.5, 8.0)
     """
     found = []
     for model in dict.fromkeys(table["model"]):
         rows = series(table, model, axis)
+        # lmax + 1 angular momenta from 0 to lmax: a power law in lmax itself could not hold at lmax = 0
         sizes = rows[of or axis] + (1 if (of or axis) == "lmax" else 0)
+        # a peak of memory below what the process held before is 0, and has no logarithm
         usable = rows[quantity] > 0
         x, y = sizes[usable].astype(float).tolist(), rows[quantity][usable].astype(float).tolist()
         if len(set(x)) > 1:
@@ -118,6 +131,7 @@ def qh9_trainings(table: pd.DataFrame) -> list[Training]:
             continue
         structures = training.max_steps * training.batch_size
         seconds, low, high = fit.at(QH9_ATOMS)
+        # 3600 s in an hour; structures, not steps: the cost of a step is that of one structure
         hours: Sequence[float] = [structures * value / 3600 for value in (seconds, low, high)]
         found.append(Training(fit.model, structures, structures / QH9_TRAIN, seconds, hours[0], *sorted(hours[1:])))
     return found

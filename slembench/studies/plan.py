@@ -89,6 +89,7 @@ class StudyPlan(StrictModel):
     def _consistent(self) -> StudyPlan:
         known: set[str] = set()
         for number, run in enumerate(self.runs):
+            # only earlier runs: so the table has no circle, and can be worked through from top to bottom
             if run.init_from and run.init_from not in known:
                 raise ValueError(f"run {number}: init_from {run.init_from} is the key of no run before it")
             key = self.key(run)
@@ -99,8 +100,10 @@ class StudyPlan(StrictModel):
 
     def key(self, run: PlannedRun) -> str:
         """16 hexadecimal digits that stand for all that decides the run's result (not its labels)."""
+        # changes and variant are resolved into settings: two spellings of the same run have one key
         content = run.model_dump(mode="json", exclude={"labels", "changes", "variant"})
         derived = self.derived.get(run.dataset)
+        # a derived data set has no fingerprint before it is made; how it is made stands in its place
         content["derived"] = derived.model_dump(mode="json") if derived else None
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -111,17 +114,37 @@ class StudyPlan(StrictModel):
 
 
 def settings_hash(model: Mapping[str, Any], training: Mapping[str, Any], targets: Sequence[str] | None) -> str:
-    """sha256 of resolved settings, 16 digits; the seed stands in the run itself and is left out."""
+    """sha256 of resolved settings, 16 digits; the seed stands in the run itself and is left out.
+
+    Example:
+        >>> first = settings_hash({"n_layers": 2}, {"max_steps": 10, "seed": 0}, ["hamiltonian"])
+        >>> first == settings_hash({"n_layers": 2}, {"max_steps": 10, "seed": 7}, ["hamiltonian"])
+        True
+        >>> first == settings_hash({"n_layers": 3}, {"max_steps": 10, "seed": 0}, ["hamiltonian"])
+        False
+    """
     content = {"model": model, "training": {**training, "seed": None}, "targets": targets}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def write_plan(plan: StudyPlan, folder: Path) -> Path:
-    """Write ``folder``/plan.yaml, atomically, each run with its key as a comment; returns the path."""
+    """Write ``folder``/plan.yaml, atomically, each run with its key as a comment; returns the path.
+
+    Example:
+        >>> import tempfile
+        >>> run = PlannedRun(dataset="mos2-mini", fingerprint="f", model="slem", settings="s", splits=("test",))
+        >>> plan = StudyPlan(study="seeds", runs=(run, run.model_copy(update={"seed": 1})))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_plan(plan, folder).name
+        'plan.yaml'
+        >>> read_plan(folder) == plan, len(plan.keyed)
+        (True, 2)
+    """
     head = plan.model_dump(mode="json", exclude={"runs"}, exclude_defaults=True)
     text = yaml.safe_dump({"study": plan.study, **head}, sort_keys=False, width=120) + "runs:\n"
     for key, run in plan.keyed.items():
         item = yaml.safe_dump([run.model_dump(mode="json", exclude_defaults=True)], sort_keys=False, width=120)
+        # the key is a comment: it follows from the run, and a plan that was edited by hand cannot contradict it
         text += f"# {key}\n{item}"
     return write_text(folder / PLAN_FILE, text)
 
@@ -134,5 +157,5 @@ def read_plan(folder: Path) -> StudyPlan:
     """
     path = folder / PLAN_FILE
     if not path.is_file():
-        raise ConfigError(f"{folder}: no {PLAN_FILE} there; `slembench study KIND --out {folder}` writes one")
+        raise ConfigError(f"{folder}: no {PLAN_FILE} there; `slembench study new DESIGN --out {folder}` writes one")
     return load_yaml(StudyPlan, path)

@@ -43,6 +43,7 @@ class Point:
     @property
     def scores(self) -> list[str]:
         """Official scores that every seed has."""
+        # a score that one seed lacks has no mean over seeds
         names = [set(run.record.scores) for run in self.entry.runs]
         return official_scores(self.card, sorted(set.intersection(*names)))
 
@@ -56,9 +57,11 @@ class Point:
         _, factor = self.unit(score)
         value, sums = self.entry.number(score), self.entry.sums(score)
         assert value is not None
+        # such as a maximum: no ratio of sums over structures, so nothing to resample
         if sums is None:
             return value.scaled(factor)
         numerator, weight, groups, _ = sums
+        # resampled by groups: structures of one trajectory are no independent draws
         found = bootstrap(numerator, weight, groups)
         return Number(found.value, found.low, found.high).scaled(factor)
 
@@ -100,6 +103,7 @@ def collect(plan: StudyPlan, folder: Path) -> Results:
             missing.append(key)
             continue
         for split in task.run.splits:
+            # runs that differ in their seed alone have the same labels and become one point
             name = (*sorted(task.run.labels.items()), split)
             groups.setdefault(name, []).append((task.run, task.run_folder / split))
     points = []
@@ -107,6 +111,7 @@ def collect(plan: StudyPlan, folder: Path) -> Results:
         first, place = members[0]
         runs = tuple(Run(read_record(where), where) for _, where in members)
         derived = plan.derived.get(first.dataset)
+        # a derived data set may not be made on this machine; its card says what its source's does
         card = load_card(derived.source if derived else first.dataset)
         own = tuple(run for run, _ in members)
         points.append(Point(dict(first.labels), place.name, own, Entry(runs), card))

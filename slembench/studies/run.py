@@ -49,6 +49,7 @@ def start_study(plan: StudyPlan, folder: Path) -> Path:
         before = read_plan(folder)
         if before.study != plan.study:
             raise ConfigError(f"{folder}: holds a study of another kind, {before.study}; choose another --out")
+        # unfinished runs may go: their checkpoints are worth minutes, finished records are results
         lost = [key for key, task in tasks_of(before, folder).items() if task.finished and key not in plan.keyed]
         if lost:
             number = f"{len(lost)} finished run{'s' * (len(lost) > 1)}"
@@ -77,6 +78,7 @@ def run_study(
     """
     tasks = tasks_of(plan, folder, threads, keep)
     (folder / RUNS).mkdir(parents=True, exist_ok=True)
+    # A file system seen under the same path may still be another one; only a word that was just written there tells.
     token = uuid.uuid4().hex if backend.remote else ""
     if token:
         write_text(folder / TOKEN_FILE, token)

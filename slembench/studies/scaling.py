@@ -239,12 +239,16 @@ def measure(case: Case) -> dict[str, float]:
     spec = ModelSpec.parse(case.size.model)
     changes = {"training.max_steps": 1, "training.max_wall_s": None, "training.max_cpu_s": None, **case.changes}
     settings = load_recipe(spec.model, variant=spec.variant, changes=changes)
+    # weights are random: costs do not depend on their values
     torch.manual_seed(0)
     model = settings.kind(settings.model, Basis.parse(case.basis), case.cutoffs, ("hamiltonian",))
+    # a model that is trained in stages costs what it costs with all of them
     model.activate_all_parts()
     model.eval()
+    # libraries and weights: what is reported is what the structure adds to them
     before = psutil.Process().memory_info().rss
     with torch.no_grad(), numerics("cpu", uses_native_kernels=model.uses_native_kernels):
+        # the first call also compiles and fills caches; the faster one counts
         times = [_predict(model, case.structure) for _ in range(2)]
     predicted = _peak() - before
     gc.collect()
@@ -292,6 +296,7 @@ def _repeat(copies: int, periodic: Sequence[bool]) -> tuple[int, int, int]:
     while left > 1:
         while left % factor:
             factor += 1
+        # prime factors one by one, each along the axis that is shortest so far
         axis = min((k for k in range(3) if periodic[k]), key=lambda k: repeat[k])
         repeat[axis] *= factor
         left //= factor
@@ -299,4 +304,5 @@ def _repeat(copies: int, periodic: Sequence[bool]) -> tuple[int, int, int]:
 
 
 def _peak() -> int:
+    # Linux counts ru_maxrss in KiB; the peak never falls, so the prediction is measured before the training step
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

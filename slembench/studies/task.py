@@ -85,6 +85,7 @@ def execute(task: Task) -> None:
     with exclusive(task.run_folder.with_suffix(".lock")):
         source = load_dataset(task.derived.source if task.derived else run.dataset)
         _check_unchanged(task, "the data", source.fingerprint, run.fingerprint)
+        # the harness refuses a folder with another run's settings and goes on from its last checkpoint otherwise
         config = RunConfig(
             derived_dataset(task, task.derived) if task.derived else source.root,
             run.model,
@@ -116,6 +117,7 @@ def derived_dataset(task: Task, derived: Derived) -> Path:
     from slembench.data import load_dataset
     from slembench.data.derive import derive
 
+    # the folder's name holds all that decides the content, so a plan that was edited never reads stale data
     digest = hashlib.sha256(json.dumps(derived.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
     folder = task.folder / DATA / digest / task.run.dataset
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -160,6 +162,7 @@ def run_task_anywhere(task: Task, token: str, start: bytes = b"") -> bytes:
 
 def task_here(task: Task, token: str) -> Task:
     """The task itself where this machine sees the study's folder, or else the same one in the user's cache."""
+    # the path alone is no proof: another machine may have a folder of the same name
     mark = task.folder / TOKEN_FILE
     if mark.is_file() and mark.read_text(encoding="utf-8") == token:
         return task
@@ -175,6 +178,7 @@ def task_status_anywhere(task: Task, token: str, start: bytes = b"") -> tuple[fl
 def task_status(task: Task) -> tuple[float, str]:
     """Used part of the budget and a few words, from the log of a run in progress; (0, "") before it begins."""
     rows = JsonLog(task.run_folder / "log.jsonl").rows()
+    # a budget of time has no fraction in steps; the bar stays at 0 then and the words count
     limit = task.run.changes.get("training.max_steps")
     steps = max((row["step"] for row in rows), default=0)
     maes: dict[str, float] = next((row["mae"] for row in reversed(rows) if row["event"] == "validation"), {})
@@ -189,6 +193,7 @@ def exclusive(path: Path) -> Iterator[None]:
     Raises:
         ConfigError: another process holds it for longer than `PATIENCE_S`.
     """
+    # flock and no file that says "busy": the system releases it with the process, even after SIGKILL
     with path.open("w") as stream:
         until = time.monotonic() + PATIENCE_S
         while True:

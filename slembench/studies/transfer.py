@@ -58,8 +58,10 @@ def domains(data: Dataset, by: By) -> list[Domain]:
     for split in ("train", "val", "test"):
         for structure in shuffled(data.split(split), data.card.splits.seed):
             atoms = data.sample(structure).atoms
+            # an empirical formula, so that cells of different size of one compound are one kind
             name = str(len(atoms)) if by == "size" else atoms.get_chemical_formula(mode="hill", empirical=True)
             kinds.setdefault(name, {}).setdefault(split, []).append(structure)
+    # a kind without structures for train, val or test cannot be both source and target
     complete = {name: parts for name, parts in sorted(kinds.items()) if len(parts) == 3}
     return [_domain(name, parts) for name, parts in complete.items()]
 
@@ -70,6 +72,7 @@ def _domain(name: str, parts: Mapping[str, Sequence[str]]) -> Domain:
 
 def _halved(split: str, data: Dataset) -> Domain:
     ids = shuffled(data.split(split), data.card.splits.seed)
+    # tests get the larger half: their number decides how wide the intervals are
     half = (len(ids) + 1) // 2
     return Domain(
         split.removeprefix("test_"), tuple(ids[half + 1 :]), tuple(ids[half : half + 1]), tuple(ids[:half]), False
@@ -112,6 +115,7 @@ def transfer(
 
     def made(train: Sequence[str], val: Sequence[str], *words: object) -> str:
         """Name of the derived data set with these structures to learn from."""
+        # names of data sets are folders: lower case, no other signs than dot and dash
         name = re.sub(r"[^a-z0-9.]+", "-", "-".join([data.name, *map(str, words)]).lower())
         splits = {"train": tuple(train), "val": tuple(val), **tests}
         derived[name] = Derived(source=dataset_name(data), splits=splits)
@@ -122,6 +126,7 @@ def transfer(
         for kind in (kind for kind in kinds if kind.source):
             name = made(kind.train, kind.val, kind.name)
             run = options.run(data, spec, seed, list(tests), _labels(kind.name, "", 0), dataset=name)
+            # the key is needed before the plan is whole: a plan of this run alone gives the same one
             base[kind.name] = StudyPlan(study="transfer", derived=derived, runs=(run,)).key(run)
             yield run
         for kind in kinds:

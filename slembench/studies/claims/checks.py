@@ -63,6 +63,15 @@ def evaluate_claim(claim: Claim, root: Path) -> Verdict:
 
     Raises:
         DataError: evidence that is not there, not readable or does not belong together, with the claim's id.
+
+    Example:
+        >>> import tempfile
+        >>> root = Path(tempfile.mkdtemp())
+        >>> _ = (root / "speed.json").write_text('{"ratio": 0.62}')
+        >>> check = {"kind": "figure", "file": "speed.json", "path": ["ratio"], "at_most": 0.8}
+        >>> claim = Claim.model_validate({"id": "speed", "claim": "faster", "source": "here", "check": check})
+        >>> evaluate_claim(claim, root).text
+        'held, not resolved'
     """
     functions: dict[str, Callable[[Any, Path], Verdict]] = {
         "order": _order,
@@ -86,6 +95,7 @@ def _sides(root: Path, dataset: str, entries: Sequence[Sequence[str]], split: st
     runs = root / "results" / "runs" / dataset
     sides = [read_side([runs / name for name in names], split) for names in entries]
     for names, side in zip(entries, sides):
+        # equal seeds would count one run twice and narrow the interval
         seeds = [record.training and record.training.seed for record in side.records]
         if len(set(seeds)) < len(seeds) or len({settings(record) for record in side.records}) > 1:
             raise DataError(f"{', '.join(names)}: one entry needs runs that differ in their seed, and in nothing else")
@@ -125,9 +135,11 @@ def _all(states: Sequence[bool | None]) -> Outcome:
 
 def _within(number: Number, bound: float) -> bool | None:
     """Whether the whole interval of a number lies at or below a bound, or all of it above."""
+    # no interval: the value stands for both ends, and the weakness says so
     low, high = (number.value if math.isnan(end) else end for end in (number.low, number.high))
     if not low <= number.value <= high:
         raise ValueError(f"{number.value:g} lies outside its interval, {low:g} to {high:g}")
+    # a claim is decided only where the whole 95 % interval lies on one side of the bound
     return True if high <= bound else False if low > bound else None
 
 
@@ -191,6 +203,8 @@ def _growth(check: Growth, root: Path) -> Verdict:
     most, least = check.fractions
     names = (check.model, *check.others)
     wanted = [sums.of(name, fraction) for name in names for fraction in (most, least)]
+    # one set of resamples for all models and fractions: errors on the same structures rise and fall together, and
+    # the interval of a ratio is narrower than from independent ones
     draws = resampled([group_sums(*one, sums.groups) for one in wanted], RESAMPLES, 0)
     values = [_score(one) for one in wanted]
     growth = {
@@ -200,6 +214,7 @@ def _growth(check: Growth, root: Path) -> Verdict:
     states = [_within(growth[check.model], check.at_most)]
     for name in check.others:
         inside = _within(growth[name], check.others_at_least)
+        # others must exceed the bound, so being within it refutes the claim
         states.append(None if inside is None else not inside)
     why = "; ".join(f"{name} {format_number(number)} times" for name, number in growth.items())
     why += f"; claimed: at most {check.at_most:g}"
@@ -237,6 +252,7 @@ def _transfer(check: Transfer, root: Path) -> Verdict:
                 raise DataError(
                     f"{a.name}: the records of {' and '.join(check.splits)} are not of one run on one data set"
                 )
+        # different structures, so independent resamples: another seed for each split
         draws = [_resampled(side, check.score, seed) for seed, side in enumerate((a, b))]
         numbers = [_value(side, check.score) for side in (a, b)]
         ratios.append(_ratio(draws[1], draws[0], numbers[1].value / numbers[0].value))
@@ -271,9 +287,11 @@ def _figure(check: Figure, root: Path) -> Verdict:
     factor = 100.0 if check.unit == "%" else 1.0
     numbers: dict[str, Number] = {}
     if check.exponent:
+        # l + 1 as size: the cost of a convolution in lmax is a power of the number of angular momenta
         seconds = {int(l) + 1: float(value) for l, value in _follow(content, check.path).items()}
         for label, sizes in (("all sizes", sorted(seconds)), ("the three largest", sorted(seconds)[-3:])):
             law = power_law(sizes, [seconds[size] for size in sizes])
+            # three points leave one degree of freedom: an interval from them would say nothing
             ends = (law.low, law.high) if label == "all sizes" else (math.nan, math.nan)
             numbers[label] = Number(law.exponent, *ends)
     else:

@@ -61,6 +61,7 @@ def study_sums(folder: Path, dataset: str, split: str, score: str) -> Sums:
         labels = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as CSV: {error}") from error
+    # headings hold the unit in parentheses
     column = next((str(name) for name in labels if str(name).startswith(f"{score} (")), None)
     if column is None or not {"data", "model", "fraction", "seed", "split", "run"} <= set(labels):
         raise DataError(f"{path}: no column {score!r}, or none of the labels of a data-efficiency study")
@@ -76,6 +77,7 @@ def study_sums(folder: Path, dataset: str, split: str, score: str) -> Sums:
         for run in runs["run"]:
             rows = table[(table["run"] == run) & (table["split"] == split)].sort_values("id", ignore_index=True)
             first = rows if first is None else first
+            # paired intervals need the same structures in the same order with the same weights in every run
             if not rows[["id", "group", names[1]]].equals(first[["id", "group", names[1]]]) or rows.empty:
                 raise DataError(f"{folder}: run {run} has other test structures than the first one")
             if not np.isfinite(rows[names].to_numpy(dtype=np.float64)).all():
