@@ -210,7 +210,8 @@ def with_columns(section: Section) -> Section:
     used, reasons = [], dict[str, list[str]]()
     for column in section.columns:
         cells = [row[column.key] for row in section.rows if column.key in row]
-        missing = {cell.reason for cell in cells if isinstance(cell, Number) and cell.reason}
+        # a dict keeps the order of the rows; that of a set of strings, and so the exported files, differ between runs
+        missing = dict.fromkeys(cell.reason for cell in cells if isinstance(cell, Number) and cell.reason)
         if any(isinstance(cell, str) or not cell.reason for cell in cells):
             used.append(column)
         for reason in missing if column not in used else ():
