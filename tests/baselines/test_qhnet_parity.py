@@ -1,4 +1,4 @@
-"""Parity with the public QHNet (QH9 version): its weights give its blocks (fixtures by its `upstream.py`)."""
+"""Parity with the public QHNet (QH9 version): its weights give its blocks (see `benchmarks/upstream/qhnet.py`)."""
 
 import json
 from pathlib import Path
