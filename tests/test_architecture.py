@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from .house import is_overload, public
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "slembench"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -24,8 +26,6 @@ LAYERS = (
 
 PILLARS = {"data": set(), "models": {"data.graph", "data.sample"}, "metrics": set()}
 """The three pillars, and what each may use of another one."""
-
-DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def module_name(path: Path) -> str:
@@ -124,19 +124,6 @@ def test_import_of_the_package_loads_no_heavy_library():
     code = "import sys, slembench; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "pandas", "datasets", "ase"} & set(done.stdout.split())
-
-
-def public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, DEFINITIONS]]:
-    """Public functions, classes and their public methods."""
-    for node in body:
-        if isinstance(node, DEFINITIONS) and not node.name.startswith("_"):
-            yield prefix + node.name, node
-            if isinstance(node, ast.ClassDef):
-                yield from public(node.body, f"{node.name}.")
-
-
-def is_overload(node: DEFINITIONS) -> bool:
-    return any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
 
 
 def test_public_names_are_documented_and_typed():
