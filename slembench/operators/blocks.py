@@ -20,13 +20,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from slembench.operators.orbitals import Basis, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import scipy.sparse
 
 Values = NDArray[Any]
 
@@ -346,6 +348,8 @@ class BlockMatrix:
             array([[-1.5,  1.5],
                    [-0.5,  0.5]])
         """
+        import scipy.sparse  # here, since lists and boards import this module and need no matrices
+
         # One sparse product for all k: rows of `cells` are the translations, columns the n * n elements of M(R), so
         # that phases (n_k, n_R) times it is the sum over R; only elements that some block holds are stored.
         full, n = self.complete(), self.n_orbitals
@@ -359,6 +363,8 @@ class BlockMatrix:
 
     def sparse(self) -> tuple[IntArray, list[scipy.sparse.csr_matrix]]:
         """Translations (n_R, 3) and the sparse (n, n) matrix of each, of the completed operator."""
+        import scipy.sparse
+
         full, n = self.complete(), self.n_orbitals
         shifts, cell_of_pair = np.unique(full.pair_shift, axis=0, return_inverse=True)
         cell_of_value = cell_of_pair.reshape(-1)[full.element_pair]
