@@ -104,6 +104,16 @@ def run(
         ConfigError: unknown model, recipe, key or value; a folder that holds another run; a checkpoint that is not
             there or does not fit.
         DataError: no such data set, split or partition, or broken data.
+
+    Example:
+        Two steps of a small SLEM; a real run takes thousands:
+
+        >>> import tempfile
+        >>> small = {"training.max_steps": 2, "training.validate_every": 2, "model.n_layers": 1}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     records = run("gan-mini", "slem", variant="quickstart", changes=small, floors=False, out=folder)
+        >>> list(records), records["test"].training.steps, "hamiltonian.mae_all.full.pooled" in records["test"].scores
+        (['test'], 2, True)
     """
     config = RunConfig(
         dataset=dataset,

@@ -83,6 +83,21 @@ def predict(
 
     Raises:
         ConfigError: the model's basis or cutoffs are not those of the data set.
+
+    Example:
+        An untrained model, on one structure:
+
+        >>> import tempfile
+        >>> from slembench.data import load_dataset
+        >>> from slembench.models.registry import load_model_class
+        >>> from slembench.predictions import read_predictions
+        >>> data, kind = load_dataset("gan-mini"), load_model_class("slem")
+        >>> model = kind(kind.Config(n_layers=1), data.basis, data.cutoffs)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     cost = predict(model, data, f"{folder}/predictions.h5", ids=data.split("test")[:1])
+        ...     with read_predictions(f"{folder}/predictions.h5") as predictions:
+        ...         cost.structures, len(predictions), predictions.operators
+        (1, 1, ('hamiltonian',))
     """
     check_match(model, dataset)
     started, times, n_pairs, n_atoms = time.perf_counter(), [], 0, 0

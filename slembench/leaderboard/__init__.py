@@ -121,6 +121,12 @@ def board(
     Raises:
         DataError: a folder that does not exist, or a record, index, card or published file that is refused.
         ConfigError: no run of that data set.
+
+    Example:
+        >>> shipped = board("si-mini", runs=())
+        >>> first = shipped.boards[0]
+        >>> first.task, first.metric, first.models[0].entry.record.model
+        ('si-mini r1, test, hamiltonian', 'mae_all', 'slem')
     """
     if results is not None and not Path(results).is_dir():
         raise DataError(f"{results}: no such folder of results")

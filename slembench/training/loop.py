@@ -110,9 +110,19 @@ def train(
         ConfigError: no graphs, a checkpoint of another model or configuration, or a loss that is not finite.
 
     Example:
-        Through `slembench.run`, which makes model and graphs, and calls this::
+        `slembench.run` makes model and graphs and calls this; by hand, two steps on one structure:
 
-            slembench.run("mos2-mini", "slem", variant="quickstart", stop_after="train", out="runs/first")
+        >>> import tempfile
+        >>> from slembench.data import load_dataset
+        >>> from slembench.models.graphs import model_graph
+        >>> from slembench.models.registry import load_model_class
+        >>> data, kind = load_dataset("gan-mini"), load_model_class("slem")
+        >>> model = kind(kind.Config(n_layers=1), data.basis, data.cutoffs)
+        >>> graphs = [model_graph(model, data.sample(data.split("train")[0]), torch.float32)]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = train(model, graphs, graphs, TrainConfig(max_steps=2, validate_every=2), Path(folder))
+        >>> result.steps, result.best_step, list(result.validation)
+        (2, 2, ['hamiltonian'])
     """
     for name, graphs in (("training", train_graphs), ("validation", val_graphs)):
         if not len(graphs):
