@@ -18,6 +18,9 @@ from slembench.core.errors import ConfigError, SlembenchError
 
 Parsed = TypeVar("Parsed")
 
+MAX_VALUE = 60
+"""Longest text of a wrong value that a message repeats."""
+
 MAX_PROBLEMS = 10
 """Mistakes named in one error; a file with more of them is of another kind altogether."""
 
@@ -64,7 +67,9 @@ def parse_config(
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as caught:
         problems = caught.errors(include_url=False)
-        texts = [_problem(kind, item["loc"], item["type"], item["msg"]) for item in problems[:MAX_PROBLEMS]]
+        texts = [
+            _problem(kind, item["loc"], item["type"], item["msg"], item["input"]) for item in problems[:MAX_PROBLEMS]
+        ]
         more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
         # the pydantic error repeats the whole input, so it is not shown as the cause
         raise error(f"{where}: {'; '.join(texts)}{more}") from None
@@ -112,7 +117,7 @@ def load_yaml(kind: type[Parsed], file: str | Path, error: type[SlembenchError] 
     return parse_config(kind, read_yaml(file, error), file, error)
 
 
-def _problem(kind: Any, place: Sequence[int | str], type_: str, message: str) -> str:
+def _problem(kind: Any, place: Sequence[int | str], type_: str, message: str, value: Any) -> str:
     """One mistake in words; a rule of the whole, such as that one of two keys must be given, belongs to no key."""
     key = f"key {'.'.join(map(str, place))!r}: " if place else ""
     if type_ == "extra_forbidden":
@@ -120,7 +125,9 @@ def _problem(kind: Any, place: Sequence[int | str], type_: str, message: str) ->
         return f"{key}unknown key; remove it or correct its spelling" + (f" (known: {known})" if known else "")
     if type_ == "missing":
         return f"{key}missing; add it"
-    return key + message.removeprefix("Value error, ")
+    text = key + message.removeprefix("Value error, ")
+    # What was found, where it is a word, a number or a short list: "5.o" is seen at once where "a number" is wanted.
+    return f"{text}; found {value!r}" if place and type_ != "value_error" and len(repr(value)) <= MAX_VALUE else text
 
 
 def _known_keys(kind: Any, place: Sequence[int | str]) -> list[str]:

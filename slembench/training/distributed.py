@@ -8,6 +8,7 @@ main process writes files. No structure is repeated to fill up the last batch, s
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -115,7 +116,7 @@ SINGLE = ProcessGroup()
 
 
 def current_process_group() -> ProcessGroup:
-    """The processes that this one trains with: itself alone outside of `process_group`."""
+    """The processes that this one trains with: itself alone before it joined others by `process_group`."""
     if not (dist.is_available() and dist.is_initialized()):
         return SINGLE
     return ProcessGroup(dist.get_rank(), dist.get_world_size())
@@ -130,7 +131,8 @@ def local_device(device: str) -> str:
 def process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started; does nothing in a process that it did not start.
 
-    Inside, progress messages of the package come from the main process alone; warnings come from all.
+    Inside, progress messages of the package come from the main process alone; warnings come from all. The processes
+    stay joined until they end, so that one run can follow another in them.
 
     Args:
         device: of the computation; decides the backend (gloo for CPUs, NCCL for GPUs).
@@ -140,22 +142,28 @@ def process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         ...     group
         ProcessGroup(rank=0, size=1)
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
-        yield current_process_group()
-        return
-    if device.startswith("cuda"):
-        # before NCCL starts: otherwise every process opens a context on GPU 0
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if device.startswith("cuda"):
+            # before NCCL starts: otherwise every process opens a context on GPU 0
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        # Once for the life of the process: a second group would find the addresses of the first one in the store of
+        # torchrun, and a process that is early would connect to a listener that is about to close.
+        atexit.register(_leave)
+    group = current_process_group()
     logger = logging.getLogger("slembench")
     level = logger.level
     try:
-        group = current_process_group()
         if not group.is_main:
             logger.setLevel(max(logging.WARNING, level))
         yield group
     finally:
         logger.setLevel(level)
+
+
+def _leave() -> None:
+    """Leave the process group at the end of the process, unless somebody else did."""
+    if dist.is_initialized():
         dist.destroy_process_group()
 
 

@@ -14,7 +14,7 @@ class Toy(OperatorModel):
     @property
     def receptive_field(self):
         return ReceptiveField(1.0, 1.0, True)
-    def raw(self, graph):
+    def forward_irreps(self, graph):
         return {}
 """
 

@@ -23,7 +23,7 @@ def test_a_model_that_obeys(session, toy, tmp_path):
     # two atoms are too few for the continuity
     done.assert_outcomes(passed=COUNT - 1, skipped=1)
     done.stdout.fnmatch_lines(
-        ["*slembench: *toy on made-up-crystals, split test*", "hamiltonian.mae_all.full.pooled: * eV"]
+        ["*slembench: *toy on made-up-crystals, split test*", "hamiltonian.mae_all.full.pooled: * meV"]
     )
     assert record.complete
     assert record.workers == 0

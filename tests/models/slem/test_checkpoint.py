@@ -84,7 +84,12 @@ def refused(content, tmp_path):
         ("embedding", "cutoff_type", "cosine", "embedding.cutoff_type = 'cosine' cannot be imported"),
         ("embedding", "res_update", False, "embedding.res_update = False"),
         ("embedding", "universal", True, "embedding.universal = True"),
-        ("embedding", "tp_radial_channels", [5, 5], "radial_channels = [5, 5]"),
+        (
+            "embedding",
+            "tp_radial_channels",
+            [5, 5],
+            "key 'radial_channels': Input should be a valid integer; found [5, 5]",
+        ),
         ("embedding", "r_max", {"C": 3.0}, "embedding.r_max names C, the basis Si"),
         ("embedding", "r_max", "abc", "embedding.r_max of every element is 'abc', not a length in Angstrom"),
         ("embedding", "r_max", {"Si": -1.0}, "embedding.r_max of Si is -1.0, not a length"),
