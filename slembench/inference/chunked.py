@@ -2,9 +2,8 @@
 
 All that passes between pairs in a layer passes through the states of atoms, so the pairs of some atoms at a time go
 through one layer, then the next ones. What stays in memory is the states and frames of all pairs, linear in the number
-of atoms; the many times larger intermediate results of a layer exist for one chunk only.
-
-Blocks of a large structure from its features, a limited number of pairs at a time, one triangle of them.
+of atoms; the many times larger intermediate results of a layer exist for one chunk only. The blocks are then made of
+the features in portions as well, one triangle of the pairs.
 """
 
 from __future__ import annotations
@@ -59,6 +58,7 @@ def features(model: OperatorModel, graph: OperatorGraph, max_pairs: int = MAX_PA
         graph: of one structure, float64 vectors, pairs sorted by centre, without frames.
         max_pairs: pairs worked on at a time.
     """
+    # Below the limit the whole graph is one call; other models may exchange more than that.
     parameter = next(model.parameters())
     if not isinstance(model, PairFrameModel) or len(graph.pair_type) <= max_pairs:
         whole = _cast(attach_frames(graph.clone(), model.frame_lmax), parameter)
@@ -93,6 +93,7 @@ def _bounds(graph: OperatorGraph, max_pairs: int) -> Iterator[tuple[int, int, in
     starts: IntArray = np.searchsorted(graph.pair_index[0].numpy(), np.arange(n_atoms + 1))
     first = 0
     while first < n_atoms:
+        # At least one atom a chunk, even where its pairs alone are more than the limit.
         end = max(first + 1, int(np.searchsorted(starts, starts[first] + max_pairs, side="right")) - 1)
         yield first, end, int(starts[first]), int(starts[end])
         first = end
@@ -183,6 +184,7 @@ def block_portions(
         PredictionError: a pair without its reverse.
     """
     index, shift = graph.pair_index.numpy().T, graph.pair_shift.numpy()
+    # A part's graph has pairs at its rim whose reverse belongs to another part: only pairs from ``own`` are read out.
     mine = np.zeros(int(graph.num_nodes), dtype=bool)
     mine[own] = True
     chosen = np.flatnonzero(mine[index[:, 0]] & in_triangle(index, shift))
@@ -218,6 +220,7 @@ def _portion(
     wanted = np.concatenate([np.searchsorted(atoms, own), len(atoms) + np.searchsorted(pairs, chosen)])
     result = {}
     for name, value in features.items():
+        # features are coupled to blocks in float64, as in the prediction of a whole structure
         onsite, pair = value.onsite[rows].double().numpy(), value.pair[pairs].double().numpy()
         local = layout.to_blocks(part.numbers.numpy(), onsite, pair, index, shift).take(wanted)
         result[name] = BlockMatrix(layout.basis, numbers, atoms[local.pair_index], local.pair_shift, local.values)

@@ -1,6 +1,6 @@
-"""The leaderboard as one long table: a line for each score of each row, for programs rather than for the eye.
+"""Boards as files: the tables as Markdown and LaTeX, and one long table, a line a score, as CSV and JSON.
 
-Tables as files: Markdown, LaTeX, and every score in long form as CSV and JSON.
+The long table is for programs: values in the units of the records, no rounding, rows in the order of the boards.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def _scores(board: Board, kind: str, row: Ranked) -> Iterator[dict[str, object]]
         if not entry.makes_score:
             continue
         score = board.key.score(metric)
+        # Only the ranking score has an interval: a bootstrap of every score of every row would take much longer.
         ranked = metric == board.metric and row.entry.state.kind == "active"
         number = row.number if ranked else row.entry.number(score)
         if number is None:
@@ -60,6 +61,7 @@ def _scores(board: Board, kind: str, row: Ranked) -> Iterator[dict[str, object]]
         units = [run.record.scores[score].unit for run in row.entry.runs if score in run.record.scores]
         tail = {"metric": metric, "value": number.value, "unit": units[0] if units else "", "low": number.low}
         yield head | tail | {"high": number.high, "not_available": number.reason}
+    # Costs and checks are of the run, not of a counting; on one board of each operator they stand once.
     if board.is_official:
         yield from _run_values(head, row.entry)
 
@@ -117,6 +119,7 @@ def to_json(frame: pd.DataFrame) -> str:
 
 
 def _plain(value: Any) -> Any:
+    # JSON has no NaN: allow_nan=False would refuse it, and other readers would not understand it.
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     return value.item() if hasattr(value, "item") else value

@@ -32,6 +32,7 @@ def about(entry: Entry) -> dict[str, Cell]:
     partition = record.training.partition if record.training else record.config.get("partition")
     if partition is not None:
         row["partition"] = str(partition)
+    # A record of our own training says it; a submission says it in its statement; a floor has none of it.
     if record.training:
         row |= {"n_train": str(record.training.n_train), "seeds": str(len(entry.runs))}
     elif "submission" in record.config:
@@ -92,6 +93,7 @@ def _check(checks: Sequence[PhysicsCheck]) -> Cell:
     made = [check for check in checks if check.value is not None]
     if not made:
         return _missing(checks[0].note or _NOT_MEASURED)
+    # The largest over the seeds: a symmetry that one training breaks is broken.
     worst = max(made, key=lambda check: check.value or 0.0)
     passed = all(check.passed for check in made)
     return Number(worst.value or 0.0, mark="" if passed else "above its limit")

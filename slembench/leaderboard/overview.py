@@ -44,6 +44,7 @@ def by_budget(board: Board) -> list[tuple[str, Board]]:
     """
     models = [ranked.entry for ranked in board.models]
     counts = {text: sum(budget(entry) == text for entry in models) for text in map(budget, models)}
+    # Floors need no training, so they stand beside every budget; retired entries beside none.
     rest = [entry for entry in board.entries if entry.record.model_kind == "floor"]
     return [
         (text, replace(board, entries=(*(entry for entry in models if budget(entry) == text), *rest)))

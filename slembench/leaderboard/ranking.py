@@ -37,6 +37,7 @@ def rank(entries: Sequence[Entry], score: str, higher_is_better: bool = False) -
         higher_is_better: direction of the score.
     """
     numbers = [(entry, entry.number(score) or Number(math.nan, reason="not in the record")) for entry in entries]
+    # By name last, so that equal values stand in the same order in every process.
     sign = -1 if higher_is_better else 1
     numbers.sort(key=lambda pair: (math.isnan(pair[1].value), sign * pair[1].value, pair[0].record.name))
     ranked: list[Ranked] = []
@@ -45,6 +46,7 @@ def rank(entries: Sequence[Entry], score: str, higher_is_better: bool = False) -
             ranked.append(Ranked(entry, None, number, ""))
             continue
         above = ranked[-1] if ranked else None
+        # Only neighbours are compared: a tie is with the row above, and need not hold with the one above that.
         verdict = compare(above.entry, entry, score) if above else ""
         shared = above is not None and verdict == "tied"
         ranked.append(
@@ -68,6 +70,7 @@ def compare(a: Entry, b: Entry, score: str) -> str:
         return "not resolved (no values per structure)"
     if sums_a[3] != sums_b[3]:
         return "not resolved (other structures)"
+    # Paired: on each resample both have the same structures, so what is hard for both does not blur the difference.
     result = paired_bootstrap(sums_a[0], sums_b[0], sums_a[1], sums_a[2])
     if result.n_seeds < MIN_SEEDS:
         return f"not resolved ({result.n_seeds} seed)"

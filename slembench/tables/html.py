@@ -90,6 +90,7 @@ def html_table(section: Section, link: Link, name: str = "", caption: str = "") 
     rows = []
     for row, words in zip(section.rows, texts):
         rows.append(tuple(_cell(row.get(key, "-"), text, key, link(row, key)) for key, text in zip(keys, words)))
+    # One column is marked as the heading of its row (th), which a screen reader says with every cell.
     columns = tuple(HtmlColumn(c.title, c.align == "right", c.key == _row_name(keys)) for c in section.columns)
     return HtmlTable(
         name or section.group or section.kind,
@@ -111,6 +112,7 @@ def _cell(cell: Cell, text: str, key: str, link: str) -> HtmlCell:
     if isinstance(cell, Number):
         if cell.reason:
             return HtmlCell(text, order="nan", reason=cell.reason)
+        # Sorted by the full number, not by its four digits; repr reads back exactly in JavaScript.
         value = format_value(cell.value)
         return HtmlCell(value, format_number(cell)[len(value) :].strip(), repr(cell.value), link)
     badges = tuple(cell.split(" + ")) if key in BADGES and cell != "-" else ()
@@ -121,7 +123,7 @@ def _order(text: str) -> str:
     """Number that a text begins with, such as a rank or 12,345; "nan" for a dash; empty for words."""
     if text == "-":
         return "nan"
-    word = text.split(" ")[0].replace(",", "")
+    word = text.split(" ")[0].replace(",", "")  # "12,345 [..]" and "3 of 40" sort by their first number
     try:
         return repr(float(word))
     except ValueError:

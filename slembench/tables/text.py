@@ -65,6 +65,7 @@ def column_parts(section: Section, texts: Sequence[Sequence[str]], width: int) -
     for k in range(len(section.columns)):
         if k in names:
             continue
+        # A part holds one column at least, however wide: better a line that is too long than a column that is lost.
         if widths[k] + 3 > left and len(parts[-1]) > len(names):
             parts.append(list(names))
             left = free
@@ -157,6 +158,7 @@ def _rich_table(section: Section, texts: Sequence[Sequence[str]], chosen: Sequen
 def _compact_table(section: Section, texts: Sequence[Sequence[str]], width: int) -> Table:
     """A table without vertical rules; what is still too long for ``width`` is folded in its own column."""
     widths = _widths(section, texts)
+    # Two blanks between columns where they fit, else one, before any cell is folded.
     gap = 2 if sum(widths) + 2 * len(widths) <= width else 1
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     for k, column in enumerate(section.columns):
