@@ -8,6 +8,7 @@ machine, `slembench.core.ray.RayTasks` on a cluster.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -452,6 +453,9 @@ def output_to(path: Path) -> Iterator[None]:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())
+            # A file is buffered in blocks: lines would stand behind a traceback, and a killed job would lose its last ones.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(line_buffering=True)
         configure()
         try:
             yield
