@@ -453,7 +453,7 @@ def output_to(path: Path) -> Iterator[None]:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(log.fileno(), stream.fileno())
-            # A file is buffered in blocks: lines would stand behind a traceback, and a killed job would lose its last ones.
+            # Files are buffered in blocks: lines would stand behind a traceback, a killed job would lose its last ones.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(line_buffering=True)
         configure()
