@@ -134,6 +134,8 @@ def evaluate_command(
         refuse_options(context, ["structures"], "belongs to a table of self-consistent runs: --scf RUN...")
     if records is None:
         refuse_options(context, RECORD_OPTIONS, "belongs to records of the floors: --floors --records FOLDER")
+    if records is not None:
+        refuse_options(context, ["out", "scf"], "has no meaning for records of the floors; leave it out")
     if records is not None or runs:
         refuse_options(context, SCORE_OPTIONS, "has no meaning here; leave it out")
     if records is None and len(split or ()) > 1:

@@ -116,7 +116,7 @@ def run_command(
         threads=threads,
         stop_after=stop_after,
     )
-    # Joins the process group where torchrun started several processes, and leaves it again.
+    # Joins the process group where torchrun started several processes; they stay joined until they end.
     with open_run(config) as run:
         records = run.execute()
         is_main = current_process_group().is_main

@@ -35,6 +35,7 @@ OPTIONS_OF_DESIGNS = {
     "split": ("data-efficiency", "locality", "seeds"),
     "seeds": ("data-efficiency", "transfer", "locality", "seeds"),
     "steps": ("data-efficiency", "transfer", "locality", "seeds"),
+    "threads": ("data-efficiency", "transfer", "locality", "seeds"),
     "cpu_seconds": ("data-efficiency", "transfer", "locality", "seeds"),
     "wall_seconds": ("data-efficiency", "transfer", "locality", "seeds"),
     "change": ("data-efficiency", "transfer", "locality", "seeds"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slembench.cli.options import AsJson, SolverThreads
+from slembench.cli.options import AsJson, SolverThreads, refuse_options
 from slembench.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ OF_FILE = "Of a predictions file"
 
 
 def submit_command(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a predictions file (.h5).")],
     code_licence: Annotated[str, typer.Option(help="Licence of the code (SPDX), or none.")],
     weights_licence: Annotated[str, typer.Option(help="Licence of the weights (SPDX), or none.")],
@@ -66,8 +67,10 @@ def submit_command(
             raise ConfigError(
                 "a predictions file does not say how its model was trained: give --trained-on and --budget"
             )
+        refuse_options(context, ["split"], "belongs to a run: a predictions file names its split")
         submit_predictions(run, folder, statement, dataset=dataset, address=address, bands=bands)
     else:
+        refuse_options(context, ["dataset", "bands"], "belongs to a predictions file: a run has its scores")
         submit_run(run, folder, statement, split=split, address=address)
     typer.echo(f"wrote {folder}; check it with: slembench verify {folder}")
 

@@ -123,7 +123,8 @@ def sha256(path: str | Path) -> str:
     """sha256 of a file, hexadecimal.
 
     Example:
-        >>> sha256(write_text("empty.txt", ""))[:16]
+        >>> import tempfile
+        >>> sha256(write_text(Path(tempfile.mkdtemp()) / "empty.txt", ""))[:16]
         'e3b0c44298fc1c14'
     """
     with Path(path).open("rb") as stream:

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -249,6 +250,10 @@ def _checked_table(jobs: Iterable[Job]) -> dict[str, Job]:
         unknown = [need for need in job.needs if need not in table]
         if unknown:
             raise ConfigError(f"job {job.id!r} needs {unknown[0]!r}, which is not in the table")
+    try:
+        TopologicalSorter({job.id: job.needs for job in table.values()}).prepare()
+    except CycleError as error:
+        raise ConfigError(f"jobs need each other in a circle: {' <- '.join(error.args[1])}") from error
     return table
 
 

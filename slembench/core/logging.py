@@ -27,18 +27,19 @@ class PlainFormatter(logging.Formatter):
     """The message alone; a warning or an error says what it is."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line: ``[HH:MM:SS ][warning: ]message``."""
+        """One line: ``[warning: ][HH:MM:SS ]message``."""
         text = super().format(record)
         if record.levelno < logging.WARNING:
             return text
         return f"{record.levelname.lower()}: {text}"
 
 
-def configure(verbosity: int = 0, times: bool = False) -> logging.Logger:
+def configure(verbosity: int | None = None, times: bool = False) -> logging.Logger:
     """Show the package's messages on standard error as plain lines; called once by every command.
 
     Args:
-        verbosity: -1 for warnings alone, 0 for progress messages too, 1 for details.
+        verbosity: -1 for warnings alone, 0 for progress messages too, 1 for details; None keeps what was set, 0 at
+            first.
         times: begin every line with the time of day.
 
     Returns:
@@ -57,8 +58,10 @@ def configure(verbosity: int = 0, times: bool = False) -> logging.Logger:
     logger = logging.getLogger("slembench")
     handler = next((h for h in logger.handlers if isinstance(h, StderrHandler)), None)
     if handler is None:
+        verbosity = verbosity or 0
         handler = StderrHandler()
         logger.addHandler(handler)
     handler.setFormatter(PlainFormatter("%(asctime)s %(message)s" if times else "%(message)s", datefmt="%H:%M:%S"))
-    logger.setLevel(LEVELS[max(-1, min(verbosity, 1))])
+    if verbosity is not None:
+        logger.setLevel(LEVELS[max(-1, min(verbosity, 1))])
     return logger

@@ -119,6 +119,8 @@ class RunConfig:
     settings: ResolvedRecipe = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.stop_after not in (None, "train"):
+            raise ConfigError(f"stop_after: {self.stop_after!r} is no stage to stop after; use 'train' or None")
         resolved = load_recipe(
             self.model, recipe=self.recipe, variant=self.variant, changes=self.changes, seed=self.seed
         )

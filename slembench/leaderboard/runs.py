@@ -166,7 +166,7 @@ def collect_runs(
 def _named_dataset(path: Path) -> str | None:
     """Data set that the text of a record names at its top level; None where no such line is found."""
     # Parsing and checking a record takes 20 ms, finding this line 0.1 ms.
-    line = re.search(rb"^dataset: *['\"]?([^'\"\r\n]+?)['\"]? *$", path.read_bytes(), flags=re.MULTILINE)
+    line = re.search(rb"^dataset: *['\"]?([^'\"#\r\n]+?)['\"]? *(?:#.*)?$", path.read_bytes(), flags=re.MULTILINE)
     return line[1].decode(errors="replace") if line else None
 
 

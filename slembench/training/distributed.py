@@ -14,10 +14,13 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from slembench.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,11 @@ class ProcessGroup:
         """
         if not self.is_main:
             self.barrier()
-        yield
-        if self.is_main:
-            self.barrier()
+        try:
+            yield
+        finally:  # also after an error, or the others would take a later barrier for this one
+            if self.is_main:
+                self.barrier()
 
 
 SINGLE = ProcessGroup()
@@ -137,6 +142,9 @@ def process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
     Args:
         device: of the computation; decides the backend (gloo for CPUs, NCCL for GPUs).
 
+    Raises:
+        ConfigError: the processes have been joined for another kind of device.
+
     Example:
         >>> with process_group("cpu") as group:
         ...     group
@@ -146,11 +154,15 @@ def process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         if device.startswith("cuda"):
             # before NCCL starts: otherwise every process opens a context on GPU 0
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        backend = "nccl" if device.startswith("cuda") else "gloo"
+        # The others wait for the main process while it builds graphs, predicts and scores, for hours if need be.
+        dist.init_process_group(backend, timeout=timedelta(days=1))
         # Once for the life of the process: a second group would find the addresses of the first one in the store of
         # torchrun, and a process that is early would connect to a listener that is about to close.
         atexit.register(_leave)
     group = current_process_group()
+    if group.size > 1 and device.startswith("cuda") != (dist.get_backend() == "nccl"):
+        raise ConfigError(f"device {device}: the processes of this script are joined for the other kind of device")
     logger = logging.getLogger("slembench")
     level = logger.level
     try:

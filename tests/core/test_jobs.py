@@ -105,6 +105,12 @@ def test_failures_stand_beside_results_and_are_made_good_by_the_next_call(worker
     assert [path.name for path in errors.iterdir()] == ["crashed.txt"]
 
 
+def test_a_circle_of_needs_is_refused(workers):
+    jobs = [Job("a", os.getpid, needs=("b",)), Job("b", os.getpid, needs=("a",))]
+    with pytest.raises(ConfigError, match="need each other in a circle: . <- . <- ."):
+        run_jobs(jobs, LocalProcesses(1))
+
+
 def test_a_lost_job_is_begun_again_and_a_hopeless_one_is_not(workers, tmp_path, logged):
     values = []
     jobs = [

@@ -69,6 +69,22 @@ def test_an_unknown_group_is_refused_by_name(shipped):
         shipped.group("colour")
 
 
+def test_results_of_an_older_revision_are_shown_where_there_are_no_others(add_run):
+    add_run("old", [0.010, 0.020], dataset_fingerprint="0" * 64, dataset_revision=0)
+    (section,) = slembench.board(runs=[add_run.root], committed=False).brief()
+    assert section.title.startswith("mos2-mini r0 (not the present data)")
+    add_run("new", [0.010, 0.020])
+    assert [s.title for s in slembench.board(runs=[add_run.root], committed=False).brief()] == [
+        "mos2-mini r1, test, hamiltonian"
+    ]
+
+
+def test_every_counting_has_its_own_title(add_run):
+    add_run("good", [0.010, 0.020])
+    boards = slembench.board(runs=[add_run.root], committed=False)
+    assert [section.title for section in boards.brief(everything=True)] == [board.title for board in boards.boards]
+
+
 def run(*words):
     return CliRunner().invoke(app, ["board", "--dataset", "si-mini", *words], env={"COLUMNS": "80"})
 
