@@ -27,9 +27,11 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
         ConfigError: the folder cannot be made.
 
     Example:
-        >>> with atomic_file("scores.txt") as temporary:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "scores.txt"
+        >>> with atomic_file(file) as temporary:
         ...     _ = temporary.write_text("1.7 meV")
-        >>> Path("scores.txt").read_text()
+        >>> file.read_text()
         '1.7 meV'
     """
     path, temporary = Path(path), _temporary(path)
