@@ -65,7 +65,6 @@ class Leaderboard:
         official = [board for board in self.boards if everything or board.is_official]
         # Results of an older revision of the data are shown where there are no others; their titles say so.
         chosen = [board for board in official if everything or board.is_current] or official
-        chosen = [board for board in chosen if board.models or board.floors or board.retired]
         sections = [brief_section(board) for board in chosen]
         return [replace(s, title=b.title) if everything else s for s, b in zip(sections, chosen)]
 

@@ -49,17 +49,19 @@ def brief_section(board: Board) -> Section:
     Args:
         board: the board; also one without models.
     """
-    # The floor is whatever trivial predictor does best here: a model is worth its distance from that one.
-    best = min((row.number.value for row in board.floors if not row.number.reason), default=math.nan)
+    best = _best_floor(board)
     levels = [m for m in LEVELS if any(row.entry.number(board.key.score(m)) for row in board.models)]
-    official, unit = score_column(board, board.metric), score_column(board, board.metric).unit
+    official = score_column(board, board.metric)
     columns = [
         Column("rank", "rank"),
         Column("model", "model", align="left"),
         Column("budget", "trained for", align="left"),
-        Column(official.key, f"{official.heading} [95 % interval]", unit),
+        Column(official.key, f"{official.heading} [95 % interval]", official.unit),
         Column("of_floor", "of best floor", "%"),
-        *(Column(m, "occupied " + ("bands" if m.startswith("band") else "levels"), unit) for m in levels),
+        *(
+            Column(m, "occupied " + ("bands" if m.startswith("band") else "levels"), score_column(board, m).unit)
+            for m in levels
+        ),
         Column("parameters", "parameters"),
     ]
     rows: list[dict[str, Cell]] = []
@@ -86,6 +88,12 @@ def brief_section(board: Board) -> Section:
         rows.append(row)
     notes = [f"{len(board.retired)} superseded or withdrawn: --group retired"] if board.retired else []
     return with_columns(Section(board.task, "measured", tuple(columns), tuple(rows), tuple(notes), BRIEF, compact=True))
+
+
+def _best_floor(board: Board) -> float:
+    """Ranking score of the best floor in the record's unit; NaN where there is none."""
+    # A model is worth its distance from whatever trivial predictor does best here.
+    return min((row.number.value for row in board.floors if not row.number.reason), default=math.nan)
 
 
 def short_count(count: int) -> str:
@@ -147,7 +155,7 @@ def factor(board: Board, metric: str) -> float:
 
 
 def _main(board: Board) -> Section:
-    best = min((row.number.value for row in board.floors if not row.number.reason), default=math.nan)
+    best = _best_floor(board)
     columns = [*NAMES, Column("budget", "trained for", align="left")]
     for metric in _main_metrics(board):
         columns.append(score_column(board, metric))
